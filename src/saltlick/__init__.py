@@ -1,0 +1,1 @@
+"""Saltlick: environments on AWS from pillar and git, by Salt."""
