@@ -198,9 +198,7 @@ class Kind(ABC):
         """Make the object, tags in the same call; return its attributes. May raise AwsError, AwsUnclear."""
         raise TypeError(f"{self.name} cannot be created")
 
-    def update(
-        self, cloud: Cloud, wanted: Wanted, observed: Observed, fields: frozenset[str]
-    ) -> Attributes:
+    def update(self, cloud: Cloud, wanted: Wanted, observed: Observed, fields: frozenset[str]) -> Attributes:
         """Bring the named fields (may include `tags`) of an existing object to what is wanted, in place."""
         raise TypeError(f"{self.name} cannot be updated")
 

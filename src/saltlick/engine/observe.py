@@ -1,0 +1,63 @@
+"""Look at AWS once: all kinds at the same time, and what they show as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from saltlick.engine.ports import Cloud
+from saltlick.engine.resource import Key, Kind, Observed, Ref, Scope
+from saltlick.errors import ApplyFailed, SaltlickError
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was there: one object per key, and the further objects that carry a key already taken."""
+
+    objects: Mapping[Key, Observed] = field(default_factory=dict)
+    duplicates: tuple[Observed, ...] = ()
+
+    def attribute(self, ref: Ref) -> str | None:
+        """What a reference stands for, or None while nobody knows."""
+        observed = self.objects.get(ref.key)
+        return observed.attributes.get(ref.attribute) if observed else None
+
+
+def observe(kinds: Mapping[str, Kind], cloud: Cloud, scope: Scope) -> Snapshot:
+    """Everything of ours in the scope's environments, by a number of calls that does not grow with the environments.
+
+    Raises: ApplyFailed naming every kind that could not be looked at.
+    """
+    reading = cloud.reading()
+
+    def look(kind: Kind) -> tuple[tuple[Observed, ...], SaltlickError | None]:
+        try:
+            return tuple(kind.observe(reading, scope)), None
+        except SaltlickError as error:
+            return (), error
+
+    with ThreadPoolExecutor(max_workers=max(len(kinds), 1)) as pool:
+        looks = list(pool.map(look, kinds.values()))
+    failures = [f"\n  {kind}: {error}" for kind, (_, error) in zip(kinds, looks, strict=True) if error]
+    if failures:
+        raise ApplyFailed("could not look at AWS, nothing was touched:" + "".join(failures))
+    return collect(observed for found, _ in looks for observed in found)
+
+
+def collect(found: Iterable[Observed]) -> Snapshot:
+    """One object per key. Where two carry the same key, the one that others point to is the one; the other a duplicate."""
+    everything = sorted(found, key=lambda observed: (observed.key, observed.id))
+    pointed_to = {reference for observed in everything for reference in observed.references}
+    objects: dict[Key, Observed] = {}
+    duplicates: list[Observed] = []
+    for observed in everything:
+        other = objects.get(observed.key)
+        if other is None:
+            objects[observed.key] = observed
+        elif other.id not in pointed_to and observed.id in pointed_to:
+            objects[observed.key] = observed
+            duplicates.append(other)
+        else:
+            duplicates.append(observed)
+    return Snapshot(objects, tuple(duplicates))
