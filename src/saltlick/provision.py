@@ -1,0 +1,128 @@
+"""The environment half of Saltlick: what the Salt faces and the command line call. One function a command.
+
+    observe → diff → plan → apply
+
+An `Estate` is one environment, or several that are planned and built together (control, prod and test at once).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from saltlick.engine import apply as engine
+from saltlick.engine import plan as planning
+from saltlick.engine.observe import Snapshot, observe
+from saltlick.engine.plan import Plan
+from saltlick.engine.ports import Cloud
+from saltlick.engine.resource import Kind, Observed, Resource, Scope
+from saltlick.errors import InvalidInput, Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estate:
+    """What is to be built together.
+
+    `peers` are environments whose objects are referred to but not touched; `others` all further environments of the account that
+    might lean on ours (asked about before anything is destroyed); `production` those that refuse to be destroyed;
+    `deadlines` seconds by kind.
+    """
+
+    environments: tuple[str, ...]
+    region: str
+    resources: tuple[Resource, ...]
+    peers: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    production: frozenset[str] = frozenset()
+    deadlines: Mapping[str, float] = field(default_factory=dict)
+
+    def scope(self, *more: str) -> Scope:
+        """What to look at: our environments, our peers', and `more`."""
+        names = dict.fromkeys((*self.environments, *self.peers, *more))
+        return Scope(tuple(names), {resource.key: resource for resource in self.resources})
+
+
+def plan(
+    estate: Estate, cloud: Cloud, kinds: Mapping[str, Kind], *, replace: Iterable[str] = (), prune: bool = False
+) -> Plan:
+    """What would have to be done for AWS to be as the estate says. Changes nothing.
+
+    Raises: InvalidInput, ApplyFailed when AWS could not be looked at.
+    """
+    snapshot = observe(kinds, cloud, estate.scope())
+    return planning.build(kinds, estate.environments, estate.resources, snapshot, replace=tuple(replace), prune=prune)
+
+
+def apply(
+    plan: Plan,
+    cloud: Cloud,
+    kinds: Mapping[str, Kind],
+    *,
+    watch: engine.Watcher = lambda outcome: None,
+    deadlines: Mapping[str, float] | None = None,
+) -> engine.Report:
+    """Do what a plan says; see `engine.apply.apply`."""
+    return engine.apply(plan, kinds, cloud, watch=watch, deadlines=deadlines)
+
+
+def show(estate: Estate, cloud: Cloud, kinds: Mapping[str, Kind]) -> tuple[Observed, ...]:
+    """Everything of ours in the estate's environments as AWS has it, by address."""
+    snapshot = observe(kinds, cloud, estate.scope())
+    return tuple(observed for observed in _everything(snapshot) if _ours(estate, kinds, observed))
+
+
+def plan_destroy(estate: Estate, cloud: Cloud, kinds: Mapping[str, Kind], *, confirm: str) -> Plan:
+    """The plan that deletes everything of ours in the estate's environments. `confirm` is their names, typed back.
+
+    Raises: InvalidInput when an environment is marked production or holds protected resources, `confirm` is not the
+    names, or an object of another environment leans on one of ours.
+    """
+    _require_destroyable(estate, confirm)
+    everything = tuple(_everything(observe(kinds, cloud, estate.scope(*estate.others))))
+    doomed = [observed for observed in everything if _ours(estate, kinds, observed)]
+    _require_alone(estate, everything, doomed)
+    return Plan(
+        environments=estate.environments,
+        actions=tuple(planning.deletion(observed) for observed in doomed),
+        undeclared=(),
+        missing=(),
+        snapshot=Snapshot(),
+    )
+
+
+def _everything(snapshot: Snapshot) -> Iterable[Observed]:
+    return (*(observed for _, observed in sorted(snapshot.objects.items())), *snapshot.duplicates)
+
+
+def _ours(estate: Estate, kinds: Mapping[str, Kind], observed: Observed) -> bool:
+    return observed.key.environment in estate.environments and not kinds[observed.key.kind].lookup
+
+
+def _require_destroyable(estate: Estate, confirm: str) -> None:
+    problems = [
+        Problem(f"{name}.production", "is true: it is never destroyed; take that line out of its pillar first")
+        for name in estate.environments
+        if name in estate.production
+    ]
+    problems += [
+        Problem(str(resource.key), "is protected: take that out of its pillar first")
+        for resource in estate.resources
+        if resource.protected
+    ]
+    names = ",".join(estate.environments)
+    if confirm != names:
+        problems.append(Problem("confirm", f"destroys everything in {names}: type the name back as confirm={names}"))
+    if problems:
+        raise InvalidInput(problems, what="destroy")
+
+
+def _require_alone(estate: Estate, everything: Iterable[Observed], doomed: Iterable[Observed]) -> None:
+    ours = {observed.id: observed.key for observed in doomed}
+    problems = [
+        Problem(str(observed.key), f"leans on {ours[reference]}: destroy {observed.key.environment} first")
+        for observed in everything
+        if observed.key.environment not in estate.environments
+        for reference in sorted(observed.references & ours.keys())
+    ]
+    if problems:
+        raise InvalidInput(problems, what="destroy")
