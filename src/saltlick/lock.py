@@ -1,0 +1,265 @@
+"""One lock per environment, for every job: deployments, releases, backups and off hours exclude each other.
+
+The lock is a JSON file that names its holder, made whole and at once, so that whoever is refused reads who, since when
+and why. It is not a lock held by the kernel, because it has to outlive a killed job long enough to be told about: a
+holder whose process is gone is *stale*, which is always said, and taken over only by jobs that converge from anywhere
+(provisioning).
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import dataclasses
+import fcntl
+import getpass
+import json
+import os
+import socket
+import tempfile
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from enum import Enum
+from multiprocessing import util as multiprocessing_util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from saltlick.errors import InvalidInput, Locked
+from saltlick.processes import Process, Processes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from saltlick.engine.ports import Clock
+
+POLL_S = 1.0
+
+
+class Mode(str, Enum):
+    """What ends a lock."""
+
+    JOB = "job"  # one command: released when it returns
+    RUN = "run"  # a whole orchestration: jobs of the same process join it; released at the latest when that exits
+    MANUAL = "manual"  # a person: released by a person, never stale, never waited for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who has an environment, since when and what for."""
+
+    environment: str
+    mode: Mode
+    user: str
+    host: str
+    process: Process
+    job: str
+    reason: str
+    since: str
+    """UTC, ISO 8601."""
+
+    def __str__(self) -> str:
+        where = f"on {self.host}" if self.mode is Mode.MANUAL else f"on {self.host} (process {self.process.pid})"
+        job = f", job {self.job}" if self.job else ""
+        return f"{self.user} {where}{job} since {self.since}: {self.reason or 'no reason given'}"
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON-able, the form on disk."""
+        return {**dataclasses.asdict(self), "mode": self.mode.value}
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Holder:
+        return cls(**{**data, "mode": Mode(data["mode"]), "process": Process(**data["process"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A lock we have. `notice` says that a stale one was taken over; `joined` that our orchestration had it already."""
+
+    holder: Holder
+    notice: str = ""
+    joined: bool = False
+
+
+class _RealClock:
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Locks:
+    """The locks in one folder (`<cachedir>/saltlick/locks`), beside the audit trail of who took and broke them."""
+
+    folder: Path
+    user: str = field(default_factory=getpass.getuser)
+    host: str = field(default_factory=socket.gethostname)
+    processes: Processes = field(default_factory=Processes)
+    clock: Clock = field(default_factory=_RealClock)
+    today: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
+
+    def read(self, environment: str) -> Holder | None:
+        """Who has the environment, or None.
+
+        Raises: Locked when the file is there and cannot be read as a lock.
+        """
+        path = self._path(environment)
+        try:
+            return Holder.from_data(json.loads(path.read_text("utf-8")))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError) as error:
+            raise Locked(f"{environment} is locked, by whom cannot be read: mend or remove {path} ({error})") from error
+
+    def stale(self, holder: Holder) -> bool:
+        """Whether the holder's process is gone. Of another host nobody can tell, so its locks count as alive."""
+        if holder.mode is Mode.MANUAL or holder.host != self.host:
+            return False
+        return self.processes.find(holder.process.pid) != holder.process
+
+    def take(
+        self,
+        environment: str,
+        *,
+        reason: str,
+        job: str = "",
+        mode: Mode = Mode.JOB,
+        wait_s: float = 0.0,
+        over_stale: bool = True,
+    ) -> Taken:
+        """Take the lock, waiting up to `wait_s` for another job (never for a person).
+
+        Raises: Locked, naming the holder and the way on.
+        """
+        holder = self._new(environment, reason=reason, job=job, mode=mode)
+        deadline = self.clock.now() + wait_s
+        while True:
+            with self._guard():
+                there = self.read(environment)
+                if there is None or (over_stale and self.stale(there)):
+                    return self._write(holder, instead_of=there)
+                if self._joins(there, mode):
+                    return Taken(there, joined=True)
+            remaining = deadline - self.clock.now()
+            if remaining <= 0 or there.mode is Mode.MANUAL or self.stale(there):
+                raise Locked(self._refusal(there))
+            self.clock.sleep(min(POLL_S, remaining))
+
+    def release(self, taken: Taken) -> None:
+        """Give the lock back. Someone else's by now (broken by force) is left alone; a joined one stays."""
+        if taken.joined:
+            return
+        with self._guard():
+            if self.read(taken.holder.environment) == taken.holder:
+                self._remove(taken.holder, "released")
+
+    def release_at_exit(self, taken: Taken) -> None:
+        """Release when this very process ends, however it does short of SIGKILL; forked children release nothing."""
+        pid = os.getpid()
+
+        def release() -> None:
+            if os.getpid() == pid:
+                self.release(taken)
+
+        atexit.register(release)
+        multiprocessing_util.Finalize(
+            None, release, exitpriority=10
+        )  # a forked job ends without atexit on some Pythons
+
+    def release_run(self, environment: str) -> Holder | None:
+        """End the orchestration's lock if this process has it; None when it has not."""
+        with self._guard():
+            there = self.read(environment)
+            if there is None or not self._joins(there, Mode.JOB):
+                return None
+            self._remove(there, "released")
+            return there
+
+    def unlock(self, environment: str, *, reason: str = "", force: bool = False) -> Holder | None:
+        """Remove a lock by hand: one's own by-hand lock or a stale one freely, any other only by force. Audited.
+
+        Raises: Locked when it is somebody's and `force` is not set.
+        """
+        with self._guard():
+            there = self.read(environment)
+            if there is None:
+                return None
+            own = there.mode is Mode.MANUAL and there.user == self.user
+            if not (force or own or self.stale(there)):
+                raise Locked(self._refusal(there))
+            self._remove(there, "unlocked" if own else "forced", reason=reason)
+            return there
+
+    @contextlib.contextmanager
+    def held(self, environments: Iterable[str], **how: Any) -> Iterator[tuple[Taken, ...]]:
+        """Have the locks of these environments for the block; `how` as for `take`. Ctrl-C and SIGTERM release them too."""
+        with contextlib.ExitStack() as stack:
+            taken = []
+            for environment in sorted(
+                set(environments)
+            ):  # one order for all, so that two jobs never wait for each other
+                taken.append(self.take(environment, **how))
+                stack.callback(self.release, taken[-1])
+            yield tuple(taken)
+
+    def _new(self, environment: str, *, reason: str, job: str, mode: Mode) -> Holder:
+        return Holder(
+            environment=environment,
+            mode=mode,
+            user=self.user,
+            host=self.host,
+            process=self.processes.mine(),
+            job=job,
+            reason=reason,
+            since=self.today().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        )
+
+    def _joins(self, there: Holder, mode: Mode) -> bool:
+        mine = there.host == self.host and there.process == self.processes.mine()
+        return mine and there.mode is Mode.RUN and mode is not Mode.MANUAL
+
+    def _write(self, holder: Holder, *, instead_of: Holder | None) -> Taken:
+        path = self._path(holder.environment)
+        with tempfile.NamedTemporaryFile("w", dir=self.folder, encoding="utf-8", delete=False) as whole:
+            json.dump(holder.as_data(), whole)
+        Path(whole.name).replace(path)
+        if instead_of is None:
+            self._audit("taken", holder)
+            return Taken(holder)
+        self._audit("taken over", holder, previous=instead_of)
+        return Taken(holder, notice=f"took over a stale lock, its process is gone: {instead_of}")
+
+    def _remove(self, there: Holder, action: str, *, reason: str = "") -> None:
+        self._path(there.environment).unlink()
+        self._audit(action, self._new(there.environment, reason=reason, job="", mode=there.mode), previous=there)
+
+    def _audit(self, action: str, holder: Holder, previous: Holder | None = None) -> None:
+        line = {"action": action, **holder.as_data(), "previous": previous and previous.as_data()}
+        with (self.folder / "audit.jsonl").open("a", encoding="utf-8") as trail:
+            trail.write(json.dumps(line) + "\n")
+
+    def _refusal(self, there: Holder) -> str:
+        name = there.environment
+        unlock = f"salt-run environment.unlock {name}"
+        if self.stale(there):
+            way_on = f"Its process is gone and may have left work half done: look first, then `{unlock}`"
+        elif there.mode is Mode.MANUAL:
+            way_on = f"Ask {there.user}, or `{unlock} force=True`"
+        else:
+            way_on = f"Wait for it (lock_wait=600), ask {there.user}, or if it is surely dead `{unlock} force=True`"
+        return f"{name} is locked by {there}. {way_on}"
+
+    @contextlib.contextmanager
+    def _guard(self) -> Iterator[None]:
+        """One process at a time looks and writes; the kernel lets go of it when a process dies."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self.folder / ".guard").open("w") as guard:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            yield
+
+    def _path(self, environment: str) -> Path:
+        if not environment.replace("-", "").replace("_", "").isalnum():
+            raise InvalidInput([f"{environment!r} is not a name for an environment"])
+        return self.folder / f"{environment}.json"

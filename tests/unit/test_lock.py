@@ -1,0 +1,234 @@
+"""One lock per environment: who gets it, who is refused and told what, and what happens to a dead holder's lock."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+
+from saltlick.errors import InvalidInput, Locked
+from saltlick.lock import Locks, Mode
+from saltlick.processes import Process, Processes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass
+class Machine:
+    """A machine whose processes are what the test says."""
+
+    running: dict[int, str] = field(default_factory=dict)
+    me: int = 100
+
+    def find(self, pid: int) -> Process | None:
+        return Process(pid, self.running[pid]) if pid in self.running else None
+
+    def mine(self) -> Process:
+        found = self.find(self.me)
+        assert found
+        return found
+
+
+@dataclass
+class Clock:
+    time: float = 0.0
+    during_sleep: list = field(default_factory=list)
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+        for action in self.during_sleep:
+            action(self.time)
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine(running={100: "t1", 200: "t2"})
+
+
+@pytest.fixture
+def desk(tmp_path: Path, machine: Machine):
+    def make(user: str = "ann", pid: int = 100, host: str = "master", clock: Clock | None = None) -> Locks:
+        processes = Machine(machine.running, pid)
+        noon = datetime(2026, 11, 22, 12, 3, 11, tzinfo=timezone.utc)
+        return Locks(
+            folder=tmp_path / "locks",
+            user=user,
+            host=host,
+            processes=processes,
+            clock=clock or Clock(),
+            today=lambda: noon,
+        )
+
+    return make
+
+
+def audit(desk: Locks) -> list[dict]:
+    return [json.loads(line) for line in (desk.folder / "audit.jsonl").read_text().splitlines()]
+
+
+def test_the_second_taker_is_told_who_when_what_and_how_to_go_on(desk):
+    desk("ann").take("prod", reason="deploy", job="2026112212")
+    with pytest.raises(Locked) as refused:
+        desk("bob", pid=200).take("prod", reason="release")
+    text = str(refused.value)
+    for part in (
+        "prod is locked by ann",
+        "2026-11-22T12:03:11Z",
+        "job 2026112212",
+        "deploy",
+        "process 100",
+        "on master",
+    ):
+        assert part in text
+    assert "lock_wait" in text
+    assert "environment.unlock prod force=True" in text
+
+
+def test_environments_do_not_exclude_each_other(desk):
+    desk().take("prod", reason="deploy")
+    desk("bob", pid=200).take("test", reason="deploy")
+
+
+def test_released_at_the_end_whatever_ends_it(desk):
+    for end in (KeyboardInterrupt, SystemExit, ValueError):
+        with pytest.raises(end), desk().held(["prod", "control"], reason="deploy"):  # noqa: PT012
+            assert desk().read("prod")
+            raise end
+        assert desk().read("prod") is None
+        assert desk().read("control") is None
+
+
+def test_several_are_all_given_back_when_one_is_refused(desk):
+    desk("bob", pid=200).take("prod", reason="backup")
+    with pytest.raises(Locked), desk().held(["prod", "control"], reason="deploy"):
+        pytest.fail("got in")
+    assert desk().read("control") is None
+
+
+@pytest.mark.parametrize("gone", ["no process of that number", "the number was given to another process"])
+def test_a_dead_holders_lock_is_said_and_taken_over(desk, machine, gone):
+    desk("bob", pid=200).take("prod", reason="deploy")
+    machine.running.pop(200)
+    if "another" in gone:
+        machine.running[200] = "t9"
+    taken = desk("ann").take("prod", reason="deploy")
+    assert "stale" in taken.notice
+    assert "bob" in taken.notice
+    assert audit(desk())[-1]["action"] == "taken over"
+    assert audit(desk())[-1]["previous"]["user"] == "bob"
+
+
+def test_a_release_does_not_take_a_dead_holders_lock_over(desk, machine):
+    desk("bob", pid=200).take("prod", reason="deploy")
+    machine.running.pop(200)
+    with pytest.raises(Locked, match=r"Its process is gone.*environment.unlock prod"):
+        desk().take("prod", reason="release", over_stale=False, wait_s=60)
+
+
+def test_a_lock_of_another_host_is_never_thought_dead(desk, machine):
+    desk("bob", pid=200, host="elsewhere").take("prod", reason="deploy")
+    machine.running.pop(200)
+    with pytest.raises(Locked, match="on elsewhere"):
+        desk().take("prod", reason="deploy")
+
+
+def test_waiting_gets_it_when_the_other_job_ends(desk):
+    bob = desk("bob", pid=200)
+    bobs = bob.take("prod", reason="release")
+    clock = Clock(during_sleep=[lambda time: bob.release(bobs) if time >= 5 else None])
+    assert desk("ann", clock=clock).take("prod", reason="deploy", wait_s=60).holder.user == "ann"
+    assert 5 <= clock.time < 7
+
+
+def test_waiting_ends_at_its_deadline(desk):
+    desk("bob", pid=200).take("prod", reason="release")
+    clock = Clock()
+    with pytest.raises(Locked):
+        desk("ann", clock=clock).take("prod", reason="deploy", wait_s=30)
+    assert clock.time == pytest.approx(30)
+
+
+def test_a_lock_by_hand_is_not_waited_for_and_never_stale(desk, machine):
+    desk("bob", pid=200).take("prod", reason="hands off, I am looking", mode=Mode.MANUAL)
+    machine.running.pop(200)
+    clock = Clock()
+    with pytest.raises(Locked, match=r"hands off.*Ask bob"):
+        desk("ann", clock=clock).take("prod", reason="deploy", wait_s=30)
+    assert clock.time == 0
+
+
+def test_jobs_of_an_orchestration_join_its_lock_and_leave_it_in_place(desk):
+    run = desk().take("prod", reason="deploy", mode=Mode.RUN)
+    with desk().held(["prod"], reason="apply") as (joined,):
+        assert joined.joined
+    assert desk().read("prod") == run.holder
+    assert desk().release_run("prod") == run.holder
+    assert desk().read("prod") is None
+
+
+def test_two_jobs_of_one_process_do_not_share_a_lock(desk):
+    with desk().held(["prod"], reason="apply"), pytest.raises(Locked):
+        desk().take("prod", reason="apply")
+
+
+def test_another_process_does_not_end_an_orchestrations_lock(desk):
+    desk().take("prod", reason="deploy", mode=Mode.RUN)
+    assert desk("ann", pid=200).release_run("prod") is None
+    assert desk().read("prod")
+
+
+def test_releasing_late_leaves_the_next_holders_lock_alone(desk):
+    mine = desk().take("prod", reason="deploy")
+    desk("bob", pid=200).unlock("prod", force=True, reason="ann went home")
+    bobs = desk("bob", pid=200).take("prod", reason="release")
+    desk().release(mine)
+    assert desk().read("prod") == bobs.holder
+
+
+def test_unlocking_by_hand(desk, machine):
+    assert desk().unlock("prod") is None
+    desk("bob", pid=200).take("prod", reason="release")
+    with pytest.raises(Locked):
+        desk().unlock("prod")
+    assert desk().unlock("prod", force=True, reason="bob asked me to").user == "bob"
+    last = audit(desk())[-1]
+    assert (last["action"], last["user"], last["reason"], last["previous"]["reason"]) == (
+        "forced",
+        "ann",
+        "bob asked me to",
+        "release",
+    )
+    desk().take("prod", reason="mine", mode=Mode.MANUAL)
+    assert desk().unlock("prod").reason == "mine"
+
+
+def test_a_dead_lock_is_unlocked_without_force(desk, machine):
+    desk("bob", pid=200).take("prod", reason="release")
+    machine.running.pop(200)
+    assert desk().unlock("prod").user == "bob"
+
+
+def test_a_spoilt_lock_file_counts_as_locked(desk):
+    desk().take("prod", reason="deploy")
+    (desk().folder / "prod.json").write_text("")
+    with pytest.raises(Locked, match=r"prod\.json"):
+        desk("bob", pid=200).take("prod", reason="deploy")
+
+
+@pytest.mark.parametrize("name", ["../prod", "", "a/b", "."])
+def test_a_name_cannot_lead_out_of_the_folder(desk, name):
+    with pytest.raises(InvalidInput):
+        desk().take(name, reason="deploy")
+
+
+def test_this_very_process_is_found_and_a_free_number_is_not():
+    real = Processes()
+    assert real.find(real.mine().pid) == real.mine()
+    assert real.find(2**22 + 1) is None
