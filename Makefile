@@ -1,0 +1,43 @@
+# Everything sets itself up; `make help` lists what there is.
+VENV ?= .venv
+SALT ?= 3008
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-3006 lint bench docs format clean setup
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup ## build an environment on this machine, end to end, and look at it
+	@$(BIN)/python -m saltlick.demo
+
+test: ## all tests: lint, unit, functional, packaging, integration, formulas, e2e
+	@tools/test.sh $(PARTS)
+
+test-3006: ## unit and functional tests on Salt 3006 LTS, in .venv-3006
+	@VENV=.venv-3006 SALT=3006 tools/test.sh unit functional
+
+lint: setup ## ruff, mypy --strict, yamllint, salt-lint
+	@$(BIN)/python tools/check.py lint
+
+format: setup ## let ruff write the code its way
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: ## build, re-check and destroy the reference estate beside a hand-optimised script
+	@tools/setup.sh $(VENV) requirements/salt-$(SALT).txt bench
+	@$(BIN)/python -m bench
+
+docs: ## the documentation as HTML, in build/docs
+	@tools/setup.sh $(VENV) requirements/salt-$(SALT).txt docs
+	@$(BIN)/python -m sphinx -q -W -b html docs build/docs
+	@echo "build/docs/index.html"
+
+setup:
+	@tools/setup.sh $(VENV) requirements/salt-$(SALT).txt test
+
+clean: ## stop the sandbox and what was started for it, remove everything that was made here
+	@if [ -x $(BIN)/saltlick ]; then $(BIN)/saltlick sandbox down || true; fi
+	@tools/engine.sh down
+	rm -rf .venv .venv-3006 .cache .saltlick build dist *.egg-info src/*.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,160 @@
+"""Run the parts of the test suite one after another, say how long each took, and end with one line of counts.
+
+    python tools/check.py [--started EPOCH] [part ...]
+
+Each part is a process of its own: the unit tests hold that no Salt is imported, and Salt's loaders leave traces.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+REPORTS = ROOT / ".saltlick" / "reports"
+PARTS = ("lint", "unit", "functional", "packaging", "integration", "formulas", "e2e")
+TREES = ("salt", "orch", "pillar", "reactor")
+NO_TESTS_COLLECTED = 5
+
+
+@dataclass
+class Counts:
+    """How the tests of one part, or of all, came out."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __iadd__(self, other: Counts) -> Counts:
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        return self
+
+    def __str__(self) -> str:
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        return f"{self.passed} passed, {self.failed} failed{skipped}"
+
+
+@dataclass
+class Part:
+    """One row of the closing table."""
+
+    name: str
+    seconds: float
+    counts: Counts = field(default_factory=Counts)
+    note: str = ""
+
+
+def lint() -> Counts:
+    """Run every linter, also after one has failed."""
+    counts = Counts()
+    for command in linters():
+        say(" ".join(("$", Path(command[0]).name, *command[1:4], *(["…"] if len(command) > 4 else []))))
+        ok = subprocess.run(command, cwd=ROOT, check=False).returncode == 0  # noqa: S603
+        counts += Counts(passed=int(ok), failed=int(not ok))
+    return counts
+
+
+def linters() -> list[list[str]]:
+    """The commands, with the files that git knows where a tool takes files only."""
+    states = tracked("salt/**.sls", "orch/**.sls", "salt/**.jinja")
+    yaml = tracked("*.yml", "*.yaml")
+    commands = [
+        [str(BIN / "ruff"), "check", "--quiet", "."],
+        [str(BIN / "ruff"), "format", "--check", "--quiet", "."],
+        [str(BIN / "mypy"), "--no-error-summary"],
+    ]
+    if yaml:
+        commands.append([str(BIN / "yamllint"), "--strict", *yaml])
+    if states:
+        commands.append([str(BIN / "salt-lint"), *states])
+    return commands
+
+
+def tracked(*patterns: str) -> list[str]:
+    """Files under version control (or about to be) that match, without what symlinks show twice."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", *patterns]
+    names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    return sorted(name for name in names.split("\0") if name and (ROOT / name).is_file())
+
+
+def tests(name: str) -> Counts:
+    """Run the tests under one folder."""
+    folder = ROOT / "tests" / name
+    if not any(folder.rglob("test_*.py")):
+        say(f"no tests in tests/{name}")
+        return Counts()
+    report = REPORTS / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", str(folder.relative_to(ROOT))]
+    code = subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603
+    counts = read_report(report)
+    if code not in (0, NO_TESTS_COLLECTED) and not counts.failed:
+        counts.failed += 1  # pytest itself broke: it has counted nothing, and nothing must not look like success
+    return counts
+
+
+def read_report(report: Path) -> Counts:
+    """What one JUnit file says."""
+    if not report.exists():
+        return Counts()
+    suite = next(ET.parse(report).getroot().iter("testsuite"))  # noqa: S314 - our own file
+    number = {name: int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped")}
+    failed = number["failures"] + number["errors"]
+    return Counts(number["tests"] - failed - number["skipped"], failed, number["skipped"])
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def banner(name: str) -> None:
+    say(f"\n── {name} {'─' * (74 - len(name))}")
+
+
+def table(parts: Sequence[Part]) -> None:
+    """How long each part took and how it came out."""
+    banner("how long it took")
+    for part in parts:
+        result = part.note or str(part.counts)
+        say(f"  {part.name:<12} {part.seconds:8.1f} s   {result}")
+
+
+def run(names: Sequence[str], started: float | None) -> int:
+    """Run the parts, print the table and the closing line; 0 when nothing failed."""
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    begin = time.time()
+    rows = [Part("setup", begin - started, note="environment and container engine")] if started else []
+    total = Counts()
+    for name in names:
+        banner(name)
+        clock = time.monotonic()
+        counts = lint() if name == "lint" else tests(name)
+        rows.append(Part(name, time.monotonic() - clock, counts))
+        total += counts
+    table(rows)
+    say(f"\n{total} in {time.time() - (started or begin):.1f}s")
+    return int(total.failed > 0 or total.passed == 0)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="run the parts of the test suite")
+    parser.add_argument("--started", type=float, help="when the setup before this began, as seconds of the epoch")
+    parser.add_argument("parts", nargs="*", metavar="part", help=" ".join(PARTS))
+    arguments = parser.parse_args()
+    unknown = set(arguments.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"unknown part: {', '.join(sorted(unknown))} (there are: {' '.join(PARTS)})")
+    return run(arguments.parts or PARTS, arguments.started)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# A container engine for the sandbox, from Debian's packages where there is none.
+#
+#   tools/engine.sh up      exit 0: an engine answers; exit 3: none can run here, and one line on stderr says what is missing
+#   tools/engine.sh down    stop the daemon that `up` started, and only that one
+#   tools/engine.sh ours    exit 0 when the daemon that answers is one that `up` started
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tools/lib.sh
+
+state=.saltlick/engine
+pidfile=$state/dockerd.pid
+log=$state/dockerd.log
+socket=${DOCKER_HOST:-unix:///var/run/docker.sock}
+
+missing() { echo "saltlick: no container engine: $*" >&2; exit 3; }
+
+answers() {
+  case $socket in
+    unix://*) curl_socket "${socket#unix://}" ;;
+    *) [ -x .venv/bin/python ] && .venv/bin/python -c 'import docker; docker.from_env(timeout=5).ping()' 2>/dev/null ;;
+  esac
+}
+
+# No docker client and no curl needed: one HTTP request over the socket.
+curl_socket() {
+  python3 - "$1" <<'PY' 2>/dev/null
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.settimeout(5); s.connect(sys.argv[1])
+s.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
+sys.exit(b" 200 " not in s.recv(256))
+PY
+}
+
+ours() { [ -s "$pidfile" ] && [ "$(cat "/proc/$(cat "$pidfile")/comm" 2>/dev/null)" = dockerd ]; }
+
+up() {
+  [ -z "${SALTLICK_NO_ENGINE:-}" ] || missing "SALTLICK_NO_ENGINE is set"
+  answers && return
+  case $socket in unix://*) ;; *) missing "nothing answers at DOCKER_HOST=$socket" ;; esac
+  [ "$(uname -s)" = Linux ] || missing "start Docker (on $(uname -s) it is not ours to start)"
+  if [ -S "${socket#unix://}" ] && [ ! -w "${socket#unix://}" ]; then
+    missing "${socket#unix://} is there but not for $(id -un): join the group docker, or run as root"
+  fi
+  if ! command -v dockerd >/dev/null 2>&1 && [ ! -x /usr/sbin/dockerd ]; then
+    may_install || missing "Docker is not installed and this account may not install it (Debian: apt install docker.io)"
+    ( install_packages $(engine_packages) ) || missing "Docker could not be installed from Debian's packages"
+    for _ in 1 2 3 4 5; do answers && return; sleep 1; done # a package's own service may have come up
+  fi
+  start
+}
+
+# Debian 13 split the client off; debootstrap makes the base image where no registry answers.
+engine_packages() {
+  echo docker.io debootstrap iptables
+  if apt-cache show docker-cli >/dev/null 2>&1; then echo docker-cli; fi
+}
+
+start() {
+  [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null || missing "dockerd is installed but not running, and this account may not start it"
+  mkdir -p "$state"
+  say "starting dockerd (log: $log)"
+  # Its own session, so that Ctrl-C in this terminal is not for it; the group lets this account use the socket.
+  as_root sh -c 'PATH=$PATH:/usr/sbin:/sbin; echo $$ >"$1"; exec setsid dockerd --group "$3" >"$2" 2>&1 </dev/null' \
+    sh "$PWD/$pidfile" "$PWD/$log" "$(id -gn)" &
+  for _ in $(seq 60); do
+    if answers; then return; fi
+    if [ -s "$pidfile" ] && ! ours && [ "$(wc -c <"$log")" -gt 0 ] && ! kill -0 "$(cat "$pidfile")" 2>/dev/null; then break; fi
+    sleep 0.5
+  done
+  answers && return
+  tail -n 3 "$log" >&2 || true
+  missing "dockerd does not start here (see $log)"
+}
+
+down() {
+  ours || return 0
+  local pid; pid=$(cat "$pidfile")
+  say "stopping the dockerd that was started for this checkout"
+  as_root kill "$pid"
+  for _ in $(seq 60); do [ -d "/proc/$pid" ] || break; sleep 0.5; done
+  rm -f "$pidfile"
+}
+
+case ${1:-} in
+  up | down | ours) "$1" ;;
+  *) sed -n '2,7p' "$0" >&2; exit 2 ;;
+esac

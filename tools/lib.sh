@@ -1,0 +1,54 @@
+# Shared by the scripts beside this file: sourced, never run.
+
+say() { printf '\033[2msaltlick:\033[0m %s\n' "$*" >&2; }
+
+fail_with_log() { # what, log file
+  { echo "saltlick: FAILED: $1. Last lines of $2:"; tail -n 25 "$2" | sed 's/^/    /'; } >&2
+  exit 1
+}
+
+# The words that make a command run as root here: nothing for root, "sudo -n" where that asks no password.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+may_install() {
+  command -v apt-get >/dev/null 2>&1 || return 1
+  [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null
+}
+
+install_packages() { # Debian packages by name
+  mkdir -p .cache
+  say "installing from Debian's packages: $*"
+  { as_root apt-get update -q &&
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"; } \
+    >.cache/apt.log 2>&1 || fail_with_log "apt-get install $*" .cache/apt.log
+}
+
+# The interpreter to use: the asked one, or the first that the constrained Salt line runs on.
+find_python() { # asked or empty, constraints file
+  local candidates="python3 python3.13 python3.12 python3.11 python3.10" newest=13 found
+  case $2 in *3006*) candidates="python3.11 python3.10 python3" newest=11 ;; esac
+  for found in ${1:-$candidates}; do
+    if "$found" -c "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, $newest))" 2>/dev/null; then
+      "$found" -c 'import sys; print(sys.executable)'
+      return
+    fi
+  done
+  echo "saltlick: no Python from 3.10 to 3.$newest found (looked for: ${1:-$candidates}); install one or say PYTHON=/path/to/python" >&2
+  exit 1
+}
+
+ensure_venv_module() { # python
+  "$1" -c 'import venv, ensurepip' 2>/dev/null && return
+  may_install || { echo "saltlick: $1 has no venv module and this account may not install it (Debian: apt install python3-venv)" >&2; exit 1; }
+  install_packages python3-venv
+}
+
+# One of Salt's dependencies (timelib) is a C extension without wheels for some Python versions.
+ensure_compiler() { # python
+  command -v cc >/dev/null 2>&1 &&
+    "$1" -c 'import sysconfig, os, sys; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' && return
+  may_install || { say "no C compiler or no Python headers: the install may fail on a dependency of Salt (Debian: apt install gcc libc6-dev python3-dev)"; return; }
+  install_packages gcc libc6-dev python3-dev
+}

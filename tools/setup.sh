@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Make (or keep) a virtual environment with this project and everything its extras name.
+#
+#   tools/setup.sh <venv> <constraints> <extras>
+#
+# A stamp in the environment holds what it was made from, so that the second time costs nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tools/lib.sh
+
+venv=$1 constraints=$2 extras=$3
+python=$(find_python "${PYTHON:-}" "$constraints")
+want=$( { cat pyproject.toml "$constraints" tools/setup.sh; "$python" -VV; pwd; echo "$extras"; } | cksum)
+stamp=$venv/.stamp-$extras
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && "$venv/bin/python" -c 'import saltlick' 2>/dev/null; then
+  exit 0
+fi
+
+say "setting up $venv ($("$python" -V), $(basename "$constraints" .txt), extras: $extras): a few minutes the first time"
+ensure_venv_module "$python"
+ensure_compiler "$python"
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+mkdir -p .cache
+log=.cache/$(basename "$venv")-setup.log
+# Both spellings: pip before 25.3 hands constraints on to builds by itself, later ones want their own option. What the
+# operator set stays in force; ours come on top.
+export PIP_CONSTRAINT="${PIP_CONSTRAINT:+$PIP_CONSTRAINT }$PWD/$constraints"
+export PIP_BUILD_CONSTRAINT="$PIP_CONSTRAINT" PIP_DISABLE_PIP_VERSION_CHECK=1
+"$venv/bin/python" -m pip install --editable ".[$extras]" >"$log" 2>&1 || fail_with_log "installing into $venv" "$log"
+echo "$want" >"$stamp"

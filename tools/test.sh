@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Set up, run the named parts of the tests (all of them when none is named), and leave the machine as it was found.
+#   CI=true makes a missing container engine an error.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+started=$(date +%s.%N)
+venv=${VENV:-.venv}
+
+tools/setup.sh "$venv" "requirements/salt-${SALT:-3008}.txt" test
+
+leave() {
+  # What the demo left running is still wanted; a sandbox has its own state there.
+  if [ "${engine_was_ours:-no}" = no ]; then tools/engine.sh down; fi
+}
+parts=${*:-lint unit functional packaging integration formulas e2e}
+case " $parts " in
+  *" formulas "* | *" e2e "*)
+    tools/engine.sh ours && engine_was_ours=yes
+    trap leave EXIT
+    if ! tools/engine.sh up; then
+      [ "${CI:-}" != true ] || { echo "saltlick: under CI=true a container engine is required" >&2; exit 1; }
+      export SALTLICK_NO_ENGINE=1
+    fi
+    ;;
+esac
+"$venv/bin/python" tools/check.py --started "$started" $parts
