@@ -3,7 +3,7 @@
 Runs as a process of its own (`python -m bench.proxy --upstream http://127.0.0.1:5000`), so that neither the measured
 program nor moto pays for it. Two paths are its own and never forwarded:
 
-    GET  /_bench/stats    {"calls": …, "mutating": …, "by_operation": {…}, "peak": …, "lost": …, "throttled": …, "failed": …}
+    GET  /_bench/stats    the fields of `Counts` as JSON
     POST /_bench/reset    body = the `Faults` to apply from now on, all optional; counts start at nought
 """
 
@@ -30,16 +30,12 @@ READING = re.compile(r"^(Describe|Get|List|Search|Lookup)")
 SCOPE = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/")
 HOP_HEADERS = {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "date", "server"}
 
-THROTTLED = (
-    503,
-    "<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>Request limit exceeded.</Message></Error>"
-    "</Errors><RequestID>bench</RequestID></Response>",
+ANSWER = (
+    "<Response><Errors><Error><Code>{}</Code><Message>{}</Message></Error></Errors>"
+    "<RequestID>bench</RequestID></Response>"
 )
-FAILED = (
-    500,
-    "<Response><Errors><Error><Code>InternalError</Code><Message>An internal error has occurred</Message></Error>"
-    "</Errors><RequestID>bench</RequestID></Response>",
-)
+THROTTLED = ANSWER.format("RequestLimitExceeded", "Request limit exceeded.")
+FAILED = ANSWER.format("InternalError", "An internal error has occurred")
 
 
 @dataclass
@@ -117,7 +113,7 @@ class Proxy:
         await asyncio.sleep(faults.latency_s)
         if drawn < faults.throttle:
             self.counts.throttled += 1
-            return web.Response(status=THROTTLED[0], text=THROTTLED[1], content_type="text/xml")
+            return web.Response(status=503, text=THROTTLED, content_type="text/xml")
         response = await self.carry_out(request, body)
         if not READING.match(operation.partition(":")[2]):
             self.counts.mutating += 1
@@ -128,7 +124,7 @@ class Proxy:
             return cut(request)
         if drawn < faults.throttle + faults.lose + faults.fail:
             self.counts.failed += 1
-            return web.Response(status=FAILED[0], text=FAILED[1], content_type="text/xml")
+            return web.Response(status=500, text=FAILED, content_type="text/xml")
         return response
 
     async def carry_out(self, request: web.BaseRequest, body: bytes) -> web.Response:
