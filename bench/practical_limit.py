@@ -297,7 +297,12 @@ class Build:
                 SubnetId=subnet,
                 SecurityGroupIds=[firewall],
                 MetadataOptions={"HttpTokens": "required", "HttpPutResponseHopLimit": 1},
-                BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": {"Encrypted": True, "VolumeSize": 8}}],
+                BlockDeviceMappings=[
+                    {
+                        "DeviceName": "/dev/xvda",
+                        "Ebs": {"Encrypted": True, "VolumeSize": 8, "DeleteOnTermination": True},
+                    }
+                ],
                 TagSpecifications=[
                     *tagged("instance", environment, f"instance/{address}", title),
                     *tagged("volume", environment, f"instance/{address}", title),
