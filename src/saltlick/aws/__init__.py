@@ -1,0 +1,28 @@
+"""The way to AWS: one session, polite retries, typed errors. The only room that imports boto3.
+
+`connect` gives the `engine.ports.Cloud` that kinds talk to. Credentials come from boto3's usual chain and nowhere else;
+`AWS_ENDPOINT_URL` leads to another API (moto, the sandbox).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from saltlick.aws.cloud import AwsCloud
+from saltlick.aws.sender import OnCall, Sender, Tell, log
+from saltlick.engine.wait import SystemClock
+
+if TYPE_CHECKING:
+    from saltlick.engine.ports import Clock
+
+__all__ = ["AwsCloud", "OnCall", "Tell", "connect"]
+
+
+def connect(region: str, *, clock: Clock | None = None, on_call: OnCall | None = None, tell: Tell = log) -> AwsCloud:
+    """The AWS API of one region. Free until the first call: boto3 is imported, and each service's client made, then.
+
+    `on_call(service, operation, seconds)` is called after every request that went out, each retry and page; from any
+    thread.
+    `tell(text)` gets a sentence whenever AWS is slow, silent or asks to be called less; by default it is logged.
+    """
+    return AwsCloud(Sender(region, clock or SystemClock(), on_call=on_call, tell=tell))
