@@ -1,0 +1,50 @@
+"""From the compiled pillar to an `Environment`, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from saltlick.errors import InvalidInput, Problem
+from saltlick.spec.checks import own_problems
+from saltlick.spec.model import Environment
+from saltlick.spec.problems import problems
+
+ROOT = "environment"
+
+
+def parse(pillar: Mapping[str, Any], *, environment: str) -> Environment:
+    """The environment that a compiled pillar declares, sound in itself (`check` compares it with its peers).
+
+    `environment` is the name that was asked for: a pillar of another name is refused, so a mistyped `pillarenv` fails.
+
+    Raises:
+        InvalidInput: with every problem, each with its path.
+    """
+    what = f"pillar of {environment}"
+    raw = pillar.get(ROOT)
+    if not isinstance(raw, Mapping):
+        raise InvalidInput([Problem(ROOT, _nothing(raw, environment))], what=what)
+    try:
+        parsed = Environment.model_validate(raw)
+    except ValidationError as error:
+        raise InvalidInput(
+            [*problems(error, Environment, raw, ROOT), *_misnamed(raw, environment)], what=what
+        ) from error
+    if found := (*_misnamed(raw, environment), *own_problems(parsed)):
+        raise InvalidInput(sorted(found), what=what)
+    return parsed
+
+
+def _nothing(raw: Any, environment: str) -> str:
+    if raw is None:
+        return f"the pillar of {environment} does not say what it consists of; is there an environment of that name?"
+    return "this has to be a mapping of names to values"
+
+
+def _misnamed(raw: Mapping[str, Any], environment: str) -> tuple[Problem, ...]:
+    if (name := raw.get("name")) == environment or not isinstance(name, str):
+        return ()
+    return (Problem(f"{ROOT}.name", f"{name} is not {environment}, which is the environment that was asked for"),)

@@ -1,0 +1,125 @@
+"""Turns what pydantic found into problems that an operator can read: the path in the pillar, and a plain sentence."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from saltlick.errors import Problem
+
+Location = Sequence["str | int"]
+
+_SENTENCES = {
+    "bool_type": "{value} is neither true nor false",
+    "bool_parsing": "{value} is neither true nor false",
+    "int_type": "{value} is not a whole number",
+    "int_parsing": "{value} is not a whole number",
+    "int_from_float": "{value} is not a whole number",
+    "string_type": "{value} is not text; put it in quotes if it is meant as text",
+    "tuple_type": "this has to be a list, not {value}",
+    "list_type": "this has to be a list, not {value}",
+    "dict_type": "this has to be a mapping of names to values, not {value}",
+    "mapping_type": "this has to be a mapping of names to values, not {value}",
+    "is_instance_of": "this has to be a mapping of names to values, not {value}",
+    "model_type": "this has to be a mapping of names to values, not {value}",
+    "missing": "this has to be given",
+    "greater_than_equal": "{value} is too small: {ge} is the least",
+    "less_than_equal": "{value} is too large: {le} is the most",
+    "too_short": "this needs at least {min_length}",
+    "string_too_long": "{value} is too long: {max_length} characters are the most",
+    "enum": "{value} is none of: {expected}",
+    "literal_error": "{value} is none of: {expected}",
+    "string_pattern_mismatch": "{value} is not of the form expected here ({pattern})",
+}
+
+
+def problems(error: ValidationError, model: type[BaseModel], raw: Any, root: str) -> tuple[Problem, ...]:
+    """Every finding of a failed validation of `raw` by `model`, once each, in the order of the pillar."""
+    found = {
+        Problem(path(location, root), _sentence(detail, model, location))
+        for detail in error.errors()
+        for location in [_as_written(detail["loc"], raw, detail["type"])]
+    }
+    return tuple(sorted(found))
+
+
+def path(location: Location, root: str) -> str:
+    """`environment.subnets.private.cidrs[1]`."""
+    return root + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+
+
+def did_you_mean(word: str, known: typing.Iterable[str]) -> str:
+    """`; did you mean x?`, or what is known where nothing is near."""
+    names = sorted(set(known))
+    if near := get_close_matches(word, names, n=1, cutoff=0.6):
+        return f"; did you mean {near[0]}?"
+    return f"; there is {', '.join(names)}" if names else "; there is none"
+
+
+def shown(value: Any) -> str:
+    """A value as short as a message can take."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _as_written(location: Location, raw: Any, kind: str) -> tuple[str | int, ...]:
+    """The steps of a location that exist in the pillar: pydantic's own (union branches, lists made of one) left out."""
+    steps: list[str | int] = []
+    for step in location:
+        if isinstance(step, int) and isinstance(raw, (list, tuple)):
+            raw = raw[step] if step < len(raw) else None
+            steps.append(step)
+        elif isinstance(raw, Mapping) and step in raw:
+            raw = raw[step]
+            steps.append(step)
+    if kind == "missing":
+        steps.append(location[-1])
+    return tuple(steps)
+
+
+def _sentence(detail: Any, model: type[BaseModel], location: Location) -> str:
+    context = detail.get("ctx", {})
+    if "error" in context:
+        return str(context["error"])
+    value = shown(detail.get("input"))
+    if detail["type"] == "extra_forbidden":
+        return f"{location[-1]} is not known here{did_you_mean(str(location[-1]), _known(model, location[:-1]))}"
+    template = _SENTENCES.get(detail["type"], "{value}: " + detail["msg"].lower())
+    return str(template.format_map({"value": value, **context}))
+
+
+def _known(model: Any, location: Location) -> tuple[str, ...]:
+    """The keys that the part of the model at this location takes."""
+    for step in location:
+        model = _inside(model, step)
+    found = next(_models(model), None)
+    return tuple(field.alias or name for name, field in found.model_fields.items()) if found else ()
+
+
+def _inside(annotation: Any, step: str | int) -> Any:
+    for model in _models(annotation):
+        for name, field in model.model_fields.items():
+            if step == (field.alias or name):
+                return field.annotation
+    arguments = [each for each in typing.get_args(annotation) if each is not Ellipsis]
+    return arguments[-1] if arguments else None
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models an annotation may stand for, through `X | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        for each in typing.get_args(annotation):
+            yield from _models(each)
