@@ -1,0 +1,217 @@
+"""
+Environments on AWS: what would change, change it, look at it, take it away.
+
+Every function takes the name of an environment and compiles *its* pillar; ``plan``, ``apply``, ``drift``, ``show``,
+``destroy``, ``validate``, ``servers`` and ``tiers`` also take several, comma-separated, and treat them as one estate.
+
+Exit codes: 0 done, 2 the pillar or an argument is wrong and nothing was touched, 3 somebody else has the lock,
+4 AWS refused or something failed (each resource is named), 1 a defect in Saltlick.
+
+IAM: what ``saltlick iam-policy`` prints. ``plan``, ``drift`` and ``show`` need the ``observe`` part of it only.
+"""
+
+# ruff: noqa: F821 - Salt's loader puts the dunders in
+from saltlick import saltside
+from saltlick.saltside import commands, locks
+
+__virtualname__ = "environment"
+
+
+def plan(name, replace=None, prune=False):
+    """
+    Show what ``apply`` would do, and do nothing.
+
+    name
+        The environment, or several: ``control,prod``.
+
+    replace
+        Resources to make anew, by address or name: ``app-1,instance/app-2``.
+
+    prune
+        Also delete what is ours and no longer declared.
+
+    IAM: observe actions of all kinds.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run environment.plan prod
+        salt-run environment.plan control,prod,test --out=json
+    """
+    return saltside.tell(__opts__, __context__, commands.plan, name, replace=replace, prune=prune)
+
+
+def apply(name, replace=None, prune=False, lock_wait=0):
+    """
+    Make AWS what the pillar says, under the environment's lock. Again = no change.
+
+    Tells of each finished resource on stderr and as an event ``saltlick/<environment>/<job>/<action>/<address>``.
+
+    name
+        The environment, or several that are built as one: ``control,prod,test``.
+
+    replace
+        Resources to make anew, by address or name: ``app-1,instance/app-2``.
+
+    prune
+        Also delete what is ours and no longer declared.
+
+    lock_wait
+        Seconds to wait for another job's lock.
+
+    IAM: all actions of all kinds but ``destroy``; those too for ``replace`` and ``prune``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run environment.apply prod
+        salt-run environment.apply prod replace=app-1
+    """
+    who = {"job": _job(), "user": _user(), "lock_wait": lock_wait}
+    return saltside.tell(__opts__, __context__, commands.apply, name, replace=replace, prune=prune, **who)
+
+
+def destroy(name, confirm="", lock_wait=0):
+    """
+    Delete everything of the environment, in order, under its lock.
+
+    Refuses environments marked ``production``, protected resources, and what another environment leans on.
+
+    name
+        The environment, or several: ``prod,test``.
+
+    confirm
+        The same again, typed by hand.
+
+    lock_wait
+        Seconds to wait for another job's lock.
+
+    IAM: observe and destroy actions of all kinds.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run environment.destroy test confirm=test
+    """
+    who = {"job": _job(), "user": _user(), "lock_wait": lock_wait}
+    return saltside.tell(__opts__, __context__, commands.destroy, name, confirm=confirm, **who)
+
+
+def show(name):
+    """
+    Show everything of ours in the environment, as AWS has it.
+
+    IAM: observe actions of all kinds.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run environment.show prod
+    """
+    return saltside.tell(__opts__, __context__, commands.show, name)
+
+
+def drift(name):
+    """
+    Show what differs between AWS and the pillar, and what is ours there and nobody declared.
+
+    IAM: observe actions of all kinds.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run environment.drift prod
+    """
+    return saltside.tell(__opts__, __context__, commands.drift, name)
+
+
+def validate(name):
+    """
+    Check the environment's pillar and its peers' without asking AWS; all problems at once, each with its path.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run environment.validate prod
+    """
+    return saltside.tell(__opts__, __context__, commands.validate, name)
+
+
+def servers(name):
+    """
+    List the servers that the environment's pillar declares.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run environment.servers prod
+    """
+    return saltside.tell(__opts__, __context__, commands.servers, name)
+
+
+def tiers(name):
+    """
+    List the names of the environment's servers tier by tier, in the order in which they are configured.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run environment.tiers prod
+    """
+    return saltside.tell(__opts__, __context__, commands.tiers, name)
+
+
+def lock(name, message):
+    """
+    Lock the environment by hand: no job touches it until you unlock it, and everybody is shown the message.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run environment.lock prod message="looking at the database, back at four"
+    """
+    return saltside.tell(__opts__, __context__, locks.lock, name, message=message, user=_user())
+
+
+def unlock(name, force=False, reason=""):
+    """
+    Unlock the environment: your own by-hand lock, or a stale one; anybody else's with ``force=True``. It is audited.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run environment.unlock prod
+        salt-run environment.unlock prod force=True reason="ann's laptop died"
+    """
+    return saltside.tell(__opts__, __context__, locks.unlock, name, force=force, reason=reason, user=_user())
+
+
+def locked(name):
+    """
+    Show who has the environment, since when and what for.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run environment.locked prod
+    """
+    return saltside.tell(__opts__, __context__, locks.locked, name)
+
+
+def _job():
+    return globals().get("__jid__", "")
+
+
+def _user():
+    return globals().get("__user__", "")

@@ -1,0 +1,99 @@
+"""The edge to Salt: what a command found becomes plain data with an exit code, and nothing is raised past it."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from saltlick.errors import InvalidInput, SaltlickError
+from saltlick.saltside.progress import colour_wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping
+
+log = logging.getLogger(__name__)
+
+INTERNAL_ERROR = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command returns: `result` for machines (JSON-able, never with a key `data`), `text` for people."""
+
+    result: dict[str, Any]
+    text: str | Callable[[bool], str] = ""
+    """The words, or what makes them from whether colour is wanted."""
+    retcode: int = 0
+
+
+def guarded(command: Callable[..., Answer], *args: Any, **kwargs: Any) -> Answer:
+    """Run a command; an error becomes an answer that says so. Ctrl-C and SIGTERM go on up, they are not errors."""
+    try:
+        return command(*args, **kwargs)
+    except SaltlickError as error:
+        return _refusal(error)
+    except Exception as error:
+        # The last border before Salt, which takes a TypeError for wrong arguments and prints a traceback for the rest.
+        log.exception("A defect in saltlick")
+        return Answer(
+            {"error": f"{type(error).__name__}: {error} (a defect in saltlick; see the log)"}, retcode=INTERNAL_ERROR
+        )
+
+
+def _refusal(error: SaltlickError) -> Answer:
+    result: dict[str, Any] = {"error": str(error)}
+    if isinstance(error, InvalidInput):
+        result["problems"] = [str(problem) for problem in error.problems]
+    return Answer(result, retcode=error.exit_code)
+
+
+def tell(
+    opts: MutableMapping[str, Any],
+    context: MutableMapping[str, Any],
+    command: Callable[..., Answer],
+    *args: Any,
+    **kwargs: Any,
+) -> dict[str, Any]:
+    """Run a command for a runner and give Salt its answer.
+
+    Both codes are set: `salt-run` exits with the returned one, an orchestration looks at the context's only.
+    """
+    answer = guarded(command, opts, *args, **kwargs)
+    context["retcode"] = answer.retcode
+    told = {**answer.result, "retcode": answer.retcode}
+    if _for_people(opts):
+        told |= {"outputter": "saltlick_text", "text": _text(answer, colour_wanted(opts, sys.stdout))}
+    return told
+
+
+def _text(answer: Answer, colour: bool) -> str:
+    if "error" in answer.result:
+        error = str(answer.result["error"])
+        return f"\x1b[31m{error}\x1b[0m" if colour else error
+    return answer.text if isinstance(answer.text, str) else answer.text(colour)
+
+
+def _for_people(opts: MutableMapping[str, Any]) -> bool:
+    """Whether somebody typed `salt-run environment.…` without `--out`; an orchestration or a program wants data."""
+    typed = opts.get("__cli") == "salt-run" and str(opts.get("fun", "")).partition(".")[0] not in {"", "state"}
+    return typed and not opts.get("output")
+
+
+def plain(value: Any) -> Any:
+    """A value of the core as JSON and Salt's bus can carry it."""
+    if isinstance(value, Enum):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {spot.name: plain(getattr(value, spot.name)) for spot in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(plain(item) for item in value)
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

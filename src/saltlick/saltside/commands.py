@@ -1,0 +1,164 @@
+"""The operator's commands on environments, one function each: pillar and AWS in, an `Answer` out."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from saltlick import aws, provision, spec
+from saltlick.engine import render
+from saltlick.errors import ApplyFailed
+from saltlick.kinds import KINDS
+from saltlick.saltside.answer import Answer, plain
+from saltlick.saltside.estate import environments_of, load
+from saltlick.saltside.locks import locks
+from saltlick.saltside.pillar import names_of
+from saltlick.saltside.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from saltlick.engine.plan import Plan
+    from saltlick.provision import Estate
+
+
+def plan(opts: Mapping[str, Any], name: object, *, replace: object = None, prune: bool = False) -> Answer:
+    """What apply would do."""
+    estate = load(opts, name)
+    found = provision.plan(estate, aws.connect(estate.region), KINDS, replace=words(replace), prune=prune)
+    return _planned(found)
+
+
+def apply(
+    opts: Mapping[str, Any],
+    name: object,
+    *,
+    replace: object = None,
+    prune: bool = False,
+    job: str = "",
+    user: str = "",
+    lock_wait: float = 0,
+) -> Answer:
+    """Build what the pillar says, under the lock."""
+    names = names_of(opts, name)
+    how = {"reason": f"environment.apply {','.join(names)}", "job": job, "wait_s": float(lock_wait)}
+    with Progress(opts, job) as progress, locks(opts, user).held(names, **how) as taken:
+        _say_notices(progress, taken)
+        estate = load(opts, names, create_master_key=True)
+        cloud = aws.connect(estate.region, tell=progress.line)
+        found = provision.plan(estate, cloud, KINDS, replace=words(replace), prune=prune)
+        return _carry_out(estate, found, cloud, progress)
+
+
+def destroy(
+    opts: Mapping[str, Any], name: object, *, confirm: str = "", job: str = "", user: str = "", lock_wait: float = 0
+) -> Answer:
+    """Delete everything of the environments, under the lock, in order."""
+    names = names_of(opts, name)
+    how = {"reason": f"environment.destroy {','.join(names)}", "job": job, "wait_s": float(lock_wait)}
+    with Progress(opts, job) as progress, locks(opts, user).held(names, **how) as taken:
+        _say_notices(progress, taken)
+        estate = load(opts, names)
+        cloud = aws.connect(estate.region, tell=progress.line)
+        found = provision.plan_destroy(estate, cloud, KINDS, confirm=str(confirm or ""))
+        return _carry_out(estate, found, cloud, progress)
+
+
+def plan_destroy(opts: Mapping[str, Any], name: object, *, confirm: str = "") -> Answer:
+    """What destroy would delete."""
+    estate = load(opts, name)
+    return _planned(provision.plan_destroy(estate, aws.connect(estate.region), KINDS, confirm=str(confirm or "")))
+
+
+def drift(opts: Mapping[str, Any], name: object) -> Answer:
+    """What differs between AWS and the pillar, whoever changed which."""
+    estate = load(opts, name)
+    found = provision.plan(estate, aws.connect(estate.region), KINDS)
+    told = render.data(found)
+    told["actions"] = [
+        action for action in told["actions"] if action["action"] != "keep" or action.keys() & {"drift", "undecided"}
+    ]
+    return Answer({**told, "drifted": found.drifted}, lambda colour: _drift_text(found, colour))
+
+
+def show(opts: Mapping[str, Any], name: object) -> Answer:
+    """Everything of ours in the environments, as AWS has it."""
+    estate = load(opts, name)
+    found = provision.show(estate, aws.connect(estate.region), KINDS)
+    resources = {
+        str(one.key): {"name": (one.tags or {}).get("Name"), **one.attributes, "properties": plain(one.properties)}
+        for one in found
+    }
+    return Answer({"resources": resources}, _show_text(resources))
+
+
+def validate(opts: Mapping[str, Any], name: object) -> Answer:
+    """Whether the pillar of the environments is sound, with its peers; asks AWS nothing."""
+    estate = load(opts, name)
+    count = len(estate.resources)
+    names = list(estate.environments)
+    return Answer(
+        {"environments": names, "valid": True, "resources": count},
+        f"{', '.join(names)}: sound, {count} resources in {estate.region}",
+    )
+
+
+def servers(opts: Mapping[str, Any], name: object) -> Answer:
+    """The servers that the pillar declares, by name."""
+    names = names_of(opts, name)
+    found = environments_of(opts, names)
+    listed = {server.name: plain(dataclasses.asdict(server)) for one in names for server in spec.servers(found[one])}
+    return Answer({"servers": listed}, "\n".join(listed))
+
+
+def tiers(opts: Mapping[str, Any], name: object) -> Answer:
+    """The names of the servers, tier by tier in the order in which they are configured."""
+    names = names_of(opts, name)
+    found = environments_of(opts, names)
+    listed = [list(tier) for one in names for tier in spec.tiers(found[one])]
+    return Answer({"tiers": listed}, "\n".join(f"{n}: {', '.join(t)}" for n, t in enumerate(listed, 1)))
+
+
+def words(value: object) -> tuple[str, ...]:
+    """`a,b`, a list, one word or nothing, as the command line gives it."""
+    if value is None or value == "":
+        return ()
+    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else (value,)
+    return tuple(str(part).strip() for part in parts if str(part).strip())
+
+
+def _planned(found: Plan) -> Answer:
+    told = {**render.data(found), "changes_anything": found.changes_anything}
+    return Answer(told, lambda colour: render.text(found, colour=colour))
+
+
+def _drift_text(found: Plan, colour: bool) -> str:
+    if not found.drifted:
+        return f"{', '.join(found.environments)}: no drift, {len(found.actions)} resources as declared"
+    return render.text(found, colour=colour)
+
+
+def _show_text(resources: Mapping[str, Mapping[str, Any]]) -> str:
+    width = max(map(len, resources), default=0)
+    lines = [f"{address:<{width}}  {one['id']:<24}  {one['name'] or ''}".rstrip() for address, one in resources.items()]
+    return "\n".join([*lines, f"{len(resources)} resources"])
+
+
+def _carry_out(estate: Estate, found: Plan, cloud: Any, progress: Progress) -> Answer:
+    for environment in found.environments:
+        progress.step(environment, "start", counts=dict(found.counts))
+    report = provision.apply(found, cloud, KINDS, watch=progress.watch, deadlines=estate.deadlines)
+    for environment in found.environments:
+        progress.step(environment, "end", failed=len(report.failed), duration_ms=report.duration_ms)
+    told = {"environments": list(found.environments), "counts": dict(found.counts), **render.report_data(report)}
+    if report.failed:
+        told["errors"] = [str(outcome.key) for outcome in report.failed]
+    retcode = ApplyFailed.exit_code if report.failed else 0
+    return Answer(told, lambda colour: render.report_text(report, colour=colour), retcode)
+
+
+def _say_notices(progress: Progress, taken: Any) -> None:
+    for one in taken:
+        if one.notice:
+            progress.line(f"{one.holder.environment}: {one.notice}")
+            progress.step(one.holder.environment, "lock", notice=one.notice)

@@ -1,0 +1,57 @@
+"""The environment's lock for runners and orchestrations: the same files whether a runner or a state asks."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from saltlick.lock import Holder, Locks, Mode
+from saltlick.saltside.answer import Answer, plain
+from saltlick.saltside.pillar import names_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def locks(opts: Mapping[str, Any], user: str = "") -> Locks:
+    """This master's locks. `user` is who Salt says is asking (`sudo_ann`), else who runs the process."""
+    return Locks(folder=Path(opts["cachedir"]) / "saltlick" / "locks", user=user or getpass.getuser())
+
+
+def lock(opts: Mapping[str, Any], name: object, *, message: str, user: str = "") -> Answer:
+    """Lock environments by hand, until somebody unlocks them."""
+    desk = locks(opts, user)
+    held = [desk.take(one, reason=message, mode=Mode.MANUAL) for one in names_of(opts, name)]
+    told = {one.holder.environment: _told(desk, one.holder) for one in held}
+    return Answer({"locked": told}, "\n".join(f"{name} is locked: {message}" for name in told))
+
+
+def unlock(opts: Mapping[str, Any], name: object, *, force: bool = False, reason: str = "", user: str = "") -> Answer:
+    """Unlock environments by hand; whose lock it was is returned and written to the audit trail."""
+    desk = locks(opts, user)
+    gone = {one: desk.unlock(one, force=force, reason=reason) for one in names_of(opts, name)}
+    told = {one: _told(desk, holder) if holder else None for one, holder in gone.items()}
+    return Answer({"unlocked": told}, "\n".join(_gone(one, holder) for one, holder in gone.items()))
+
+
+def locked(opts: Mapping[str, Any], name: object) -> Answer:
+    """Who has the environments."""
+    desk = locks(opts)
+    held = {one: desk.read(one) for one in names_of(opts, name)}
+    told = {one: _told(desk, holder) if holder else None for one, holder in held.items()}
+    return Answer({"locked": told}, "\n".join(_held(desk, one, holder) for one, holder in held.items()))
+
+
+def _told(desk: Locks, holder: Holder) -> dict[str, Any]:
+    return {**plain(holder), "stale": desk.stale(holder)}
+
+
+def _gone(name: str, holder: Holder | None) -> str:
+    return f"{name} is unlocked; it was locked by {holder}" if holder else f"{name} was not locked"
+
+
+def _held(desk: Locks, name: str, holder: Holder | None) -> str:
+    if holder is None:
+        return f"{name} is not locked"
+    return f"{name} is locked by {holder}" + (" (stale: its process is gone)" if desk.stale(holder) else "")

@@ -1,0 +1,81 @@
+"""The pillar of one environment, compiled as Salt itself compiles it, or a sentence that says why there is none."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import salt.loader
+import salt.pillar
+
+from saltlick.errors import InvalidInput, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEY = "environment"
+
+
+def known_environments(opts: Mapping[str, Any]) -> tuple[str, ...]:
+    """The environments that `pillar_roots` names, sorted; `base` is nobody's environment unless it has one."""
+    return tuple(sorted(name for name in opts.get("pillar_roots") or {} if name not in {"base", "__env__"}))
+
+
+def names_of(opts: Mapping[str, Any], name: object) -> tuple[str, ...]:
+    """The environments that an argument names: `prod`, `control,prod`, or a list.
+
+    Raises: InvalidInput for none at all, and for one that is not in `pillar_roots`.
+    """
+    words = name.split(",") if isinstance(name, str) else list(name) if isinstance(name, (list, tuple)) else []
+    names = tuple(dict.fromkeys(str(word).strip() for word in words if str(word).strip()))
+    if not names:
+        raise InvalidInput([f"name an environment: {_choice(opts)}"], what="arguments")
+    unknown = [Problem(word, f"is not an environment; {_choice(opts)}") for word in names if not _exists(opts, word)]
+    if unknown:
+        raise InvalidInput(unknown, what="arguments")
+    return names
+
+
+def pillar_of(opts: Mapping[str, Any], environment: str) -> dict[str, Any]:
+    """The whole compiled pillar that the master itself gets with `pillarenv=<environment>`.
+
+    Salt gives an empty pillar for an environment it does not know, without a word; here that is an error.
+
+    Raises: InvalidInput when the environment is unknown, its pillar does not render or declares no environment.
+    """
+    names_of(opts, environment)
+    compiled = _compile(opts, environment)
+    errors = [str(error) for error in compiled.get("_errors", ())]
+    if errors:
+        raise InvalidInput(errors, what=f"pillar of {environment}")
+    _require_declared(compiled, environment)
+    return compiled
+
+
+def _compile(opts: Mapping[str, Any], environment: str) -> dict[str, Any]:
+    """A fresh rendering: `pillar_cache` could hand out the pillar of before the last commit."""
+    own = {**copy.deepcopy(dict(opts)), "pillar_cache": False, "pillarenv": environment}
+    grains = own.get("grains") or salt.loader.grains(own)
+    compiler = salt.pillar.get_pillar(own, grains, own["id"], pillarenv=environment)
+    try:
+        compiled = compiler.compile_pillar()
+    finally:
+        if hasattr(compiler, "destroy"):
+            compiler.destroy()
+    return dict(compiled)
+
+
+def _require_declared(compiled: Mapping[str, Any], environment: str) -> None:
+    if KEY not in compiled:
+        hint = f"has no key `{KEY}` for the master: is it in its top file, for the environment {environment}?"
+        raise InvalidInput([hint], what=f"pillar of {environment}")
+
+
+def _exists(opts: Mapping[str, Any], environment: str) -> bool:
+    roots = opts.get("pillar_roots") or {}
+    return environment in roots or "__env__" in roots
+
+
+def _choice(opts: Mapping[str, Any]) -> str:
+    known = known_environments(opts)
+    return f"pillar_roots has {', '.join(known)}" if known else "pillar_roots of the master names none"
