@@ -42,6 +42,8 @@ def write_config(folder: Path, *, pillars: Path | None = None) -> Path:
     for file in pillar.rglob("*.sls"):
         file.write_text(PRODUCTION.sub(r"\1 false", file.read_text()))
     environments = sorted(path.name for path in pillar.iterdir() if path.is_dir() and path.name != "common")
+    for cache in ("proc", "jobs"):  # a running master makes these; salt-run alone needs them
+        (folder / "var/cache/salt/master" / cache).mkdir(parents=True)
     config = {
         "root_dir": str(folder),
         "conf_file": str(folder / "master"),

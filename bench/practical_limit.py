@@ -251,7 +251,7 @@ class Build:
             "db": [rule("tcp", port, group=groups.get("app", "")) for port in (5432, 8100)],
         }[name]
         if environment != "control":
-            rules.append(rule("icmp", -1, cidr=CIDRS["control"]))
+            rules.append(rule("tcp", 4505, 4506, cidr=CIDRS["control"]))
         self.ec2.authorize_security_group_ingress(GroupId=groups[name], IpPermissions=rules)
 
     # servers and balancer
