@@ -1,0 +1,49 @@
+"""What every part of the suite shares: where the checkout is, and what becomes of tests that need an engine."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """The top of the checkout."""
+    return CHECKOUT
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs an engine by name where there is none; refuse to under CI=true. All of tests/e2e needs one."""
+    for item in items:
+        if CHECKOUT / "tests" / "e2e" in item.path.parents:
+            item.add_marker("e2e")
+    needing = [item for item in items if item.get_closest_marker("e2e")]
+    missing = _missing_engine() if needing else ""
+    if missing and os.environ.get("CI") == "true":
+        raise pytest.UsageError(
+            f"{len(needing)} tests need a container engine: {missing} (CI=true: nothing is skipped)"
+        )
+    if missing:
+        for item in needing:
+            item.add_marker(pytest.mark.skip(reason=f"no container engine: {missing}"))
+
+
+@cache
+def _missing_engine() -> str:
+    """Why no container engine can be used, empty when one answers."""
+    if os.environ.get("SALTLICK_NO_ENGINE"):
+        return "SALTLICK_NO_ENGINE is set (make test sets it where none can run)"
+    try:
+        import docker
+    except ImportError:
+        return "the docker SDK is not installed (pip install 'saltlick[sandbox]')"
+    try:
+        docker.from_env(timeout=10).ping()
+    except docker.errors.DockerException as error:
+        return str(error).splitlines()[0]
+    return ""
