@@ -1,0 +1,5 @@
+include:
+  - app.install
+  - app.release
+  - app.config
+  - app.service

@@ -1,0 +1,41 @@
+{%- from 'app/map.jinja' import app with context %}
+
+include:
+  - supervisor
+
+app-install-packages:
+  pkg.installed:
+    - pkgs: {{ app.packages | tojson }}
+    - reload_modules: true
+
+app-install-user:
+  user.present:
+    - name: {{ app.user }}
+    - home: {{ app.dir }}
+    - shell: {{ app.shell }}
+    - createhome: false
+    - system: true
+    - usergroup: true
+
+# Programs are root's; releases and logs are the application's own.
+app-install-program-dirs:
+  file.directory:
+    - names:
+      - {{ app.dir }}
+      - {{ app.dir }}/bin
+    - user: root
+    - group: {{ app.user }}
+    - mode: '0775'
+    - require:
+      - user: app-install-user
+
+app-install-data-dirs:
+  file.directory:
+    - names:
+      - {{ app.dir }}/releases
+      - {{ app.log_dir }}
+    - user: {{ app.user }}
+    - group: {{ app.user }}
+    - mode: '0755'
+    - require:
+      - file: app-install-program-dirs

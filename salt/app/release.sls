@@ -1,0 +1,38 @@
+{%- from 'app/map.jinja' import app with context %}
+{%- set source = app.dir ~ '/source' %}
+{%- set release = app.dir ~ '/releases/$(git -C ' ~ source ~ ' rev-parse HEAD)' %}
+
+include:
+  - app.install
+
+app-release-source:
+  git.latest:
+    - name: {{ app.repository }}
+    - rev: {{ app.revision | tojson }}
+    - target: {{ source }}
+    - user: {{ app.user }}
+    - force_fetch: true
+    - force_reset: true
+    - require:
+      - pkg: app-install-packages
+      - file: app-install-data-dirs
+
+app-release-build-script:
+  file.managed:
+    - name: {{ app.dir }}/bin/build-release
+    - source: salt://app/files/build-release.sh
+    - user: root
+    - group: {{ app.user }}
+    - mode: '0755'
+    - require:
+      - file: app-install-program-dirs
+
+# REVISION is written last: a folder without it is a build that was interrupted.
+app-release-built:
+  cmd.run:
+    - name: {{ app.dir }}/bin/build-release {{ source }} {{ app.dir }}/releases {{ app.python }} {{ app.requirements }}
+    - runas: {{ app.user }}
+    - unless: test -e {{ release }}/REVISION
+    - require:
+      - file: app-release-build-script
+      - git: app-release-source

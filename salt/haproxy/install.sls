@@ -1,0 +1,5 @@
+{%- from 'haproxy/map.jinja' import haproxy with context %}
+
+haproxy-install-package:
+  pkg.installed:
+    - name: {{ haproxy.package }}

@@ -1,0 +1,30 @@
+"""Restart the Salt minion as soon as it runs no job: restart_when_idle.py CONFIG SERVICE DEADLINE_S.
+
+Run detached by the state salt_minion-service-restart, with the Python that Salt runs on.
+A minion that is not running is left alone: it reads the new settings when it starts.
+"""
+
+import subprocess
+import sys
+import time
+
+import salt.config
+import salt.utils.minion
+
+
+def main(config: str, service: str, deadline_s: str) -> int:
+    """Wait for the minion's jobs to end, then restart it; 1 if they do not end in time."""
+    opts = salt.config.minion_config(config)
+    deadline = time.monotonic() + float(deadline_s)
+    while jobs := salt.utils.minion.running(opts):
+        if time.monotonic() > deadline:
+            print(f"{service} not restarted: after {deadline_s} s it still runs {[job['fun'] for job in jobs]}")
+            return 1
+        time.sleep(1)
+    if subprocess.call(["service", service, "status"], stdout=subprocess.DEVNULL) != 0:
+        return 0
+    return subprocess.call(["service", service, "restart"])
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,3 @@
+include:
+  - salt_minion.config
+  - salt_minion.service

@@ -1,0 +1,17 @@
+{%- from 'salt_minion/map.jinja' import salt_minion with context %}
+
+include:
+  - salt_minion.config
+
+# A minion that restarts inside its own highstate kills the job that restarts it, or loses its answer.
+# So the restart is handed to the init system and waits there until the minion has no job.
+salt_minion-service-restart:
+  cmd.run:
+    - name: >-
+        {{ salt_minion.restart.detach }}
+        {{ grains['pythonexecutable'] }} {{ salt_minion.restart.script }}
+        {{ salt_minion.config_dir }}/minion {{ salt_minion.service }} {{ salt_minion.restart.deadline_s }}
+    - require:
+      - file: salt_minion-config-restart-script
+    - onchanges:
+      - file: salt_minion-config-settings

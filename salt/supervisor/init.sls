@@ -1,0 +1,4 @@
+include:
+  - supervisor.install
+  - supervisor.config
+  - supervisor.service

@@ -1,0 +1,4 @@
+include:
+  - varnish.install
+  - varnish.config
+  - varnish.service

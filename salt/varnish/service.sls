@@ -1,0 +1,33 @@
+{%- from 'varnish/map.jinja' import varnish with context %}
+
+include:
+  - varnish.config
+
+varnish-service-running:
+  service.running:
+    - name: {{ varnish.service }}
+    - enable: true
+    - require:
+      - file: varnish-config-vcl
+    - watch:
+      - file: varnish-config-varnish-arguments
+
+# A new VCL is loaded without losing the cache or a connection.
+varnish-service-reloaded:
+  service.running:
+    - name: {{ varnish.service }}
+    - reload: {{ varnish.reload | tojson }}
+    - require:
+      - service: varnish-service-running
+    - watch:
+      - file: varnish-config-vcl
+
+varnish-service-log-running:
+  service.running:
+    - name: {{ varnish.log_service }}
+    - enable: true
+    - require:
+      - service: varnish-service-running
+    - watch:
+      - file: varnish-config-log-format
+      - file: varnish-config-varnishncsa-arguments
