@@ -5,17 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import checker
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from bench.servers import running  # noqa: E402
+from farm import ROOT, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

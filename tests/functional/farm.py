@@ -1,0 +1,64 @@
+"""Shared by the tests of the reference estate: a moto server behind the proxy, and `salt-run` without a master."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+import checker  # noqa: E402
+
+from bench import master  # noqa: E402
+from bench.servers import Servers, running  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ESTATE = "control,prod,test"
+
+
+@dataclass(frozen=True)
+class Farm:
+    """One moto server and one throw-away master configuration. boto3 in this process talks to moto directly."""
+
+    servers: Servers
+    config: Path
+
+    def salt_run(self, *arguments: str, exit_code: int = 0, **faults: Any) -> master.Run:
+        """One `salt-run` as an operator would start it, its calls counted from nought."""
+        self.servers.reset(**{"latency_s": 0, **faults})
+        run = master.salt_run(self.config, *arguments, environ=self.servers.environ())
+        assert run.code == exit_code, f"exit {run.code}:\n{run.stdout}\n{run.stderr}"
+        return run
+
+    def stats(self) -> Mapping[str, Any]:
+        """The calls of the last run."""
+        return self.servers.stats()
+
+    def changing_calls(self) -> dict[str, int]:
+        """Those of them that create, modify or delete."""
+        return {
+            name: count
+            for name, count in self.stats()["by_operation"].items()
+            if not name.partition(":")[2].startswith(("Describe", "Get", "List"))
+        }
+
+    def require_exact(self, *environments: str) -> None:
+        """The account holds exactly the reference estate, or those environments of it."""
+        assert checker.problems(environments or ("control", "prod", "test")) == []
+
+
+@contextmanager
+def farm(folder: Path) -> Iterator[Farm]:
+    config = master.write_config(folder)
+    with running(latency_s=0) as servers, pytest.MonkeyPatch.context() as patch:
+        for name, value in servers.environ(direct=True).items():
+            patch.setenv(name, value)
+        yield Farm(servers, config)

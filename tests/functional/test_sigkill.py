@@ -1,0 +1,71 @@
+"""An apply killed with SIGKILL at any moment and run again: exactly the reference estate, nothing twice, nothing lost.
+
+The proxy kills the whole process group when the k-th changing call has been carried out and not yet answered: AWS has
+the object, and nobody was told. Positions walk over the length of the job.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import checker
+import pytest
+from farm import ESTATE, Farm, farm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+POSITIONS = (1, 9, 23, 41, 58, 74, 90)
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    with farm(tmp_path_factory.mktemp("master") / "salt") as made:
+        yield made
+
+
+def killed(account: Farm, after: int, *command: str) -> None:
+    """Start a command, and have it killed when its `after`-th changing call is carried out."""
+    salt_run = str(Path(sys.executable).with_name("salt-run"))
+    process = subprocess.Popen(
+        [salt_run, "-c", str(account.config), *command],
+        env=account.servers.environ(),
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    account.servers.reset(latency_s=0.005, kill_group=process.pid, kill_after=after)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == -9, output.decode()
+    assert account.stats()["killed"] == 1
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+def test_killed_while_applying(account: Farm, position: int) -> None:
+    account.servers.reset_aws()
+    killed(account, position, "environment.apply", ESTATE)
+    assert checker.problems() != []
+    account.salt_run("environment.apply", ESTATE)
+    account.require_exact()
+
+
+def test_killed_again_and_again(account: Farm) -> None:
+    """Each run is killed a little further on; the last is left to finish."""
+    account.servers.reset_aws()
+    for _ in range(3):
+        killed(account, 17, "environment.apply", ESTATE)
+    account.salt_run("environment.apply", ESTATE)
+    account.require_exact()
+
+
+@pytest.mark.parametrize("position", [2, 30])
+def test_killed_while_destroying(account: Farm, position: int) -> None:
+    """The next run takes away what was left."""
+    account.servers.reset_aws()
+    account.salt_run("environment.apply", ESTATE)
+    killed(account, position, "environment.destroy", ESTATE, f"confirm={ESTATE}")
+    account.salt_run("environment.destroy", ESTATE, f"confirm={ESTATE}")
+    assert checker.leftovers() == []
