@@ -43,7 +43,7 @@ def apply(
     names = names_of(opts, name)
     how = {"reason": f"environment.apply {','.join(names)}", "job": job, "wait_s": float(lock_wait)}
     with Progress(opts, job) as progress, locks(opts, user).held(names, **how) as taken:
-        _say_notices(progress, taken)
+        say_notices(progress, taken)
         estate = load(opts, names, create_master_key=True)
         cloud = aws.connect(estate.region, tell=progress.line)
         found = provision.plan(estate, cloud, KINDS, replace=words(replace), prune=prune)
@@ -57,7 +57,7 @@ def destroy(
     names = names_of(opts, name)
     how = {"reason": f"environment.destroy {','.join(names)}", "job": job, "wait_s": float(lock_wait)}
     with Progress(opts, job) as progress, locks(opts, user).held(names, **how) as taken:
-        _say_notices(progress, taken)
+        say_notices(progress, taken)
         estate = load(opts, names)
         cloud = aws.connect(estate.region, tell=progress.line)
         found = provision.plan_destroy(estate, cloud, KINDS, confirm=str(confirm or ""))
@@ -157,7 +157,7 @@ def _carry_out(estate: Estate, found: Plan, cloud: Any, progress: Progress) -> A
     return Answer(told, lambda colour: render.report_text(report, colour=colour), retcode)
 
 
-def _say_notices(progress: Progress, taken: Any) -> None:
+def say_notices(progress: Progress, taken: Any) -> None:
     for one in taken:
         if one.notice:
             progress.line(f"{one.holder.environment}: {one.notice}")

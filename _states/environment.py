@@ -1,0 +1,104 @@
+"""
+Environments on AWS as states: for orchestrations, which name the one environment that they are about.
+
+.. code-block:: yaml
+
+    lock:
+      environment.locked:
+        - name: {{ opts.pillarenv }}
+        - reason: deploy-environment
+
+    network-and-servers:
+      environment.present:
+        - name: {{ opts.pillarenv }}
+        - failhard: True
+
+``test=True`` gives the plan. The pillar that counts is compiled anew for that environment; a run with another
+``pillarenv`` than the environment's name is refused. States here never raise: an error is a failed state that says it.
+"""
+
+# ruff: noqa: F821 - Salt's loader puts the dunders in
+from saltlick.saltside import environments
+
+__virtualname__ = "environment"
+
+
+def present(name, replace=None, prune=False, lock_wait=0):
+    """
+    Make AWS what the environment's pillar says.
+
+    name
+        The environment; it has to be the run's ``pillarenv``.
+
+    replace
+        Resources to make anew, by address or name (a list, or comma-separated).
+
+    prune
+        Also delete what is ours and no longer declared.
+
+    lock_wait
+        Seconds to wait for another job's lock.
+
+    IAM: all actions of all kinds but ``destroy``; those too for ``replace`` and ``prune``.
+
+    .. code-block:: yaml
+
+        prod:
+          environment.present:
+            - replace: [app-1]
+    """
+    return environments.present(__opts__, name, replace=replace, prune=prune, job=_job(), lock_wait=lock_wait)
+
+
+def absent(name, confirm, lock_wait=0):
+    """
+    Delete everything of the environment, in order. Production and protected resources are refused.
+
+    name
+        The environment; it has to be the run's ``pillarenv``.
+
+    confirm
+        The environment's name once more.
+
+    IAM: observe and destroy actions of all kinds.
+
+    .. code-block:: yaml
+
+        test:
+          environment.absent:
+            - confirm: {{ pillar.confirm }}
+    """
+    return environments.absent(__opts__, name, confirm=confirm, job=_job(), lock_wait=lock_wait)
+
+
+def locked(name, reason, lock_wait=0):
+    """
+    Hold the environment's lock from here to the end of the run, however it ends.
+
+    Jobs of this same run join it. A stale lock is taken over, and the comment says so.
+
+    .. code-block:: yaml
+
+        prod:
+          environment.locked:
+            - reason: deploy-environment
+            - lock_wait: 600
+    """
+    return environments.locked(__opts__, name, reason=reason, job=_job(), lock_wait=lock_wait)
+
+
+def unlocked(name):
+    """
+    Give back the lock that this run took with ``environment.locked``.
+
+    .. code-block:: yaml
+
+        prod:
+          environment.unlocked: []
+    """
+    return environments.unlocked(__opts__, name)
+
+
+def _job():
+    own = globals()
+    return own.get("__orchestration_jid__") or own.get("__jid__") or ""

@@ -1,0 +1,160 @@
+"""A master's configuration of this checkout in a folder of its own, `salt-run` with it, and a moto to talk to."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytest.importorskip("salt.loader", reason="the bare name `salt` would find our own state tree")
+
+CHECKOUT = Path(__file__).parents[3]
+SALT_RUN = Path(sys.executable).with_name("salt-run")
+REGION = "us-east-1"
+
+SMALL = """
+environment:
+  name: {name}
+  region: us-east-1
+  cidr: {cidr}
+  zones: [us-east-1a]
+  subnets:
+    public: {{cidrs: [{subnet}]}}
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One `salt-run` from start to end."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.stdout)
+
+
+@dataclass
+class Master:
+    """A folder with a master's configuration and pillar; nothing runs."""
+
+    folder: Path
+    endpoint: str = "http://127.0.0.1:1"
+
+    @property
+    def opts(self) -> dict[str, Any]:
+        import salt.config
+
+        return salt.config.master_config(str(self.folder / "master"))
+
+    @property
+    def environ(self) -> dict[str, str]:
+        own = {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": REGION,
+        }
+        return {**os.environ, **own}
+
+    def command(self, *arguments: str) -> list[str]:
+        return [str(SALT_RUN), "-c", str(self.folder), *arguments]
+
+    def run(self, *arguments: str, timeout_s: float = 120) -> Run:
+        """`salt-run` with this configuration."""
+        done = subprocess.run(
+            self.command(*arguments), env=self.environ, capture_output=True, text=True, check=False, timeout=timeout_s
+        )
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """The same, not waited for."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(self.command(*arguments), env=self.environ, text=True, **pipes)
+
+    def pillar(self, environment: str, text: str) -> None:
+        """Give an environment a pillar, in place of the one it has."""
+        folder = self.folder / "pillar" / environment
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "environment.sls").write_text(text)
+        self.write()
+
+    def sls(self, name: str, text: str) -> None:
+        """A state file to orchestrate."""
+        (self.folder / "srv" / f"{name}.sls").write_text(text)
+
+    def write(self) -> None:
+        """The configuration, from what pillar there is."""
+        pillar = self.folder / "pillar"
+        names = sorted(path.name for path in pillar.iterdir() if path.name != "common")
+        roots = {name: [str(pillar / name), str(pillar / "common")] for name in names}
+        config = {
+            "root_dir": str(self.folder),
+            "user": os.environ.get("USER", "root"),
+            "module_dirs": [str(CHECKOUT)],
+            "file_roots": {"base": [str(self.folder / "srv")]},
+            "pillar_roots": roots,
+            "log_level": "error",
+            "log_level_logfile": "quiet",
+        }
+        (self.folder / "master").write_text(json.dumps(config))
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """An AWS for the session; tests that share it use environments of their own, or `aws_reset`."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def master(tmp_path: Path, moto: str) -> Master:
+    """A master with two small environments, `one` and `two`, that know nothing of each other."""
+    made = _folder(tmp_path / "m", moto)
+    (made.folder / "pillar" / "common").mkdir(parents=True)
+    (made.folder / "pillar" / "common" / "top.sls").write_text("{{ saltenv }}:\n  '*_master':\n    - environment\n")
+    made.pillar("one", SMALL.format(name="one", cidr="10.61.0.0/16", subnet="10.61.0.0/24"))
+    made.pillar("two", SMALL.format(name="two", cidr="10.62.0.0/16", subnet="10.62.0.0/24"))
+    return made
+
+
+@pytest.fixture
+def reference(tmp_path: Path, moto: str) -> Master:
+    """A master with the reference estate's own pillar, in which nothing is marked production."""
+    made = _folder(tmp_path / "m", moto)
+    shutil.copytree(CHECKOUT / "pillar", made.folder / "pillar")
+    for file in (made.folder / "pillar").rglob("*.sls"):
+        file.write_text(file.read_text().replace("production: true", "production: false"))
+    made.write()
+    return made
+
+
+def _folder(folder: Path, endpoint: str) -> Master:
+    for cache in ("proc", "jobs"):  # a running master makes these; salt-run alone needs them
+        (folder / "var/cache/salt/master" / cache).mkdir(parents=True)
+    (folder / "srv").mkdir()
+    return Master(folder, endpoint)
+
+
+@pytest.fixture
+def ec2(moto: str) -> Any:
+    """AWS's own client, to look behind Saltlick's back."""
+    session = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name=REGION)
+    return session.client("ec2", endpoint_url=moto)
