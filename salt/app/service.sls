@@ -30,7 +30,7 @@ app-service-updated:
 
 app-service-restarted:
   cmd.run:
-    - name: {{ ctl }} restart {{ app.name }}:*
+    - name: {{ ctl }} restart '{{ app.name }}:*'
     - onchanges:
       - cmd: app-service-activated
       - file: app-config-start-script
@@ -39,7 +39,7 @@ app-service-restarted:
 
 app-service-running:
   cmd.run:
-    - name: {{ ctl }} update {{ app.name }} && {{ ctl }} start {{ app.name }}:*
-    - unless: {{ ctl }} status {{ app.name }}:*
+    - name: {{ ctl }} update {{ app.name }} && {{ ctl }} start '{{ app.name }}:*'
+    - unless: {{ ctl }} status '{{ app.name }}:*'
     - require:
       - cmd: app-service-restarted

@@ -23,7 +23,7 @@ varnish-config-vcl:
     - template: jinja
     - context:
         varnish: {{ varnish | tojson }}
-    - check_cmd: {{ varnish.varnishd }} -C -f
+    - check_cmd: sh -c 'exec {{ varnish.varnishd }} -C -n {{ varnish.check_dir }} -f "$0" >/dev/null'
     - user: root
     - group: 0
     - mode: '0644'
