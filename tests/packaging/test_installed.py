@@ -94,7 +94,7 @@ def test_what_operators_type_is_there(request, source):
 
 @pytest.mark.parametrize("name", ["bootstrap", "orch", "salt"])
 def test_trees_are_found_in_the_wheel(installed, checkout, name):
-    where = Path(installed.run("python", "-c", f"from saltlick.trees import tree; print(tree({name!r}))").strip())
+    where = Path(installed.run("python", "-c", f"from saltlick.tree import folder; print(folder({name!r}))").strip())
     assert installed.path in where.parents
     assert {path.name for path in where.iterdir()} >= {path.name for path in (checkout / name).iterdir()} - {
         "__pycache__"
@@ -103,7 +103,7 @@ def test_trees_are_found_in_the_wheel(installed, checkout, name):
 
 def test_links_of_the_state_tree_became_folders(installed):
     """A wheel has no links: what salt/orch and salt/_modules point to is carried as files."""
-    where = Path(installed.run("python", "-c", "from saltlick.trees import tree; print(tree('salt'))").strip())
+    where = Path(installed.run("python", "-c", "from saltlick.tree import folder; print(folder('salt'))").strip())
     assert (where / "orch" / "deploy-environment.sls").is_file()
     assert not (where / "orch").is_symlink()
 

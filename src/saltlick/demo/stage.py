@@ -1,0 +1,153 @@
+"""What the demo looks like: a line per step with its time, the command it ran, the last lines of what went wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from saltlick.errors import SaltlickError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+BIN = Path(sys.executable).parent
+LAST_LINES = 25
+
+
+class StepFailed(SaltlickError):
+    """A step did not do what it should. `tail` is the last of what it wrote."""
+
+    def __init__(self, step: str, why: str, tail: Sequence[str] = ()) -> None:
+        super().__init__(f"{step}: {why}")
+        self.step = step
+        self.why = why
+        self.tail = tuple(tail)
+
+
+@dataclass
+class Stage:
+    """Runs commands and shows them. `env` is added to what they inherit."""
+
+    console: Console = field(default_factory=lambda: Console(highlight=False))
+    env: dict[str, str] = field(default_factory=dict)
+
+    def act(self, title: str) -> None:
+        """Begin a part of the story."""
+        self.console.print(f"\n[bold cyan]{escape(title)}[/]")
+
+    def remark(self, text: str) -> None:
+        """One quiet line."""
+        self.console.print(Text(text, style="dim"))
+
+    def command(self, command: Sequence[str]) -> None:
+        """Show what is about to be run, as one would type it."""
+        self.console.print(f"  [dim]$ {escape(shlex.join(_short(word) for word in command))}[/]", soft_wrap=True)
+
+    def run(self, says: str, command: Sequence[str], *, expect: Iterable[int] = (0,)) -> str:
+        """Run one command: a spinner with its latest line of stderr, then a line with the seconds; give its stdout.
+
+        Raises: StepFailed when it exits with anything but `expect`.
+        """
+        self.command(command)
+        with self.step(says) as tell:
+            code, output, errors = _run(command, {**os.environ, **self.env}, tell)
+            if code not in tuple(expect):
+                raise StepFailed(says, f"exit code {code}", [*output.splitlines(), *errors][-LAST_LINES:])
+        return output
+
+    @contextlib.contextmanager
+    def step(self, says: str) -> Iterator[Callable[[str], None]]:
+        """Time a block; it is given a function that shows what is going on just now."""
+        started = time.monotonic()
+        with self.console.status(escape(says)) as status:
+
+            def tell(line: str) -> None:
+                room = max(self.console.width - len(says) - 8, 10)
+                status.update(f"{escape(says)} [dim]{escape(line.strip()[:room])}[/]")
+
+            try:
+                yield tell
+            except BaseException:
+                self._line("red", "✗", says, started)
+                raise
+        self._line("green", "✓", says, started)
+
+    def _line(self, colour: str, sign: str, says: str, started: float) -> None:
+        width = max(20, min(self.console.width, 100) - 14)
+        text = f"{escape(says):<{width}}"
+        self.console.print(f"  [{colour}]{sign}[/] {text} [dim]{time.monotonic() - started:6.1f} s[/]")
+
+    def show(self, output: str, *, lines: int = 24) -> None:
+        """Part of what a command said, colours and all; its end is kept, since counts come last."""
+        said = output.rstrip().splitlines()
+        if len(said) > lines:
+            left_out = len(said) - lines
+            said = [*said[: lines - 4], f"    … {left_out} more lines …", *said[-4:]]
+        for line in said:
+            self.console.print(Text("    ") + Text.from_ansi(line), soft_wrap=True)
+
+    def failed(self, failure: StepFailed) -> None:
+        """The step that failed, why, and the last lines of what it wrote."""
+        self.console.print(f"\n[bold red]failed:[/] {escape(failure.step)} ({escape(failure.why)})")
+        for line in failure.tail:
+            self.console.print(Text("    ") + Text.from_ansi(line), soft_wrap=True)
+
+    def tour(self, title: str, facts: Mapping[str, str], commands: Mapping[str, str]) -> None:
+        """What was built, where it is, and what to type next."""
+        grid = Table.grid(padding=(0, 2))
+        for name, value in facts.items():
+            grid.add_row(Text(name, style="bold"), Text(value))
+        grid.add_row("", "")
+        for number, (what, command) in enumerate(commands.items(), 1):
+            grid.add_row(Text(f"try {number}", style="bold cyan"), Text(what, style="dim"))
+            grid.add_row("", Text(command, style="cyan"))
+        self.console.print()
+        self.console.print(Panel(grid, title=title, title_align="left", border_style="green", padding=(1, 2)))
+
+
+def tool(name: str) -> str:
+    """A command of the environment that runs the demo."""
+    return str(BIN / name)
+
+
+def _short(word: str) -> str:
+    """`salt-run` for `/…/.venv/bin/salt-run`, and nothing of where the checkout is."""
+    with contextlib.suppress(ValueError):
+        return str(Path(word).relative_to(BIN))
+    with contextlib.suppress(ValueError):
+        return str(Path(word).relative_to(Path.cwd()))
+    return word
+
+
+def _run(command: Sequence[str], env: Mapping[str, str], tell: Callable[[str], None]) -> tuple[int, str, list[str]]:
+    """Exit code, stdout and the last lines of stderr, each line of which `tell` gets as it comes."""
+    process = subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603
+    last: deque[str] = deque(maxlen=LAST_LINES)
+    with process:
+        reader = threading.Thread(target=_follow, args=(process.stderr, last, tell), daemon=True)
+        reader.start()
+        output = process.stdout.read() if process.stdout else ""
+        reader.join()
+    return process.returncode, output, list(last)
+
+
+def _follow(stream: IO[str] | None, last: deque[str], tell: Callable[[str], None]) -> None:
+    for line in stream or ():
+        last.append(line.rstrip())
+        if line.strip():
+            tell(Text.from_ansi(line).plain)
