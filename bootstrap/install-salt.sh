@@ -65,7 +65,7 @@ need_python() {
   python >/dev/null
 }
 
-need_compiler() { # For the rare dependency without a wheel (timelib).
+need_compiler() { # For the one dependency that has no wheel everywhere, timelib.
   case $FAMILY in
     debian) packages gcc libc6-dev python3-dev ;;
     redhat) packages gcc python3.11-devel ;;
@@ -75,13 +75,15 @@ need_compiler() { # For the rare dependency without a wheel (timelib).
 
 pip_install() { # Salt has no wheels, and a setuptools from 75.6 on cannot build it. pip < 25.3 reads the one name, later ones the other.
   echo 'setuptools<75.6' >"$SALTLICK_HOME/build-constraint.txt"
-  PIP_CONSTRAINT=$SALTLICK_HOME/build-constraint.txt PIP_BUILD_CONSTRAINT=$SALTLICK_HOME/build-constraint.txt \
-    PIP_DISABLE_PIP_VERSION_CHECK=1 "$VENV/bin/python" -m pip install -q "$@"
+  mkdir -p "$SALTLICK_HOME/build" # /tmp may be mounted noexec, and what is built gets run
+  TMPDIR=$SALTLICK_HOME/build PIP_CONSTRAINT=$SALTLICK_HOME/build-constraint.txt PIP_BUILD_CONSTRAINT=$SALTLICK_HOME/build-constraint.txt \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore "$VENV/bin/python" -m pip install -q "$@"
 }
 
 salt_is_there() {
   [ -x "$VENV/bin/salt-minion" ] && "$VENV/bin/python" - "$SALT_VERSION" <<'PY'
 import sys
+import msgpack, tornado, zmq  # an early 3008 installs without its dependencies
 from importlib.metadata import version
 wanted, found = ([int(part) for part in text.split(".")[:2]] for text in (sys.argv[1], version("salt")))
 sys.exit(not (found[0] == wanted[0] and found >= wanted))
@@ -141,7 +143,9 @@ install_salt() {
     need_python
     if [ "$FAMILY" = freebsd ]; then "$(python)" -m venv --system-site-packages "$VENV"; else "$(python)" -m venv "$VENV"; fi
     pip_install --upgrade pip
-    pip_install --only-binary timelib "salt~=$SALT_VERSION" || { need_compiler; pip_install "salt~=$SALT_VERSION"; }
+    pip_install --only-binary :all: timelib || need_compiler
+    pip_install "salt~=$SALT_VERSION"
+    salt_is_there
   fi
   service_files
   commands_on_path
@@ -163,8 +167,21 @@ host_name() { # The server's name is its minion id and its host name.
   grep -qw "$1" /etc/hosts || printf '127.0.1.1 %s\n' "$1" >>/etc/hosts
 }
 
-new_keys() { # new_keys DIR NAME: a key pair, made before the daemon starts so that its fingerprint is on the console first.
-  [ -s "$1/$2.pub" ] || { mkdir -p "$1" && chmod 0700 "$1" && "$VENV/bin/salt-key" --gen-keys="$2" --gen-keys-dir="$1"; }
+new_keys() { # new_keys DIR NAME: made before the daemon starts, so that the fingerprint is known first.
+  # Not by salt-key: measured on 3008, it leaves a second pair named after the master's id beside this one, and the master uses that.
+  [ -s "$1/$2.pub" ] || "$VENV/bin/python" - "$1" "$2" <<'PY'
+import os, pathlib, sys
+from cryptography.hazmat.primitives import serialization as form
+from cryptography.hazmat.primitives.asymmetric import rsa
+os.umask(0o077)
+folder, name = pathlib.Path(sys.argv[1]), sys.argv[2]
+folder.mkdir(parents=True, exist_ok=True)
+key = rsa.generate_private_key(public_exponent=65537, key_size=3072)
+private = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.TraditionalOpenSSL, form.NoEncryption())
+public = key.public_key().public_bytes(form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo)
+(folder / f"{name}.pem").write_bytes(private)
+(folder / f"{name}.pub").write_bytes(public)
+PY
 }
 
 fingerprint() { # As `salt-call --local key.finger` gives it.
