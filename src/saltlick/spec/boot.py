@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import jinja2
 
@@ -11,13 +12,8 @@ from saltlick import tree
 from saltlick.engine.resource import Join, Key, Ref, Text
 from saltlick.errors import InvalidInput, Problem
 from saltlick.spec.layout import Server, masters
+from saltlick.spec.model import Environment
 from saltlick.spec.servers import BootAs
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from saltlick.spec.model import Environment
 
 LIMIT_BYTES = 16384
 """Source: Amazon EC2 User Guide, "Instance user data is limited to 16 KB, in raw form"."""

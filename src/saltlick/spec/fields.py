@@ -15,6 +15,9 @@ SELF = "self"
 PEERS = "peers"
 RESERVED_SOURCES = frozenset({WORLD, SELF, PEERS})
 
+HOST_NAME_LIMIT = 63
+"""Source: RFC 1035, section 2.3.4: labels have 63 octets or less."""
+
 LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 _PORTS = re.compile(r"(\d+)\s*-\s*(\d+)")
 
@@ -45,8 +48,8 @@ def _label(value: str) -> str:
             f"{value} cannot be a name: lower-case letters, digits and hyphens only, "
             "beginning with a letter and not ending with a hyphen"
         )
-    if len(value) > 63:
-        raise ValueError(f"{value} has {len(value)} characters; a host name takes at most 63")
+    if len(value) > HOST_NAME_LIMIT:
+        raise ValueError(f"{value} has {len(value)} characters; a host name takes at most {HOST_NAME_LIMIT}")
     return value
 
 

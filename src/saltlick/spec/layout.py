@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from ipaddress import IPv4Network
 
+from saltlick.spec.model import Environment
 from saltlick.spec.network import Nat, Tier
 from saltlick.spec.servers import BootAs
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from ipaddress import IPv4Network
-
-    from saltlick.spec.model import Environment
 
 
 @dataclass(frozen=True, slots=True)

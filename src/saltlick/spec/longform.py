@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from saltlick.engine.resource import Join, Key, Properties, Ref
-from saltlick.errors import Problem
-from saltlick.spec.problems import did_you_mean, path, shown
-
-Location = tuple["str | int", ...]
+from saltlick.spec.problems import Location, did_you_mean, path, shown
 
 
 class MisfitError(Exception):
@@ -22,10 +19,6 @@ class MisfitError(Exception):
     def __init__(self, problems: list[tuple[Location, str]]) -> None:
         self.problems = problems
         super().__init__("; ".join(f"{path(where, '')}: {message}" for where, message in problems))
-
-    def at(self, root: str) -> Iterator[Problem]:
-        """The problems, with the path that `properties` has in the pillar."""
-        return (Problem(path(where, root), message) for where, message in self.problems)
 
 
 def fields(cls: type[Properties], raw: Mapping[str, Any], environment: str, *, partial: bool = False) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """The pillar key `environment`, as typed and frozen values."""
 
-# ruff: noqa: TC001  (pydantic reads the annotations when the module loads)
-
 from __future__ import annotations
 
 from collections.abc import Mapping

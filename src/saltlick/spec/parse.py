@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from saltlick.errors import InvalidInput, Problem
-from saltlick.spec.checks import own_problems
+from saltlick.spec.checks import own_findings
 from saltlick.spec.model import Environment
-from saltlick.spec.problems import problems
-
-ROOT = "environment"
+from saltlick.spec.problems import ROOT, path, problems
+from saltlick.spec.readable import Readable
 
 
 def parse(pillar: Mapping[str, Any], *, environment: str) -> Environment:
@@ -27,15 +26,24 @@ def parse(pillar: Mapping[str, Any], *, environment: str) -> Environment:
     raw = pillar.get(ROOT)
     if not isinstance(raw, Mapping):
         raise InvalidInput([Problem(ROOT, _nothing(raw, environment))], what=what)
+    found = set(_misnamed(raw, environment))
+    rest = Readable(raw)
     try:
         parsed = Environment.model_validate(raw)
     except ValidationError as error:
-        raise InvalidInput(
-            [*problems(error, Environment, raw, ROOT), *_misnamed(raw, environment)], what=what
-        ) from error
-    if found := (*_misnamed(raw, environment), *own_problems(parsed)):
+        found |= set(problems(error, Environment, raw, ROOT))
+    found |= set(_senseless(rest))
+    if found:
         raise InvalidInput(sorted(found), what=what)
     return parsed
+
+
+def _senseless(rest: Readable) -> Iterator[Problem]:
+    """What makes no sense in the readable part, but for what the unreadable part may be the cause of."""
+    for finding in own_findings(rest.environment) if rest.environment else ():
+        location = rest.original(finding.location)
+        if not any(rest.concerns(each) for each in (location, *finding.lacks)):
+            yield Problem(path(location, ROOT), finding.message)
 
 
 def _nothing(raw: Any, environment: str) -> str:

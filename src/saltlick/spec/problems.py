@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -12,7 +12,10 @@ from pydantic import BaseModel, ValidationError
 
 from saltlick.errors import Problem
 
-Location = Sequence["str | int"]
+ROOT = "environment"
+
+Location = tuple["str | int", ...]
+"""Steps from `environment` down: names and places in lists."""
 
 _SENTENCES = {
     "bool_type": "{value} is neither true nor false",
@@ -43,7 +46,7 @@ def problems(error: ValidationError, model: type[BaseModel], raw: Any, root: str
     found = {
         Problem(path(location, root), _sentence(detail, model, location))
         for detail in error.errors()
-        for location in [_as_written(detail["loc"], raw, detail["type"])]
+        for location in [as_written(detail["loc"], raw, detail["type"])]
     }
     return tuple(sorted(found))
 
@@ -73,7 +76,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _as_written(location: Location, raw: Any, kind: str) -> tuple[str | int, ...]:
+def as_written(location: Location, raw: Any, kind: str) -> Location:
     """The steps of a location that exist in the pillar: pydantic's own (union branches, lists made of one) left out."""
     steps: list[str | int] = []
     for step in location:

@@ -1,7 +1,5 @@
 """Server groups, balancers and images as the pillar has them."""
 
-
-
 from __future__ import annotations
 
 import re

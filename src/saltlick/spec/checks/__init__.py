@@ -4,17 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from saltlick.errors import Problem
+from saltlick.errors import InvalidInput, Problem
+from saltlick.spec.checks import balancers, firewall, longform, network, peers, servers
+from saltlick.spec.checks.findings import Finding
+from saltlick.spec.expand import addresses
 from saltlick.spec.model import Environment
+from saltlick.spec.problems import ROOT, path
+
+_OWN = (network.findings, peers.names, firewall.findings, servers.findings, balancers.findings, longform.findings)
 
 
-def own_problems(environment: Environment) -> tuple[Problem, ...]:
-    return ()
+def own_findings(environment: Environment) -> tuple[Finding, ...]:
+    """Everything wrong with an environment by itself."""
+    return tuple(finding for topic in _OWN for finding in topic(environment))
 
 
-def check(environment: Environment, peers: Mapping[str, Environment]) -> None:
-    """Holds an environment against its peers.
+def check(environment: Environment, others: Mapping[str, Environment]) -> None:
+    """Holds an environment that is sound by itself against its peers, and its long form against its short form.
 
     Raises:
         InvalidInput: with every problem, each with its path.
     """
+    found = list(peers.findings(environment, others))
+    if set(environment.peers) <= set(others):
+        near = {name: addresses(others[name], others) for name in environment.peers}
+        short_form = addresses(environment, others, long_form=False)
+        found += longform.beside_short_form(environment, short_form, near)
+    if found:
+        problems = {Problem(path(finding.location, ROOT), finding.message) for finding in found}
+        raise InvalidInput(sorted(problems), what=f"pillar of {environment.name}")

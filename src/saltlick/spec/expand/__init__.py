@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
+from saltlick.engine.resource import Resource
 from saltlick.spec.expand import balancers, firewall, longform, network, peering, servers
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from saltlick.engine.resource import Resource
-    from saltlick.spec.boot import Boot
-    from saltlick.spec.model import Environment
+from saltlick.spec.expand.servers import FirstBoot
+from saltlick.spec.layout import Server
+from saltlick.spec.model import Environment
 
 
-def expand(environment: Environment, peers: Mapping[str, Environment], boot: Boot) -> tuple[Resource, ...]:
+def expand(environment: Environment, peers: Mapping[str, Environment], boot: FirstBoot) -> tuple[Resource, ...]:
     """Every resource of one environment, those it owns in its peers' route tables included.
 
     Raises:
-        InvalidInput: when first boot lacks something (see `Boot.user_data`), or the long form does not fit its kinds.
+        InvalidInput: when first boot lacks something (see `Boot.user_data`).
     """
-    short_form = (
+    return longform.merged(environment, _short_form(environment, peers, boot))
+
+
+def _short_form(environment: Environment, peers: Mapping[str, Environment], boot: FirstBoot) -> tuple[Resource, ...]:
+    return (
         *network.resources(environment),
         *peering.resources(environment, peers),
         *firewall.resources(environment, peers),
         *servers.resources(environment, peers, boot),
         *balancers.resources(environment),
     )
-    return longform.merged(environment, short_form)
+
+
+def addresses(environment: Environment, peers: Mapping[str, Environment], *, long_form: bool = True) -> frozenset[str]:
+    """The addresses of everything in an environment. Peers that are not known are left out."""
+    near = tuple(name for name in environment.peers if name in peers)
+    known = environment.model_copy(update={"peers": near})
+    made = {resource.key.address for resource in _short_form(known, peers, _NoBoot())}
+    return frozenset(made | {f"{entry.kind}/{entry.name}" for entry in environment.resources if long_form})
+
+
+class _NoBoot:
+    """Addresses do not depend on user data."""
+
+    def user_data(self, server: Server, environment: Environment, peers: Mapping[str, Environment]) -> None:
+        del server, environment, peers

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
+from saltlick.engine.resource import Resource
 from saltlick.spec import layout
 from saltlick.spec.expand.draft import Draft
 from saltlick.spec.expand.network import GATEWAY, VPC
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from saltlick.engine.resource import Resource
-    from saltlick.spec.model import Environment
-    from saltlick.spec.servers import Balancer
+from saltlick.spec.model import Environment
+from saltlick.spec.servers import Balancer
 
 
 def resources(environment: Environment) -> Iterator[Resource]:

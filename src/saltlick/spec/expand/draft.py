@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from saltlick.engine.resource import Key, Ref, Resource
 from saltlick.kinds import KINDS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from saltlick.spec.model import Environment
+from saltlick.spec.model import Environment
 
 
 @dataclass(frozen=True, slots=True)

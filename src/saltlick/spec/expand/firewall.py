@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
+from saltlick.engine.resource import Resource, Text
 from saltlick.spec.expand.draft import Draft
 from saltlick.spec.expand.network import ANYWHERE, VPC
 from saltlick.spec.fields import PEERS, SELF, WORLD
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from saltlick.engine.resource import Resource, Text
-    from saltlick.spec.model import Environment
-    from saltlick.spec.network import Rule
+from saltlick.spec.model import Environment
+from saltlick.spec.network import Rule
 
 
 def resources(environment: Environment, peers: Mapping[str, Environment]) -> Iterator[Resource]:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from saltlick.engine.resource import Key, Resource
 from saltlick.kinds import KINDS
 from saltlick.spec.longform import fields
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from saltlick.spec.model import Environment, LongForm
+from saltlick.spec.model import Environment, LongForm
 
 
 def merged(environment: Environment, short_form: Iterable[Resource]) -> tuple[Resource, ...]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
+from saltlick.engine.resource import Resource
 from saltlick.spec import layout
 from saltlick.spec.expand.draft import Draft
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from saltlick.engine.resource import Resource
-    from saltlick.spec.model import Environment
+from saltlick.spec.model import Environment
 
 ANYWHERE = "0.0.0.0/0"
 VPC = "vpc/main"

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
 from saltlick.engine.resource import Key, Ref, Resource
 from saltlick.spec import layout
 from saltlick.spec.expand.draft import Draft
 from saltlick.spec.expand.network import VPC
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from saltlick.spec.model import Environment
+from saltlick.spec.model import Environment
 
 
 def resources(environment: Environment, peers: Mapping[str, Environment]) -> Iterator[Resource]:

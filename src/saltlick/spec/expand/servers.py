@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
+from saltlick.engine.resource import Ref, Resource, Text
 from saltlick.spec import layout
 from saltlick.spec.expand import peering
 from saltlick.spec.expand.draft import Draft
 from saltlick.spec.expand.network import GATEWAY, way_out
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from saltlick.engine.resource import Ref, Resource
-    from saltlick.spec.boot import Boot
-    from saltlick.spec.model import Environment
-    from saltlick.spec.servers import Image, ServerGroup
+from saltlick.spec.model import Environment
+from saltlick.spec.servers import Image, ServerGroup
 
 DEFAULT_IMAGE = "default"
 
 
-def resources(environment: Environment, peers: Mapping[str, Environment], boot: Boot) -> Iterator[Resource]:
+class FirstBoot(Protocol):
+    """What makes user data; `spec.boot.Boot` does."""
+
+    def user_data(
+        self, server: layout.Server, environment: Environment, peers: Mapping[str, Environment]
+    ) -> Text | None: ...
+
+
+def resources(environment: Environment, peers: Mapping[str, Environment], boot: FirstBoot) -> Iterator[Resource]:
     """All that the server groups consist of."""
     draft = Draft(environment)
     for name, image in images(environment).items():
@@ -52,7 +56,7 @@ def _image(environment: Environment, wanted: ServerGroup) -> str:
 
 
 def _instance(
-    draft: Draft, server: layout.Server, wanted: ServerGroup, peers: Mapping[str, Environment], boot: Boot
+    draft: Draft, server: layout.Server, wanted: ServerGroup, peers: Mapping[str, Environment], boot: FirstBoot
 ) -> Resource:
     environment = draft.environment
     image = _image(environment, wanted)

@@ -1,0 +1,73 @@
+"""What is left of a pillar when the parts that cannot be read are taken out, so that checks can tell all problems at once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from saltlick.spec.model import Environment
+from saltlick.spec.problems import Location, as_written
+
+
+class Readable:
+    """The readable part of a raw environment. Locations are those of the whole pillar, though list items may be gone."""
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        self.gone: set[Location] = set()
+        self.environment: Environment | None = None
+        self._rest: Any = copy.deepcopy(dict(raw))
+        self._taken: dict[Location, list[int]] = {}
+        while self.environment is None and () not in self.gone:
+            self.environment = self._read()
+
+    def original(self, location: Location) -> Location:
+        """Where a location of the rest stands in the whole pillar."""
+        found: Location = ()
+        for step in location:
+            if isinstance(step, int):
+                for taken in sorted(self._taken.get(found, ())):
+                    step += taken <= step
+            found = (*found, step)
+        return found
+
+    def concerns(self, location: Location) -> bool:
+        """Whether a location lies in, or around, a part that could not be read."""
+        return any(location[: len(part)] == part or part[: len(location)] == location for part in self.gone)
+
+    def _read(self) -> Environment | None:
+        """The rest as an environment; None when more had to be taken out."""
+        try:
+            return Environment.model_validate(self._rest)
+        except ValidationError as error:
+            self._without({_unreadable(detail, self._rest) for detail in error.errors()})
+            return None
+
+    def _without(self, locations: set[Location]) -> None:
+        outermost = {each for each in locations if not any(each[:end] in locations for end in range(len(each)))}
+        originals = {each: self.original(each) for each in outermost}
+        for location in sorted(outermost, key=_order, reverse=True):
+            self.gone.add(originals[location])
+            if location:
+                self._take_out(location, originals[location])
+
+    def _take_out(self, location: Location, original: Location) -> None:
+        *way, last = location
+        inside = self._rest
+        for step in way:
+            inside = inside[step]
+        del inside[last]
+        if isinstance(last, int) and isinstance(original[-1], int):
+            self._taken.setdefault(original[:-1], []).append(original[-1])
+
+
+def _unreadable(detail: Any, raw: Any) -> Location:
+    """The smallest part that can be taken out to be rid of one of pydantic's errors."""
+    location = as_written(detail["loc"], raw, detail["type"])
+    return location[:-1] if detail["type"] == "missing" else location
+
+
+def _order(location: Location) -> list[tuple[int, int, str]]:
+    return [(0, step, "") if isinstance(step, int) else (1, 0, step) for step in location]
