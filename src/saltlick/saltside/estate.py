@@ -8,7 +8,7 @@ from saltlick import kinds, spec
 from saltlick.errors import InvalidInput, Problem
 from saltlick.provision import Estate
 from saltlick.saltside.keys import master_finger
-from saltlick.saltside.pillar import known_environments, names_of, pillar_of
+from saltlick.saltside.pillar import known_environments, names_of, pillar_of, with_grains
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,7 @@ def environments_of(opts: Mapping[str, Any], name: object) -> dict[str, spec.Env
     Raises: InvalidInput with the problems of all of them at once.
     """
     names = names_of(opts, name)
+    opts = with_grains(opts)
     found: dict[str, spec.Environment] = {}
     problems: list[Problem] = []
     _parse(opts, names, found, problems)

@@ -52,11 +52,16 @@ def pillar_of(opts: Mapping[str, Any], environment: str) -> dict[str, Any]:
     return compiled
 
 
+def with_grains(opts: Mapping[str, Any]) -> dict[str, Any]:
+    """The same options with the master's grains: gathering them takes a fifth of a second, and one time serves all pillars."""
+    found = dict(opts)
+    return found if found.get("grains") else {**found, "grains": salt.loader.grains(copy.deepcopy(found))}
+
+
 def _compile(opts: Mapping[str, Any], environment: str) -> dict[str, Any]:
     """A fresh rendering: `pillar_cache` could hand out the pillar of before the last commit."""
-    own = {**copy.deepcopy(dict(opts)), "pillar_cache": False, "pillarenv": environment}
-    grains = own.get("grains") or salt.loader.grains(own)
-    compiler = salt.pillar.get_pillar(own, grains, own["id"], pillarenv=environment)
+    own = {**copy.deepcopy(with_grains(opts)), "pillar_cache": False, "pillarenv": environment}
+    compiler = salt.pillar.get_pillar(own, own["grains"], own["id"], pillarenv=environment)
     try:
         compiled = compiler.compile_pillar()
     finally:
