@@ -1,0 +1,186 @@
+"""
+Servers on AWS, object by object: for those who write their own SLS in place of a pillar.
+
+``environment.present`` builds all servers of a pillar, with first boot and all; here user data is the SLS's own.
+
+Common arguments of all functions here:
+
+environment
+    The environment the object belongs to: its ``saltlick:environment`` tag. Use one that ``environment.present`` does not
+    manage, else each takes the other's objects for undeclared.
+
+region
+    The AWS region.
+
+title
+    The ``Name`` tag; ``<environment>-<name>`` when left out.
+
+tags
+    Further tags.
+
+deadline_s
+    How long to wait for the object to become usable, in seconds.
+
+Where an id is wanted, the address of another object does as well: ``vpc/main``, ``control:vpc/main`` in another
+environment, ``{ref: vpc/main}``, or the id itself. What exists as described is left alone; ``test=True`` gives the plan.
+"""
+
+# ruff: noqa: F821 - Salt's loader puts the dunders in
+from saltlick.saltside import objects
+
+__virtualname__ = "ec2"
+
+
+def instance_present(
+    name,
+    environment,
+    region,
+    image,
+    type,  # noqa: A002 - the kind's own word
+    subnet,
+    security_groups,
+    user_data=None,
+    profile=None,
+    key_pair=None,
+    private_ip=None,
+    root_device=None,
+    volume_gb=None,
+    public_ip=False,
+    title=None,
+    tags=None,
+    deadline_s=900,
+):
+    """
+    Have an instance, running.
+
+    image
+        An image id. Another one later, or other user data, is reported as drift and replaces nothing.
+
+    A change that only a new instance can have (its subnet, its private address) fails the state, and says so.
+
+    IAM: ec2:DescribeInstances, RunInstances, ModifyInstanceAttribute, StartInstances, StopInstances, CreateTags.
+
+    .. code-block:: yaml
+
+        app-1:
+          ec2.instance_present:
+            - environment: stage
+            - region: eu-west-1
+            - image: ami-0123456789abcdef0
+            - type: t3.small
+            - subnet: subnet/private-az1
+            - security_groups: [security_group/app]
+    """
+    given = {
+        "image": image,
+        "type": type,
+        "subnet": subnet,
+        "security_groups": security_groups,
+        "user_data": user_data,
+        "profile": profile,
+        "key_pair": key_pair,
+        "private_ip": private_ip,
+        "root_device": root_device,
+        "volume_gb": volume_gb,
+        "public_ip": public_ip,
+    }
+    whole = objects.Part(kind="instance", name=name, given=given, title=title, tags=tags)
+    return objects.present(__opts__, name, _place(environment, region, deadline_s), whole, job=_job())
+
+
+def instance_absent(name, environment, region, deadline_s=900):
+    """
+    Delete the instance, and wait until it is terminated; fine when there is none.
+
+    IAM: ec2:DescribeInstances, TerminateInstances.
+
+    .. code-block:: yaml
+
+        app-1:
+          ec2.instance_absent:
+            - environment: stage
+            - region: eu-west-1
+    """
+    return objects.absent(__opts__, name, _place(environment, region, deadline_s), f"instance/{name}", job=_job())
+
+
+def elastic_ip_present(name, environment, region, instance=None, title=None, tags=None, deadline_s=900):
+    """
+    Have an Elastic IP.
+
+    instance
+        The instance that shall have it; left out, whoever has it is right.
+
+    IAM: ec2:DescribeAddresses, AllocateAddress, AssociateAddress, CreateTags.
+
+    .. code-block:: yaml
+
+        nat-az1:
+          ec2.elastic_ip_present:
+            - environment: stage
+            - region: eu-west-1
+            - instance: instance/app-1
+    """
+    given = {"instance": instance}
+    whole = objects.Part(kind="elastic_ip", name=name, given=given, title=title, tags=tags)
+    return objects.present(__opts__, name, _place(environment, region, deadline_s), whole, job=_job())
+
+
+def elastic_ip_absent(name, environment, region, deadline_s=900):
+    """
+    Delete the Elastic IP; fine when there is none.
+
+    IAM: ec2:DescribeAddresses, DisassociateAddress, ReleaseAddress.
+
+    .. code-block:: yaml
+
+        nat-az1:
+          ec2.elastic_ip_absent:
+            - environment: stage
+            - region: eu-west-1
+    """
+    return objects.absent(__opts__, name, _place(environment, region, deadline_s), f"elastic_ip/{name}", job=_job())
+
+
+def key_pair_present(name, environment, region, public_key, title=None, tags=None, deadline_s=900):
+    """
+    Have a key pair, from a public key that you bring. Nobody needs one: servers are not logged into.
+
+    IAM: ec2:DescribeKeyPairs, ImportKeyPair, CreateTags.
+
+    .. code-block:: yaml
+
+        ops:
+          ec2.key_pair_present:
+            - environment: stage
+            - region: eu-west-1
+            - public_key: ssh-ed25519 AAAA… ops
+    """
+    given = {"public_key": public_key}
+    whole = objects.Part(kind="key_pair", name=name, given=given, title=title, tags=tags)
+    return objects.present(__opts__, name, _place(environment, region, deadline_s), whole, job=_job())
+
+
+def key_pair_absent(name, environment, region, deadline_s=900):
+    """
+    Delete the key pair; fine when there is none.
+
+    IAM: ec2:DescribeKeyPairs, DeleteKeyPair.
+
+    .. code-block:: yaml
+
+        ops:
+          ec2.key_pair_absent:
+            - environment: stage
+            - region: eu-west-1
+    """
+    return objects.absent(__opts__, name, _place(environment, region, deadline_s), f"key_pair/{name}", job=_job())
+
+
+def _place(environment, region, deadline_s):
+    return objects.Place(environment=environment, region=region, deadline_s=deadline_s)
+
+
+def _job():
+    own = globals()
+    return own.get("__orchestration_jid__") or own.get("__jid__") or ""

@@ -1,0 +1,155 @@
+"""Single AWS objects for states: the same kinds as whole environments, for those who write their own SLS.
+
+An object's parts belong to it: a route table's routes and associations, a security group's rules. They come with it,
+and go with it or when they are no longer listed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from saltlick import aws, provision
+from saltlick.engine import render
+from saltlick.engine.observe import Snapshot
+from saltlick.engine.plan import Plan, deletion
+from saltlick.engine.resource import Key, Observed, Resource, references
+from saltlick.errors import InvalidInput, Problem
+from saltlick.kinds import KINDS
+from saltlick.provision import Estate
+from saltlick.saltside.environments import carry_out
+from saltlick.saltside.locks import locks
+from saltlick.saltside.progress import Progress
+from saltlick.saltside.state import planned, state
+from saltlick.spec import longform
+from saltlick.spec.problems import path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from saltlick.engine.ports import Cloud
+
+ADDRESS = re.compile(r"(?:(?P<environment>[a-z0-9-]+):)?(?P<address>(?P<kind>[a-z_]+)/.+)")
+
+PART_OF = {"route": "table", "route_table_association": "table", "security_group_rules": "group"}
+"""Kinds that are parts, and their field that holds the id of the whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where an object belongs: its environment (a tag, no pillar), its region, and how long a wait may take."""
+
+    environment: str
+    region: str
+    deadline_s: float = 900
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One object as an SLS describes it; `given` are its kind's properties in plain data, None for "not said"."""
+
+    kind: str
+    name: str
+    given: Mapping[str, Any]
+    title: str | None = None
+    tags: Mapping[str, str] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+def present(opts: Mapping[str, Any], name: str, place: Place, *parts: Part, job: str = "") -> dict[str, Any]:
+    """Make one object, with its parts, what the SLS says. The first part is the whole that the others belong to."""
+
+    def plan(cloud: Cloud) -> Plan:
+        estate = _estate(place, parts)
+        found = provision.plan(estate, cloud, KINDS)
+        gone = _parts_of(Key(place.environment, parts[0].address), found.snapshot.objects, found.undeclared)
+        return dataclasses.replace(found, undeclared=(), actions=(*found.actions, *map(deletion, gone)))
+
+    return _state(opts, name, place, plan, job)
+
+
+def absent(opts: Mapping[str, Any], name: str, place: Place, address: str, *, job: str = "") -> dict[str, Any]:
+    """Delete one object, with its parts; fine when there is none."""
+
+    def plan(cloud: Cloud) -> Plan:
+        shown = provision.show(_estate(place, ()), cloud, KINDS)
+        objects = {one.key: one for one in shown}
+        whole = Key(place.environment, address)
+        doomed = [one for one in shown if one.key == whole] + _parts_of(whole, objects, shown)
+        environments = (place.environment,)
+        actions = tuple(map(deletion, doomed))
+        return Plan(environments=environments, actions=actions, undeclared=(), missing=(), snapshot=Snapshot(objects))
+
+    return _state(opts, name, place, plan, job)
+
+
+def _state(opts: Mapping[str, Any], name: str, place: Place, plan: Callable[[Cloud], Plan], job: str) -> dict[str, Any]:
+    def step() -> dict[str, Any]:
+        if opts.get("test"):
+            found = plan(aws.connect(place.region))
+            return planned(render.data(found), render.text(found, everything=True))
+        how = {"reason": f"state {name}", "job": job}
+        with Progress(opts, job) as progress, locks(opts).held([place.environment], **how):
+            cloud = aws.connect(place.region, tell=progress.line)
+            return carry_out(_estate(place, ()), plan(cloud), cloud, progress)
+
+    return state(name, step)
+
+
+def _parts_of(whole: Key, objects: Mapping[Key, Observed], among: Iterable[Observed]) -> list[Observed]:
+    if whole not in objects:
+        return []
+    identity = objects[whole].id
+    return [one for one in among if one.properties.get(PART_OF.get(one.key.kind, "")) == identity]
+
+
+def _estate(place: Place, parts: tuple[Part, ...]) -> Estate:
+    resources = tuple(_resource(place, part) for part in parts)
+    named = {ref.key.environment for one in resources for ref in references(one.properties)}
+    return Estate(
+        environments=(place.environment,),
+        region=place.region,
+        resources=resources,
+        peers=tuple(sorted(named - {place.environment})),
+        deadlines=dict.fromkeys(KINDS, float(place.deadline_s)),
+    )
+
+
+def _resource(place: Place, part: Part) -> Resource:
+    cls = KINDS[part.kind].properties
+    given = {field: _addressed(value) for field, value in part.given.items() if value is not None}
+    try:
+        properties = cls(**longform.fields(cls, given, place.environment))
+    except longform.MisfitError as error:
+        problems = [Problem(path(where, part.address), message) for where, message in error.problems]
+        raise InvalidInput(problems, what="arguments") from error
+    except ValueError as error:  # a kind's own check of its properties
+        raise InvalidInput([Problem(part.address, str(error))], what="arguments") from error
+    title = part.title or f"{place.environment}-{part.name}"
+    return Resource(
+        environment=place.environment,
+        kind=part.kind,
+        name=part.name,
+        title=title,
+        properties=properties,
+        tags=part.tags or {},
+    )
+
+
+def _addressed(value: Any) -> Any:
+    """`subnet/public-az1` and `control:vpc/main`, wherever a value can be a reference, as one; ids and the rest as is."""
+    if isinstance(value, (list, tuple)):
+        return [_addressed(item) for item in value]
+    if isinstance(value, dict) and "ref" not in value and "join" not in value:
+        return {name: _addressed(item) for name, item in value.items()}
+    if not isinstance(value, str):
+        return value
+    spelt = ADDRESS.fullmatch(value)
+    if spelt is None or spelt["kind"] not in KINDS:
+        return value
+    return {"ref": spelt["address"]} | ({"environment": spelt["environment"]} if spelt["environment"] else {})
