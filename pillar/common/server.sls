@@ -1,0 +1,14 @@
+# One server: the roles of its group, and the settings of those roles from roles/<role>.sls. A file of that name in the
+# environment's own folder takes the place of the one here.
+{%- import_yaml 'environment.sls' as pillar %}
+{%- set environment = pillar.environment %}
+{%- for group, servers in environment.get('servers', {}).items() %}
+{%- set numbered = '^' ~ environment.name ~ '-' ~ group ~ '-[0-9]+$' %}
+{%- set names = servers.get('names', []) %}
+{%- if opts.id in names or (not names and opts.id is match(numbered)) %}
+roles: {{ servers.get('roles', []) | json }}
+{%- for role in servers.get('roles', []) %}
+{% include 'roles/' ~ role ~ '.sls' ignore missing %}
+{%- endfor %}
+{%- endif %}
+{%- endfor %}

@@ -1,0 +1,9 @@
+# One top file for all environments: each sees its own folder and this one (pillar_roots), as `saltenv`.
+# Matched by minion id alone, the one thing about a minion that the master itself has verified.
+{{ saltenv }}:
+  # What the environment consists of: for the master only, as runner and orchestration, and as a minion of its own.
+  # No server can pass for it: names of servers hold no underscore.
+  '*_master': [environment]
+  salt-master: [environment, server]
+  # What a server gets, if this environment has a server of that name.
+  '{{ saltenv }}-*': [server]
