@@ -1,0 +1,70 @@
+"""Calls that are answered from what really runs instead of by moto: GetConsoleOutput and DescribeTargetHealth."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from uuid import uuid4
+
+from saltlick.sandbox.api import Answer, element
+from saltlick.sandbox.balancer import Health
+from saltlick.sandbox.cloud import Target
+
+
+def console_output(console: Callable[[str], bytes | None]) -> Answer:
+    """GetConsoleOutput: the last 64 KB of the instance's console, always the latest, base64 as AWS sends it."""
+
+    def answer(parameters: Mapping[str, str]) -> bytes | None:
+        instance = parameters.get("InstanceId", "")
+        output = console(instance)
+        if output is None:
+            return None
+        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        fields = [element("requestId", uuid4()), element("instanceId", instance), element("timestamp", now)]
+        fields.append(element("output", b64encode(output).decode()))
+        body = "".join(fields)
+        name, space = "GetConsoleOutputResponse", "http://ec2.amazonaws.com/doc/2016-11-15/"
+        return f'<{name} xmlns="{space}">{body}</{name}>'.encode()
+
+    return answer
+
+
+def target_health(health: Callable[[str], Mapping[Target, Health] | None]) -> Answer:
+    """DescribeTargetHealth as the load balancer sees its targets, those being drained included."""
+
+    def answer(parameters: Mapping[str, str]) -> bytes | None:
+        known = health(parameters.get("TargetGroupArn", ""))
+        if known is None:
+            return None
+        asked = list(_asked(parameters))
+        chosen = [t for t in known if not asked or t.id in {i for i, _ in asked}]
+        shown = [(target, known[target]) for target in chosen]
+        missing = {i for i, _ in asked} - {t.id for t in chosen}
+        shown += [(Target(id=i, port=port), Health.not_registered()) for i, port in asked if i in missing]
+        members = [element("member", _description(target, state)) for target, state in shown]
+        result = element("DescribeTargetHealthResult", [element("TargetHealthDescriptions", members)])
+        meta = element("ResponseMetadata", [element("RequestId", uuid4())])
+        name, space = "DescribeTargetHealthResponse", "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"
+        return f'<{name} xmlns="{space}">{result}{meta}</{name}>'.encode()
+
+    return answer
+
+
+def _asked(parameters: Mapping[str, str]) -> list[tuple[str, int]]:
+    found, n = [], 1
+    while f"Targets.member.{n}.Id" in parameters:
+        found.append((parameters[f"Targets.member.{n}.Id"], int(parameters.get(f"Targets.member.{n}.Port", "0"))))
+        n += 1
+    return found
+
+
+def _description(target: Target, health: Health) -> list[str]:
+    state = [element("State", health.state)]
+    if health.reason:
+        state += [element("Reason", health.reason), element("Description", health.description)]
+    return [
+        element("HealthCheckPort", target.port),
+        element("Target", [element("Id", target.id), element("Port", target.port)]),
+        element("TargetHealth", state),
+    ]

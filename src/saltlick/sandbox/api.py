@@ -1,0 +1,134 @@
+"""The AWS endpoint: moto's WSGI application behind the few calls we answer ourselves, the weather, and a wake-up call."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+from uuid import uuid4
+from xml.sax.saxutils import escape
+
+from saltlick.sandbox.faults import Fate, Weather
+
+READING = ("Describe", "Get", "List", "Lookup", "Search")
+Environ = dict[str, Any]
+Answer = Callable[[Mapping[str, str]], "bytes | None"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One AWS call: its action, service and (for the query protocol) its parameters."""
+
+    action: str
+    service: str
+    parameters: Mapping[str, str]
+
+    @property
+    def reading(self) -> bool:
+        return self.action.startswith(READING)
+
+
+def parse_call(environ: Environ) -> Call:
+    """Read action and parameters, and leave the body to be read again."""
+    size = int(environ.get("CONTENT_LENGTH") or 0)
+    body = environ["wsgi.input"].read(size) if size else b""
+    environ["wsgi.input"] = io.BytesIO(body)
+    target = environ.get("HTTP_X_AMZ_TARGET", "")
+    form = {} if target else {key: values[0] for key, values in parse_qs(body.decode("utf-8", "replace")).items()}
+    action = target.rpartition(".")[2] or form.get("Action", "")
+    scope = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].split(",")[0].split("/")
+    service = scope[3] if len(scope) > 4 else ""
+    return Call(action=action, service=service, parameters=form)
+
+
+class Api:
+    """A WSGI application.
+
+    `answers` maps (service, action) to what answers instead of moto, or leaves it to moto by returning None.
+    `changed` is told of every call that may have changed something. `lock` keeps moto's models consistent.
+    """
+
+    def __init__(
+        self,
+        moto: Callable[..., Iterable[bytes]],
+        weather: Weather,
+        lock: threading.RLock,
+        answers: Mapping[tuple[str, str], Answer],
+        changed: Callable[[Call], None],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._moto, self._weather, self._lock, self._answers = moto, weather, lock, answers
+        self._changed, self._sleep = changed, sleep
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        call = parse_call(environ)
+        fate = self._weather.fate()
+        if self._weather.faults.latency_ms:
+            self._sleep(self._weather.faults.latency_ms / 1000)
+        if fate.throttled or fate.error:
+            return _refuse(call, fate, start_response)
+        response = self._answered(call, start_response) or self._forward(environ, start_response)
+        if not call.reading:
+            self._changed(call)
+        if fate.lost:
+            _hang_up(environ)
+            return []
+        return response
+
+    def _answered(self, call: Call, start_response: Callable[..., Any]) -> list[bytes] | None:
+        answer = self._answers.get((call.service, call.action))
+        body = answer(call.parameters) if answer else None
+        if body is None:
+            return None
+        start_response("200 OK", [("Content-Type", "text/xml"), ("Content-Length", str(len(body)))])
+        return [body]
+
+    def _forward(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        with self._lock:
+            response = self._moto(environ, start_response)
+            try:
+                return list(response)
+            finally:
+                if hasattr(response, "close"):
+                    response.close()
+
+
+def _refuse(call: Call, fate: Fate, start_response: Callable[..., Any]) -> list[bytes]:
+    """Shaped as the real service does it. Source: the error pages of the EC2, ELBv2 (query) and JSON protocols."""
+    if fate.error:
+        status, code, message = "500 Internal Server Error", "InternalError", "An internal error has occurred"
+    elif call.service == "ec2":
+        status, code, message = "503 Service Unavailable", "RequestLimitExceeded", "Request limit exceeded."
+    else:
+        status, code, message = "400 Bad Request", "ThrottlingException", "Rate exceeded"
+    request = str(uuid4())
+    if not call.parameters:
+        body = f'{{"__type": "{code}", "message": "{message}"}}'
+    elif call.service == "ec2":
+        error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+        body = f"<Response><Errors>{error}</Errors><RequestID>{request}</RequestID></Response>"
+    else:
+        error = f"<Error><Type>Sender</Type><Code>{code.removesuffix('Exception')}</Code><Message>{message}</Message></Error>"
+        body = f"<ErrorResponse>{error}<RequestId>{request}</RequestId></ErrorResponse>"
+    kind = "text/xml" if call.parameters else "application/x-amz-json-1.1"
+    start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
+    return [body.encode()]
+
+
+def _hang_up(environ: Environ) -> None:
+    connection = environ.get("werkzeug.socket")
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+
+def element(name: str, content: object) -> str:
+    """One XML element; text is escaped, ready-made elements are given as a list."""
+    inner = "".join(content) if isinstance(content, list) else escape(str(content))
+    return f"<{name}>{inner}</{name}>"

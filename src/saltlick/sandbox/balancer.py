@@ -1,0 +1,174 @@
+"""A load balancer as an HAProxy: its configuration, and what its statistics say about the targets. Pure.
+
+A target that is not known to be healthy has weight 0: HAProxy checks it and sends it nothing, as an ALB does with a
+target that is `initial`, `unhealthy` or `draining`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from saltlick.sandbox.cloud import Balancer, Listener, Target, TargetGroup
+
+HTTP = frozenset({"HTTP", "HTTPS"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """A target's state in the words of DescribeTargetHealth."""
+
+    state: str
+    reason: str = ""
+    description: str = ""
+
+    @classmethod
+    def not_registered(cls) -> Health:
+        return cls(
+            state="unused", reason="Target.NotRegistered", description="Target is not registered to the target group"
+        )
+
+
+HEALTHY = Health(state="healthy")
+INITIAL = Health(state="initial", reason="Elb.InitialHealthChecking", description="Initial health checks in progress")
+DRAINING = Health(
+    state="draining", reason="Target.DeregistrationInProgress", description="Target deregistration is in progress"
+)
+NOT_IN_USE = Health(
+    state="unused",
+    reason="Target.NotInUse",
+    description="Target group is not configured to receive traffic from the load balancer",
+)
+STOPPED = Health(state="unused", reason="Target.InvalidState", description="Target is in the stopped state")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A target with the address it is reached at. `health` as last known."""
+
+    target: Target
+    address: str
+    health: Health
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One line of HAProxy's statistics about a server."""
+
+    checked: bool
+    up: bool
+    status: str
+    code: str
+    weight: int
+    sessions: int
+
+
+def backend(group: TargetGroup) -> str:
+    return group.arn.rsplit("/", 1)[-1]
+
+
+def server_name(target: Target) -> str:
+    return f"{target.id}_{target.port}"
+
+
+def weight(health: Health) -> int:
+    return 100 if health.state == "healthy" else 0
+
+
+def render(balancer: Balancer, groups: Mapping[str, TargetGroup], servers: Mapping[str, tuple[Server, ...]]) -> str:
+    """The whole haproxy.cfg. `groups` by ARN; `servers` by the group's ARN."""
+    used = sorted({x.target_group for x in balancer.listeners if x.target_group in groups} - {None}, key=str)
+    parts = [_GLOBAL, *(_frontend(listener, groups) for listener in balancer.listeners)]
+    parts += [_backend(groups[str(arn)], servers.get(str(arn), ())) for arn in used]
+    return "\n".join(parts)
+
+
+_GLOBAL = """\
+global
+    stats socket /run/balancer/stats.sock mode 600 level admin expose-fd listeners
+    hard-stop-after 300s
+    maxconn 4000
+defaults
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    timeout http-keep-alive 60s
+    option redispatch
+    retries 3
+frontend none
+    mode http
+    bind unix@/run/balancer/none.sock
+"""
+
+_ALB = """\
+    mode http
+    option forwardfor
+    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Port %[dst_port]
+    unique-id-format Root=1-%{+X}Ts-%[rand(4294967295),hex]%[rand(4294967295),hex]%[rand(4294967295),hex]
+    http-request set-header X-Amzn-Trace-Id %[unique-id] unless { req.hdr(X-Amzn-Trace-Id) -m found }
+"""
+
+
+def _frontend(listener: Listener, groups: Mapping[str, TargetGroup]) -> str:
+    group = groups.get(listener.target_group or "")
+    mode = _ALB if listener.protocol in HTTP else "    mode tcp\n"
+    target = f"    default_backend {backend(group)}\n" if group else ""
+    return f"frontend port-{listener.port}\n    bind *:{listener.port}\n{mode}{target}"
+
+
+def _backend(group: TargetGroup, servers: Iterable[Server]) -> str:
+    lines = [
+        f"backend {backend(group)}",
+        f"    mode {'http' if group.protocol in HTTP else 'tcp'}",
+        "    balance roundrobin",
+    ]
+    if group.check_protocol in HTTP:
+        lines.append("    option httpchk")
+        headers = "hdr Host target hdr User-Agent ELB-HealthChecker/2.0"
+        lines.append(f"    http-check send meth GET uri {group.check_path} ver HTTP/1.1 {headers}")
+        lines.append(f"    http-check expect status {group.check_codes}")
+    lines.append(f"    timeout check {group.timeout_s}s")
+    port = "" if group.check_port == "traffic-port" else f" port {group.check_port}"
+    tuning = f"check{port} inter {group.interval_s}s fastinter {group.interval_s}s rise {group.rise} fall {group.fall}"
+    for server in servers:
+        name, at = server_name(server.target), f"{server.address}:{server.target.port}"
+        lines.append(f"    server {name} {at} {tuning} weight {weight(server.health)}")
+    return "\n".join([*lines, ""])
+
+
+def parse_statistics(text: str) -> dict[tuple[str, str], Check]:
+    """`show stat` by (backend, server)."""
+    rows = csv.DictReader(io.StringIO(text.removeprefix("# ")))
+    return {(r["pxname"], r["svname"]): _check(r) for r in rows if r["svname"] not in ("FRONTEND", "BACKEND")}
+
+
+def _check(row: Mapping[str, str]) -> Check:
+    status = row["check_status"].removeprefix("* ")
+    return Check(
+        checked=status not in ("", "INI", "UNK"),
+        up=status.endswith(("OK", "OKC")) and int(row["check_health"] or 0) >= int(row["check_rise"] or 1),
+        status=status,
+        code=row["check_code"],
+        weight=int(row["weight"] or 0),
+        sessions=int(row["scur"] or 0),
+    )
+
+
+def judge(previous: Health, check: Check | None) -> Health:
+    """A registered target's health after looking at HAProxy; while it has not checked yet, what was known before."""
+    if check is None or not check.checked:
+        return previous
+    if check.up:
+        return HEALTHY
+    if check.status == "L7STS":
+        return Health(
+            state="unhealthy",
+            reason="Target.ResponseCodeMismatch",
+            description=f"Health checks failed with these codes: [{check.code}]",
+        )
+    if check.status.endswith("TOUT"):
+        return Health(state="unhealthy", reason="Target.Timeout", description="Request timed out")
+    return Health(state="unhealthy", reason="Target.FailedHealthChecks", description="Health checks failed")

@@ -1,0 +1,138 @@
+"""Keeps every load balancer's HAProxy in step with its target groups, and remembers how the targets are."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from saltlick.sandbox import balancer as haproxy
+from saltlick.sandbox.balancer import DRAINING, INITIAL, NOT_IN_USE, STOPPED, Check, Health, Server
+from saltlick.sandbox.cloud import Balancer, Snapshot, Target, TargetGroup
+from saltlick.sandbox.desired import ALIVE, balancer_key
+
+_WEIGHT = re.compile(r" weight \d+")
+
+
+class Registry:
+    """The health of every target of every group, over time. Pure but for its memory; time is an argument."""
+
+    def __init__(self) -> None:
+        self._health: dict[tuple[str, Target], Health] = {}
+        self._until: dict[tuple[str, Target], float] = {}
+
+    def follow(self, snapshot: Snapshot, now: float) -> None:
+        """Take in registrations and deregistrations since the last call."""
+        registered = {(group.arn, target): group for group in snapshot.groups for target in group.targets}
+        drain_s = {group.arn: group.drain_s for group in snapshot.groups}
+        for key in [key for key in self._health if key not in registered]:
+            self._until.setdefault(key, now + drain_s.get(key[0], 0))
+            self._health[key] = DRAINING
+            if now >= self._until[key] or key[0] not in drain_s:
+                del self._health[key], self._until[key]
+        for key in registered:
+            if key not in self._health or self._until.pop(key, None) is not None:
+                self._health[key] = INITIAL
+
+    def judge(self, group: TargetGroup, checks: Mapping[tuple[str, str], Check]) -> None:
+        """Take in what HAProxy says of the registered targets of one group."""
+        for target in group.targets:
+            check = checks.get((haproxy.backend(group), haproxy.server_name(target)))
+            key = (group.arn, target)
+            if key in self._health:
+                self._health[key] = haproxy.judge(self._health[key], check)
+
+    def of(self, arn: str, snapshot: Snapshot) -> dict[Target, Health] | None:
+        """Health by target as DescribeTargetHealth tells it; None for a group that does not exist."""
+        if arn not in {group.arn for group in snapshot.groups}:
+            return None
+        used = any(x.target_group == arn for balancer in snapshot.balancers for x in balancer.listeners)
+        stopped = {i.id for i in snapshot.instances if i.state not in ALIVE}
+        mine = {target: health for (group, target), health in list(self._health.items()) if group == arn}
+        return {t: NOT_IN_USE if not used else STOPPED if t.id in stopped else health for t, health in mine.items()}
+
+    def servers(self, group: TargetGroup, snapshot: Snapshot) -> tuple[Server, ...]:
+        """The targets to put into HAProxy: registered or draining, with an address that answers."""
+        address = {i.id: i.private_ip for i in snapshot.instances if i.state in ALIVE}
+        known = [(target, health) for (arn, target), health in list(self._health.items()) if arn == group.arn]
+        return tuple(
+            Server(target=target, address=address.get(target.id, target.id), health=health)
+            for target, health in sorted(known, key=lambda pair: pair[0])
+            if target.id in address or not target.id.startswith("i-")
+        )
+
+
+class Balancing:
+    """Configuration files in, reloads and weights out. `reload` is told the key of a balancer whose file changed."""
+
+    def __init__(self, root: Path, reload: Callable[[str], None]) -> None:
+        self.registry = Registry()
+        self._root, self._reload = root, reload
+        self._loaded: dict[str, str] = {}
+
+    def configure(self, snapshot: Snapshot) -> None:
+        """Write every balancer's configuration; where servers came or went, let HAProxy take it without a gap."""
+        groups = {group.arn: group for group in snapshot.groups}
+        for balancer in snapshot.balancers:
+            key = balancer_key(balancer)
+            text = haproxy.render(balancer, groups, self._servers(snapshot))
+            folder = self._root / key
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "haproxy.cfg").write_text(text)
+            shape = _WEIGHT.sub("", text)
+            if self._loaded.get(key) != shape:
+                self._loaded[key] = shape
+                self._reload(key)
+
+    def check(self, snapshot: Snapshot) -> None:
+        """Ask every HAProxy how its servers are, and give weight to those that are healthy and to no other."""
+        groups = {group.arn: group for group in snapshot.groups}
+        for balancer in snapshot.balancers:
+            path = self._root / balancer_key(balancer) / "stats.sock"
+            with contextlib.suppress(OSError):
+                checks = haproxy.parse_statistics(ask(path, "show stat"))
+                for arn in _used(balancer):
+                    if arn in groups:
+                        self.registry.judge(groups[arn], checks)
+                        self._weigh(path, groups[arn], self.registry.servers(groups[arn], snapshot), checks)
+
+    def forget(self, key: str) -> None:
+        """The balancer's container is gone: its successor starts from the file."""
+        self._loaded.pop(key, None)
+
+    def _servers(self, snapshot: Snapshot) -> dict[str, tuple[Server, ...]]:
+        return {group.arn: self.registry.servers(group, snapshot) for group in snapshot.groups}
+
+    @staticmethod
+    def _weigh(
+        path: Path, group: TargetGroup, servers: tuple[Server, ...], checks: Mapping[tuple[str, str], Check]
+    ) -> None:
+        for server in servers:
+            name = haproxy.server_name(server.target)
+            check = checks.get((haproxy.backend(group), name))
+            wanted = haproxy.weight(server.health)
+            if check and check.weight != wanted:
+                ask(path, f"set server {haproxy.backend(group)}/{name} weight {wanted}")
+
+
+def _used(balancer: Balancer) -> set[str]:
+    return {listener.target_group for listener in balancer.listeners if listener.target_group}
+
+
+def ask(path: Path, command: str) -> str:
+    """One command to HAProxy's runtime socket.
+
+    The socket is reached through its folder's descriptor: a socket's path may have 107 characters, ours may be longer.
+    """
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(2)
+            connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+            connection.sendall(command.encode() + b"\n")
+            return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+    finally:
+        os.close(folder)

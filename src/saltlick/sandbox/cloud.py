@@ -1,0 +1,262 @@
+"""What AWS says exists: moto's EC2, ELBv2 and IAM models read in-process into one frozen value.
+
+The only file that knows moto's classes; a change in moto is mended here.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vpc:
+    id: str
+    cidr: str
+    default: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One route of the table that governs a subnet; `peering` is None when it leads anywhere else."""
+
+    destination: str
+    peering: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subnet:
+    id: str
+    vpc: str
+    cidr: str
+    routes: tuple[Route, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peering:
+    id: str
+    vpcs: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    id: str
+    account: str
+    region: str
+    zone: str
+    state: str
+    image: str
+    type: str
+    vpc: str
+    vpc_cidr: str
+    subnet: str
+    subnet_cidr: str
+    private_ip: str
+    private_dns: str
+    public_ip: str | None
+    mac: str
+    tags: tuple[tuple[str, str], ...]
+    tags_in_metadata: bool
+    user_data: bytes | None
+    profile_arn: str | None
+    role_name: str | None
+    role_arn: str | None
+    security_groups: tuple[str, ...]
+    launched: datetime
+
+    @property
+    def name(self) -> str:
+        """The Name tag, or the id."""
+        return dict(self.tags).get("Name") or self.id
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Target:
+    id: str
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetGroup:
+    arn: str
+    name: str
+    protocol: str
+    check_protocol: str
+    check_path: str
+    check_port: str
+    check_codes: str
+    interval_s: int
+    timeout_s: int
+    rise: int
+    fall: int
+    drain_s: int
+    targets: tuple[Target, ...]
+    deregistered: tuple[Target, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    port: int
+    protocol: str
+    target_group: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Balancer:
+    arn: str
+    name: str
+    vpc: str
+    subnet_cidrs: tuple[str, ...]
+    internet_facing: bool
+    dns_name: str
+    listeners: tuple[Listener, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    vpcs: tuple[Vpc, ...] = ()
+    subnets: tuple[Subnet, ...] = ()
+    peerings: tuple[Peering, ...] = ()
+    instances: tuple[Instance, ...] = ()
+    groups: tuple[TargetGroup, ...] = ()
+    balancers: tuple[Balancer, ...] = ()
+
+
+def read() -> Snapshot:
+    """All accounts and regions at once. The caller holds the lock under which moto answers calls."""
+    from moto.ec2.models import ec2_backends
+    from moto.elbv2.models import elbv2_backends
+
+    clouds = [backend for account in list(ec2_backends.values()) for backend in list(account.values())]
+    balancing = [backend for account in list(elbv2_backends.values()) for backend in list(account.values())]
+    return Snapshot(
+        vpcs=tuple(_vpc(vpc) for cloud in clouds for vpc in cloud.vpcs.values()),
+        subnets=tuple(subnet for cloud in clouds for subnet in _subnets(cloud)),
+        peerings=tuple(_peering(p) for cloud in clouds for p in cloud.vpc_pcxs.values() if p._status.code == "active"),
+        instances=tuple(instance for cloud in clouds for instance in _instances(cloud)),
+        groups=tuple(_group(group) for backend in balancing for group in backend.target_groups.values()),
+        balancers=tuple(_balancer(lb) for backend in balancing for lb in backend.load_balancers.values()),
+    )
+
+
+def _vpc(vpc: Any) -> Vpc:
+    return Vpc(id=vpc.id, cidr=vpc.cidr_block, default=str(vpc.is_default).lower() == "true")
+
+
+def _peering(peering: Any) -> Peering:
+    return Peering(id=peering.id, vpcs=frozenset((peering.vpc.id, peering.peer_vpc.id)))
+
+
+def _subnets(cloud: Any) -> Iterator[Subnet]:
+    explicit = {subnet: table for table in cloud.route_tables.values() for subnet in table._associations.values()}
+    main = {table.vpc_id: table for table in cloud.route_tables.values() if table.main_association_id}
+    for zone in list(cloud.subnets.values()):
+        for subnet in zone.values():
+            table = explicit.get(subnet.id) or main.get(subnet.vpc_id)
+            yield Subnet(id=subnet.id, vpc=subnet.vpc_id, cidr=str(subnet.cidr_block), routes=tuple(_routes(table)))
+
+
+def _routes(table: Any) -> Iterator[Route]:
+    for route in table.routes if table else ():
+        if route.destination_cidr_block:
+            peering = route.vpc_pcx.id if route.vpc_pcx else None
+            yield Route(destination=route.destination_cidr_block, peering=peering)
+
+
+def _instances(cloud: Any) -> Iterator[Instance]:
+    for reservation in list(cloud.reservations.values()):
+        for instance in reservation.instances:
+            if instance.nics and instance.private_ip:
+                yield _instance(cloud, instance)
+
+
+def _instance(cloud: Any, instance: Any) -> Instance:
+    nic = instance.nics[0]
+    subnet = nic.subnet
+    profile = instance.iam_instance_profile
+    role = next(iter(profile.roles), None) if profile else None
+    return Instance(
+        id=instance.id,
+        account=cloud.account_id,
+        region=cloud.region_name,
+        zone=str(instance.availability_zone),
+        state=instance.state,
+        image=instance.image_id,
+        type=instance.instance_type,
+        vpc=subnet.vpc_id,
+        vpc_cidr=_vpc_cidr(cloud, subnet),
+        subnet=subnet.id,
+        subnet_cidr=str(subnet.cidr_block),
+        private_ip=instance.private_ip,
+        private_dns=instance.private_dns_name,
+        public_ip=instance.public_ip,
+        mac=nic.mac_address,
+        tags=tuple(sorted((tag["key"], tag["value"]) for tag in instance.get_tags())),
+        tags_in_metadata=instance.metadata_options.instance_metadata_tags == "enabled",
+        user_data=_user_data(instance.user_data),
+        profile_arn=profile.arn if profile else None,
+        role_name=role.name if role else None,
+        role_arn=role.arn if role else None,
+        security_groups=tuple(group.name for group in nic.group_set),
+        launched=instance.launch_time.replace(tzinfo=timezone.utc),
+    )
+
+
+def _vpc_cidr(cloud: Any, subnet: Any) -> str:
+    vpc = cloud.vpcs.get(subnet.vpc_id)
+    return str(vpc.cidr_block if vpc else subnet.cidr_block)
+
+
+def _user_data(value: Any) -> bytes | None:
+    return b64decode(str(value)) if value else None
+
+
+def _group(group: Any) -> TargetGroup:
+    return TargetGroup(
+        arn=group.arn,
+        name=group.name,
+        protocol=str(group.protocol),
+        check_protocol=str(group.health_check_protocol),
+        check_path=group.health_check_path or "/",
+        check_port=str(group.health_check_port or "traffic-port"),
+        check_codes=str((getattr(group, "matcher", None) or {}).get("HttpCode") or "200"),
+        interval_s=int(group.health_check_interval_seconds),
+        timeout_s=int(group.health_check_timeout_seconds),
+        rise=int(group.healthy_threshold_count),
+        fall=int(group.unhealthy_threshold_count),
+        drain_s=int(group.attributes["deregistration_delay.timeout_seconds"]),
+        targets=_targets(group.targets),
+        deregistered=_targets(group.deregistered_targets),
+    )
+
+
+def _targets(targets: Any) -> tuple[Target, ...]:
+    return tuple(Target(id=target["Id"], port=int(target["Port"])) for target in targets.values())
+
+
+def _balancer(balancer: Any) -> Balancer:
+    return Balancer(
+        arn=balancer.arn,
+        name=balancer.name,
+        vpc=balancer.vpc_id,
+        subnet_cidrs=tuple(str(subnet.cidr_block) for subnet in balancer.subnets),
+        internet_facing=balancer.scheme == "internet-facing",
+        dns_name=balancer.dns_name,
+        listeners=tuple(_listener(listener) for listener in balancer.listeners.values()),
+    )
+
+
+def _listener(listener: Any) -> Listener:
+    arns = [arn for action in listener.default_actions for arn in _forwards(action.data)]
+    return Listener(port=int(listener.port), protocol=listener.protocol, target_group=arns[0] if arns else None)
+
+
+def _forwards(action: dict[str, Any]) -> Iterator[str]:
+    if action.get("Type") == "forward":
+        if action.get("TargetGroupArn"):
+            yield action["TargetGroupArn"]
+        for group in (action.get("ForwardConfig") or {}).get("TargetGroups") or ():
+            yield group["TargetGroupArn"]
