@@ -46,8 +46,7 @@ class Subnet(Kind):
     }
 
     def observe(self, reading: Reading, scope: Scope) -> Iterator[Observed]:
-        items = reading.read("ec2", "describe_subnets", "Subnets", Filters=tags.ours(scope))
-        for key, object_tags, subnet in tags.found(items, scope, self.name):
+        for key, object_tags, subnet in tags.found(subnets(reading, scope), scope, self.name):
             yield Observed(
                 key=key,
                 properties={
@@ -86,6 +85,11 @@ class Subnet(Kind):
     def destroy(self, cloud: Cloud, observed: Observed, deadline_s: float) -> None:
         """Waits while network interfaces of instances, NAT gateways or load balancers are still on their way out."""
         retry.delete(cloud, deadline_s, "ec2", "delete_subnet", SubnetId=observed.id)
+
+
+def subnets(reading: Reading, scope: Scope) -> tuple[tags.Item, ...]:
+    """The scope's subnets; associations take their names from them."""
+    return reading.read("ec2", "describe_subnets", "Subnets", Filters=tags.ours(scope))
 
 
 def _set_map_public_ip(cloud: Cloud, subnet_id: str, value: bool) -> None:

@@ -1,0 +1,137 @@
+"""A role that servers take on, with one inline policy. IAM is global: its names are unique in the account.
+
+Creating it and giving it its policy are two calls; a cut-off one shows `policy` as missing, and update writes it. IAM has
+no look-up by tag, so roles are looked at by the names that are wanted; one of that name which is not tagged as ours is
+somebody else's and stays untouched.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+from saltlick.engine.ports import Cloud, Reading
+from saltlick.engine.resource import (
+    Attributes,
+    Kind,
+    Observed,
+    Properties,
+    Resource,
+    Scope,
+    Wanted,
+    immutable,
+    mutable,
+)
+from saltlick.errors import AwsError
+from saltlick.kinds import retry, tags
+
+ASSUMED_BY_EC2 = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IamRoleProperties(Properties):
+    role_name: str = immutable("Its name in AWS, unique in the account.")
+    policy: str = mutable("What it may do: a policy document as JSON text, 10240 characters at most.")
+    policy_name: str = immutable("The name of that inline policy.", default="saltlick")
+
+
+class IamRole(Kind):
+    """Source: IAM CreateRole, PutRolePolicy, GetRole, GetRolePolicy, DeleteRolePolicy, DeleteRole."""
+
+    name = "iam_role"
+    properties = IamRoleProperties
+    attributes = frozenset({"id", "arn"})
+    iam: ClassVar = {
+        "observe": ("iam:GetRole", "iam:GetRolePolicy"),
+        "create": ("iam:CreateRole", "iam:TagRole", "iam:PutRolePolicy"),
+        "update": ("iam:PutRolePolicy", "iam:TagRole"),
+        "destroy": ("iam:DeleteRolePolicy", "iam:DeleteRole"),
+    }
+
+    def observe(self, reading: Reading, scope: Scope) -> Iterator[Observed]:
+        for resource in scope.of_kind(self.name):
+            properties = cast("IamRoleProperties", resource.properties)
+            for role in named(reading, "get_role", "Role", RoleName=properties.role_name):
+                object_tags = tags.of(role)
+                if tags.key_of(object_tags) == resource.key:
+                    yield _observed(reading, resource, role, object_tags)
+
+    def create(self, cloud: Cloud, wanted: Wanted) -> Attributes:
+        answer = cloud.call(
+            "iam",
+            "create_role",
+            RoleName=wanted.properties.role_name,
+            AssumeRolePolicyDocument=ASSUMED_BY_EC2,
+            Tags=tags.as_list(wanted.tags),
+        )
+        _put_policy(cloud.patient(wanted.deadline_s), wanted.properties)
+        return {"id": answer["Role"]["RoleName"], "arn": answer["Role"]["Arn"]}
+
+    def update(self, cloud: Cloud, wanted: Wanted, observed: Observed, fields: frozenset[str]) -> Attributes:
+        if "policy" in fields:
+            _put_policy(cloud, wanted.properties)
+        if "tags" in fields:
+            cloud.call("iam", "tag_role", RoleName=observed.id, Tags=tags.as_list(wanted.tags))
+        return observed.attributes
+
+    def destroy(self, cloud: Cloud, observed: Observed, deadline_s: float) -> None:
+        """Takes its policy first. One that somebody has given further policies by hand is refused by AWS, and says so."""
+        retry.delete(
+            cloud,
+            deadline_s,
+            "iam",
+            "delete_role_policy",
+            RoleName=observed.id,
+            PolicyName=observed.properties["policy_name"],
+        )
+        retry.delete(cloud, deadline_s, "iam", "delete_role", codes=(), RoleName=observed.id)
+
+    def normalise(self, field_name: str, value: Any) -> Any:
+        return _canonical(json.loads(value)) if field_name == "policy" else value
+
+
+def named(reading: Reading, operation: str, answer: str, **name: str) -> tuple[tags.Item, ...]:
+    """What IAM has under a name: one item, or none."""
+    try:
+        return reading.read("iam", operation, answer, **name)
+    except AwsError as error:
+        if error.not_found:
+            return ()
+        raise
+
+
+def _observed(reading: Reading, resource: Resource, role: tags.Item, object_tags: dict[str, str]) -> Observed:
+    policy_name = cast("IamRoleProperties", resource.properties).policy_name
+    documents = named(reading, "get_role_policy", "PolicyDocument", RoleName=role["RoleName"], PolicyName=policy_name)
+    return Observed(
+        key=resource.key,
+        properties={
+            "role_name": role["RoleName"],
+            "policy": _canonical(documents[0]) if documents else None,
+            "policy_name": policy_name,
+        },
+        attributes={"id": role["RoleName"], "arn": role["Arn"]},
+        tags=object_tags,
+    )
+
+
+def _put_policy(cloud: Cloud, properties: IamRoleProperties) -> None:
+    cloud.call(
+        "iam",
+        "put_role_policy",
+        RoleName=properties.role_name,
+        PolicyName=properties.policy_name,
+        PolicyDocument=_canonical(json.loads(properties.policy)),
+    )
+
+
+def _canonical(document: Any) -> str:
+    """The same policy is the same text."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"))

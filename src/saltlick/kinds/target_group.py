@@ -1,0 +1,126 @@
+"""A target group: the servers that a balancer sends requests to, and how it finds out whether they are well.
+
+Names are at most 32 letters, digits and hyphens, unique in the region.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from saltlick.engine.ports import Cloud, Reading
+from saltlick.engine.resource import (
+    Attributes,
+    Kind,
+    Observed,
+    Properties,
+    Scope,
+    Text,
+    Wanted,
+    immutable,
+    mutable,
+)
+from saltlick.kinds import balancing, retry, tags
+
+CHECKS = {
+    "health_path": "HealthCheckPath",
+    "interval_s": "HealthCheckIntervalSeconds",
+    "timeout_s": "HealthCheckTimeoutSeconds",
+    "healthy_count": "HealthyThresholdCount",
+    "unhealthy_count": "UnhealthyThresholdCount",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetGroupProperties(Properties):
+    group_name: str = immutable("Its name in AWS.")
+    vpc: Text = immutable("The VPC's id.")
+    port: int = immutable("The port that targets listen on, unless their registration says another.")
+    protocol: str = immutable("HTTP or HTTPS: how it talks to the targets.", default="HTTP")
+    health_path: str = mutable("The path that is asked for to see whether a target is well.", default="/")
+    health_codes: str = mutable("The answers that mean it is: `200`, `200-299`.", default="200")
+    interval_s: int = mutable("Seconds between two checks of a target, 5 to 300.", default=10)
+    timeout_s: int = mutable("Seconds until a check counts as failed, less than `interval_s`.", default=5)
+    healthy_count: int = mutable("Good checks in a row until a target gets requests, 2 to 10.", default=2)
+    unhealthy_count: int = mutable("Failed checks in a row until it gets none, 2 to 10.", default=2)
+
+
+class TargetGroup(Kind):
+    """Source: ELBv2 CreateTargetGroup, ModifyTargetGroup, DeleteTargetGroup, DescribeTargetGroups, DescribeTags."""
+
+    name = "target_group"
+    properties = TargetGroupProperties
+    attributes = frozenset({"id", "arn"})
+    iam: ClassVar = {
+        "observe": (
+            "elasticloadbalancing:DescribeTargetGroups",
+            "elasticloadbalancing:DescribeLoadBalancers",
+            "elasticloadbalancing:DescribeTags",
+            "ec2:DescribeVpcs",
+        ),
+        "create": ("elasticloadbalancing:CreateTargetGroup", "elasticloadbalancing:AddTags"),
+        "update": ("elasticloadbalancing:ModifyTargetGroup", "elasticloadbalancing:AddTags"),
+        "destroy": ("elasticloadbalancing:DeleteTargetGroup",),
+    }
+    destroy_after = frozenset({"load_balancer"})
+
+    def observe(self, reading: Reading, scope: Scope) -> Iterator[Observed]:
+        balancing.target_groups(reading)  # asked for first, so that the four kinds begin with different calls
+        for key, object_tags, group in balancing.our_target_groups(reading, scope):
+            yield Observed(
+                key=key,
+                properties={
+                    "group_name": group["TargetGroupName"],
+                    "vpc": group["VpcId"],
+                    "port": group["Port"],
+                    "protocol": group["Protocol"],
+                    "health_codes": group.get("Matcher", {}).get("HttpCode"),
+                    **{name: group.get(aws_name) for name, aws_name in CHECKS.items()},
+                },
+                attributes=_attributes(group["TargetGroupArn"]),
+                references=frozenset({group["VpcId"]}),
+                tags=object_tags,
+            )
+
+    def create(self, cloud: Cloud, wanted: Wanted) -> Attributes:
+        answer = cloud.call(
+            balancing.SERVICE,
+            "create_target_group",
+            Name=wanted.properties.group_name,
+            VpcId=wanted.properties.vpc,
+            Port=wanted.properties.port,
+            Protocol=wanted.properties.protocol,
+            TargetType="instance",
+            Tags=tags.as_list(wanted.tags),
+            **_checks(wanted.properties),
+        )
+        return _attributes(answer["TargetGroups"][0]["TargetGroupArn"])
+
+    def update(self, cloud: Cloud, wanted: Wanted, observed: Observed, fields: frozenset[str]) -> Attributes:
+        if fields - {"tags"}:
+            checks = _checks(wanted.properties)
+            cloud.call(balancing.SERVICE, "modify_target_group", TargetGroupArn=observed.id, **checks)
+        if "tags" in fields:
+            balancing.write_tags(cloud, observed.id, dict(wanted.tags))
+        return observed.attributes
+
+    def destroy(self, cloud: Cloud, observed: Observed, deadline_s: float) -> None:
+        """Its registrations go with it; waits while a listener still sends to it."""
+        retry.delete(
+            cloud,
+            deadline_s,
+            balancing.SERVICE,
+            "delete_target_group",
+            codes=("ResourceInUse",),
+            TargetGroupArn=observed.id,
+        )
+
+
+def _checks(properties: Any) -> dict[str, Any]:
+    checks = {aws_name: getattr(properties, name) for name, aws_name in CHECKS.items()}
+    return {**checks, "Matcher": {"HttpCode": properties.health_codes}}
+
+
+def _attributes(arn: str) -> dict[str, str]:
+    return {"id": arn, "arn": arn}
