@@ -1,0 +1,42 @@
+"""Suites of kitchen.yml: `server` is the suite's server, converged; `host` the same for testinfra.
+
+The folder's name is the suite's. Under Test Kitchen, which has converged already, `host` is Kitchen's container.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import docker
+import pytest
+import testinfra
+from testinfra.host import Host
+
+from kitchen import suites
+from servers import Server
+
+
+@pytest.fixture(scope="module")
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The suite's server after a first highstate that changed something and a second that changed nothing."""
+    if os.environ.get("KITCHEN_CONTAINER_ID"):
+        pytest.skip("Test Kitchen converged this suite")
+    server = Server(suites()[request.path.parent.name], docker.from_env(timeout=300))
+    try:
+        server.boot()
+        assert any(state["changes"] for state in server.apply().values())
+        changed = {name: state["changes"] for name, state in server.apply().items() if state["changes"]}
+        assert not changed, f"the second highstate changed {changed}"
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="module")
+def host(request: pytest.FixtureRequest) -> Host:
+    """The suite's server as testinfra sees it."""
+    container = os.environ.get("KITCHEN_CONTAINER_ID")
+    if not container:
+        container = request.getfixturevalue("server").container.id
+    return testinfra.get_host(f"docker://{container}")

@@ -1,0 +1,62 @@
+"""HAProxy alone: its servers are down, and it knows them all."""
+
+import csv
+import json
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+
+def test_service(host):
+    assert host.service("haproxy").is_running
+    assert host.service("haproxy").is_enabled
+    assert host.socket("tcp://0.0.0.0:8080").is_listening
+
+
+def test_configuration_is_valid_without_warnings(host):
+    checked = host.run("haproxy -c -f /etc/haproxy/haproxy.cfg")
+    assert (checked.rc, checked.stderr) == (0, "")
+
+
+def test_knows_as_many_servers_as_pillar_has_instances(host):
+    assert [row["svname"] for row in _statistics(host)] == ["app-9001", "app-9002", "app-9003"]
+
+
+def test_servers_are_checked_and_down(host):
+    assert {row["status"] for row in _statistics(host)} == {"DOWN"}
+    assert "503 Service Unavailable" in host.check_output("curl -si http://127.0.0.1:8080/health")
+
+
+def test_the_admin_socket_takes_a_server_out(host):
+    _ask(host, "set server app/app-9002 state maint")
+    assert [row["status"] for row in _statistics(host) if row["svname"] == "app-9002"] == ["MAINT"]
+    _ask(host, "set server app/app-9002 state ready")
+    assert [row["status"] for row in _statistics(host) if row["svname"] == "app-9002"] == ["DOWN"]
+
+
+def test_the_admin_socket_is_not_everybodys(host):
+    assert host.file("/run/haproxy/admin.sock").mode == 0o660
+
+
+@pytest.mark.parametrize(("given", "logged"), [("kept-1", "kept-1"), ("", "haproxy-")])
+def test_logs_the_request_id(host, given, logged):
+    header = f"X-Request-Id: {given}" if given else "X-None: x"
+    host.check_output("curl -s -H %s http://127.0.0.1:8080/logged/%s", header, given)
+    lines = host.check_output("journalctl -u haproxy -o cat").splitlines()
+    found = [json.loads(line) for line in lines if f"/logged/{given}\"" in line.replace("\\/", "/")]
+    assert found[-1]["request_id"].startswith(logged)
+    assert found[-1]["status"] == "503"
+
+
+def _statistics(host) -> list[dict[str, str]]:
+    rows = csv.DictReader(_ask(host, "show stat").lstrip("# ").splitlines())
+    return [row for row in rows if row["pxname"] == "app" and row["svname"] != "BACKEND"]
+
+
+def _ask(host, command: str) -> str:
+    program = (
+        "import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.connect('/run/haproxy/admin.sock')\n"
+        "s.sendall(sys.argv[1].encode() + b'\\n')\nprint(s.makefile().read())"
+    )
+    return host.check_output("python3 -c %s %s", program, command)

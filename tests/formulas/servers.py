@@ -1,0 +1,142 @@
+"""A server of a suite: a container of the sandbox's own image, converged with `salt-call --local`."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+import docker
+import yaml
+from docker.models.containers import Container
+
+from saltlick.sandbox import image
+from kitchen import ROOT, Suite
+
+SALT_CALL = "/opt/saltlick/venv/bin/salt-call"
+MINION = {"file_client": "local", "file_roots": {"base": ["/srv/salt"]}, "pillar_roots": {"base": ["/srv/pillar"]}}
+
+
+class Server:
+    """One container: boot() it, then apply() its highstate as often as wanted."""
+
+    def __init__(self, suite: Suite, client: docker.DockerClient) -> None:
+        self.suite = suite
+        self._client = client
+        self.container: Container | None = None
+
+    def boot(self) -> None:
+        """Start systemd in a container that holds the state tree and the suite's pillar; waits until it takes services."""
+        self.container = self._client.containers.create(
+            _image(self._client),
+            name=f"saltlick-formulas-{self.suite.name}-{os.getpid()}",
+            hostname=self.suite.name,
+            labels={"saltlick.formulas": self.suite.name},
+            tty=True,
+            tmpfs={"/run": "exec,mode=755", "/tmp": "mode=1777"},
+            **_systemd(self._client),
+        )
+        self.container.put_archive("/", self._files())
+        self.container.start()
+        self._wait_for_systemd()
+        self.run(self.suite.prepare)
+
+    def write(self, path: str, content: str) -> None:
+        """Put a file on the server."""
+        self._running.put_archive("/", _archive({path: content.encode()}))
+
+    def run(self, command: str) -> str:
+        """What a shell command prints; AssertionError with its output when it fails."""
+        code, output = self._running.exec_run(["sh", "-c", command])
+        text = output.decode(errors="replace")
+        assert code == 0, f"{command}: exit code {code}\n{text}"
+        return text
+
+    def apply(self, **pillar: Any) -> dict[str, dict[str, Any]]:
+        """The highstate, with the suite's pillar or that with these keys instead; every state of it by id, all successful."""
+        self.write("/srv/pillar/suite.sls", yaml.safe_dump({**self.suite.pillar, **pillar}))
+        code, (output, errors) = self._running.exec_run(
+            [SALT_CALL, "--local", "--out=json", "--log-level=error", "state.apply"], demux=True
+        )
+        said = (output or b"").decode()
+        states = json.loads(said)["local"] if said.startswith("{") else said
+        assert isinstance(states, dict), f"{self.suite.name} does not compile: {states} {(errors or b'').decode()}"
+        failed = [f"{s['__id__']}: {s['comment']} {s['changes']}" for s in states.values() if not s["result"]]
+        assert not failed, "\n".join(failed)
+        assert code == 0
+        return {f"{s['__id__']} {s['name']}": s for s in states.values()}
+
+    def remove(self) -> None:
+        """Delete the container, running or not."""
+        if self.container is not None:
+            self.container.remove(force=True, v=True)
+
+    @property
+    def _running(self) -> Container:
+        assert self.container is not None, "boot() comes first"
+        return self.container
+
+    def _files(self) -> bytes:
+        minion = yaml.safe_dump({**MINION, "id": f"{self.suite.name.replace('_', '-')}-1"})
+        files = {
+            "/etc/cloud/cloud-init.disabled": b"",  # no metadata service answers here
+            "/etc/salt/minion": minion.encode(),
+            **{f"/srv/pillar/{name}": yaml.safe_dump(pillar).encode() for name, pillar in self.suite.pillars.items()},
+            **_tree(ROOT / "salt", "/srv/salt"),
+        }
+        for source, target in self.suite.volumes.items():
+            files.update(_tree(source, target))
+        return _archive(files)
+
+    def _wait_for_systemd(self, deadline_s: float = 60) -> None:
+        """`degraded` will do: in a container some unit of the image may fail."""
+        deadline = time.monotonic() + deadline_s
+        while True:
+            _, output = self._running.exec_run(["systemctl", "is-system-running"])
+            state = output.decode().strip()
+            if state in ("running", "degraded"):
+                return
+            assert time.monotonic() < deadline, f"systemd is {state!r} after {deadline_s} s"
+            time.sleep(0.2)
+
+
+def _image(client: docker.DockerClient) -> str:
+    """The sandbox's image of an instance: built here if it is not there yet."""
+    return os.environ.get("SALTLICK_FORMULAS_IMAGE") or image.ensure(client, print, ROOT)["instance"]
+
+
+def _systemd(client: docker.DockerClient) -> dict[str, Any]:
+    """How a container runs systemd, by cgroup version."""
+    if client.info().get("CgroupVersion", "1") == "2":
+        return {"privileged": True, "cgroupns": "private"}
+    return {
+        "cap_add": ["SYS_ADMIN", "NET_ADMIN"],
+        "cgroupns": "host",
+        "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
+        "volumes": {"/sys/fs/cgroup": {"bind": "/sys/fs/cgroup", "mode": "rw"}},
+    }
+
+
+def _tree(source: Path, target: str) -> dict[str, bytes]:
+    """Every file below a folder, symbolic links to folders followed, as it is to be called on the server."""
+    files = {}
+    for folder, _, names in os.walk(source, followlinks=True):
+        for name in names:
+            path = Path(folder) / name
+            if "__pycache__" not in path.parts and path.is_file():
+                files[f"{target}/{path.relative_to(source)}"] = path.read_bytes()
+    return files
+
+
+def _archive(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content in sorted(files.items()):
+            entry = tarfile.TarInfo(name.lstrip("/"))
+            entry.size, entry.mode = len(content), 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()

@@ -1,0 +1,22 @@
+"""supervisord with nothing to run yet."""
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+
+def test_service(host):
+    assert host.service("supervisor").is_running
+    assert host.service("supervisor").is_enabled
+
+
+def test_runs_and_stops_a_program_that_is_added(server, host):
+    server.write("/etc/supervisor/conf.d/test.conf", "[program:test]\ncommand=sleep 1000\nstartsecs=1\n")
+    assert "test: added process group" in host.check_output("supervisorctl update")
+    assert "RUNNING" in host.check_output("supervisorctl status test")
+    server.run("rm /etc/supervisor/conf.d/test.conf")
+    assert "test: removed process group" in host.check_output("supervisorctl update")
+
+
+def test_only_root_commands_it(host):
+    assert host.file("/run/supervisor.sock").mode == 0o700
