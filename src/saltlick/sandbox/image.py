@@ -18,6 +18,7 @@ from pathlib import Path
 import docker
 from docker.errors import APIError, BuildError, ImageNotFound
 
+from saltlick import tree
 from saltlick.errors import SaltlickError
 
 BASE = "saltlick/debian:12"
@@ -54,9 +55,7 @@ def context(repository: Path | None) -> dict[str, bytes]:
     root = Path(__file__).parent / "image"
     files = {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
     files["wheels.txt"] = "".join(f"{line}\n" for line in _wheels()).encode()
-    installer = _installer(repository)
-    if installer:
-        files["install-salt.sh"] = installer.read_bytes()
+    files["install-salt.sh"] = _installer(repository).read_bytes()
     return {**files, **_certificates()}
 
 
@@ -76,10 +75,10 @@ def _wheels() -> Iterator[str]:
     yield from ("setuptools<75.6", "wheel", "pip", "waitress")
 
 
-def _installer(repository: Path | None) -> Path | None:
-    candidates = [repository / "bootstrap"] if repository else []
-    candidates.append(Path(__file__).parents[1] / "bootstrap")
-    return next((c / "install-salt.sh" for c in candidates if (c / "install-salt.sh").is_file()), None)
+def _installer(repository: Path | None) -> Path:
+    """The checkout's own script, so that the image follows the branch one is on; else the installed package's."""
+    mine = repository / "bootstrap/install-salt.sh" if repository else None
+    return mine if mine and mine.is_file() else tree.folder("bootstrap") / "install-salt.sh"
 
 
 def _certificates() -> dict[str, bytes]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from saltlick.errors import SaltlickError, WaitTimeout
+from saltlick.processes import Processes
 
 
 def start(pid_file: Path, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> int:
@@ -58,17 +59,11 @@ def stop(pid_file: Path, *, timeout_s: float = 20, sleep: Callable[[float], None
 
 
 def started_at(pid: int) -> str | None:
-    """The kernel's start time of a process; None when there is none, or only its zombie.
-
-    Source: proc(5), /proc/<pid>/stat, fields 3 and 22; the name in field 2 may hold blanks and brackets.
-    """
+    """When a process started; None when there is none, or only its zombie."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if fields[0] == "Z" else fields[19]
+    found = Processes().find(pid)
+    return found.started if found else None
 
 
 @contextlib.contextmanager

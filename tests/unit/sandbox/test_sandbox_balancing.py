@@ -1,0 +1,112 @@
+"""Targets over time: registered, checked, drained; and HAProxy's configuration of them."""
+
+from __future__ import annotations
+
+from clouds import GROUP, balancer, group, instance, snapshot
+
+from saltlick.sandbox import balancer as haproxy
+from saltlick.sandbox.balancer import DRAINING, HEALTHY, INITIAL, Check
+from saltlick.sandbox.balancing import Registry
+from saltlick.sandbox.cloud import Target
+
+ONE, TWO = Target(id="i-1", port=80), Target(id="i-2", port=80)
+WELL = Check(checked=True, up=True, status="L7OK", code="200", weight=100, sessions=0)
+STATISTICS = """\
+# pxname,svname,scur,status,weight,check_status,check_code,check_health,check_rise,check_fall
+g1,i-1_80,3,UP,100,L7OK,200,3,2,2
+g1,i-2_80,0,DOWN,0,* L7STS,503,0,2,2
+g1,i-3_80,0,DRAIN,0,INI,,2,2,2
+g1,BACKEND,3,UP,100,,,,,
+"""
+
+
+def world(*targets: Target):
+    return snapshot(instance(1), instance(2), groups=(group(*targets),), balancers=(balancer(),))
+
+
+def states(registry: Registry, *targets: Target) -> dict[str, str]:
+    return {t.id: health.state for t, health in (registry.of(GROUP, world(*targets)) or {}).items()}
+
+
+def test_a_target_gets_traffic_only_after_a_check_succeeded() -> None:
+    registry = Registry()
+    registry.follow(world(ONE), now=0)
+    assert states(registry, ONE) == {"i-1": "initial"}
+    assert [haproxy.weight(s.health) for s in registry.servers(group(ONE), world(ONE))] == [0]
+    registry.judge(group(ONE), {("g1", "i-1_80"): WELL})
+    assert [haproxy.weight(s.health) for s in registry.servers(group(ONE), world(ONE))] == [100]
+
+
+def test_a_deregistered_target_drains_for_its_delay_and_is_gone() -> None:
+    registry = Registry()
+    registry.follow(world(ONE, TWO), now=0)
+    registry.follow(world(TWO), now=10)
+    assert states(registry, TWO) == {"i-1": "draining", "i-2": "initial"}
+    assert [(s.target.id, haproxy.weight(s.health)) for s in registry.servers(group(TWO), world(TWO))] == [
+        ("i-1", 0),
+        ("i-2", 0),
+    ]
+    registry.follow(world(TWO), now=39)
+    assert "i-1" in states(registry, TWO)
+    registry.follow(world(TWO), now=40)
+    assert states(registry, TWO) == {"i-2": "initial"}
+
+
+def test_a_target_that_comes_back_while_draining_starts_anew() -> None:
+    registry = Registry()
+    registry.follow(world(ONE), now=0)
+    registry.follow(world(), now=1)
+    registry.follow(world(ONE), now=2)
+    assert states(registry, ONE) == {"i-1": "initial"}
+    registry.follow(world(), now=40)
+    assert states(registry) == {"i-1": "draining"}
+
+
+def test_a_group_without_listener_is_not_in_use_and_an_unknown_one_is_unknown() -> None:
+    registry = Registry()
+    registry.follow(world(ONE), now=0)
+    unused = snapshot(instance(1), groups=(group(ONE),), balancers=(balancer(listeners=()),))
+    assert [h.reason for h in (registry.of(GROUP, unused) or {}).values()] == ["Target.NotInUse"]
+    assert registry.of("arn:other", unused) is None
+
+
+def test_a_stopped_target_is_unused_and_not_asked() -> None:
+    registry = Registry()
+    stopped = snapshot(instance(1, state="stopped"), groups=(group(ONE),), balancers=(balancer(),))
+    registry.follow(stopped, now=0)
+    assert [h.reason for h in (registry.of(GROUP, stopped) or {}).values()] == ["Target.InvalidState"]
+    assert registry.servers(group(ONE), stopped) == ()
+
+
+def test_statistics_are_read() -> None:
+    checks = haproxy.parse_statistics(STATISTICS)
+    assert checks["g1", "i-1_80"] == Check(checked=True, up=True, status="L7OK", code="200", weight=100, sessions=3)
+    assert set(checks) == {("g1", "i-1_80"), ("g1", "i-2_80"), ("g1", "i-3_80")}
+    assert haproxy.judge(HEALTHY, checks["g1", "i-2_80"]).reason == "Target.ResponseCodeMismatch"
+
+
+def test_what_was_known_holds_until_haproxy_has_checked() -> None:
+    """A reload starts a new worker that knows nothing yet: a healthy target must not lose its traffic by it."""
+    fresh = haproxy.parse_statistics(STATISTICS)["g1", "i-3_80"]
+    assert haproxy.judge(HEALTHY, fresh) is HEALTHY
+    assert haproxy.judge(INITIAL, fresh) is INITIAL
+    assert haproxy.judge(DRAINING, None) is DRAINING
+
+
+def test_the_configuration_names_listener_check_and_servers() -> None:
+    registry = Registry()
+    registry.follow(world(ONE), now=0)
+    servers = {GROUP: registry.servers(group(ONE), world(ONE))}
+    text = haproxy.render(balancer(), {GROUP: group(ONE, check_codes="200-299")}, servers)
+    assert "    bind *:80\n" in text
+    assert "    default_backend g1\n" in text
+    assert "uri /health" in text
+    assert "http-check expect status 200-299" in text
+    assert "server i-1_80 10.1.0.4:80 check inter 5s" in text
+    assert text.rstrip().endswith("weight 0")
+
+
+def test_a_listener_without_target_group_is_open_and_answers_for_itself() -> None:
+    text = haproxy.render(balancer(), {}, {})
+    assert "bind *:80" in text
+    assert "default_backend" not in text
