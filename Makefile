@@ -38,6 +38,7 @@ setup:
 	@tools/setup.sh $(VENV) requirements/salt-$(SALT).txt test
 
 clean: ## stop the sandbox and what was started for it, remove everything that was made here
-	@if [ -x $(BIN)/saltlick ]; then $(BIN)/saltlick sandbox down || true; fi
+	@if [ -d .saltlick/sandbox ] && [ -x $(BIN)/saltlick ]; then . tools/lib.sh; as_root $(BIN)/saltlick sandbox down || true; fi
 	@tools/engine.sh down
+	@. tools/lib.sh; if [ -d .saltlick ] && [ "$$(stat -c %u .saltlick/* 2>/dev/null | sort -u | head -1)" != "$$(id -u)" ]; then as_root rm -rf .saltlick; fi
 	rm -rf .venv .venv-3006 .cache .saltlick build dist *.egg-info src/*.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -36,6 +36,8 @@ ours() { [ -s "$pidfile" ] && [ "$(cat "/proc/$(cat "$pidfile")/comm" 2>/dev/nul
 
 up() {
   [ -z "${SALTLICK_NO_ENGINE:-}" ] || missing "SALTLICK_NO_ENGINE is set"
+  [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null ||
+    missing "the sandbox sets packet filter rules, so it has to be root (or sudo without a password)"
   answers && return
   case $socket in unix://*) ;; *) missing "nothing answers at DOCKER_HOST=$socket" ;; esac
   [ "$(uname -s)" = Linux ] || missing "start Docker (on $(uname -s) it is not ours to start)"

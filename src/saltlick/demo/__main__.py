@@ -10,7 +10,7 @@ from saltlick.demo.stage import Stage, StepFailed
 
 
 def main() -> int:
-    """Run the demo; 0 when every step did what it should."""
+    """Play the demo; 0 when every step did what it should."""
     stage = Stage()
     started = time.monotonic()
     missing = engine.missing()
