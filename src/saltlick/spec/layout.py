@@ -122,10 +122,12 @@ def server_names(environment: Environment, group: str) -> tuple[str, ...]:
 
 
 def servers_of(environment: Environment, group: str) -> tuple[Server, ...]:
-    """A group's servers: spread over the zones of its tier in turn."""
+    """A group's servers: spread over the zones of its tier in turn. None where there is no such tier."""
     wanted = environment.servers[group]
     place = list(environment.servers).index(group) + 1
     subnets_here = subnets_of(environment, wanted.subnet)
+    if not subnets_here:
+        return ()
     return tuple(
         Server(
             name=name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -11,11 +12,22 @@ from saltlick.spec.fields import AwsNetwork, Label, Labels, Model, TagKey, TagVa
 from saltlick.spec.network import Rule, Tier
 from saltlick.spec.servers import Balancer, Image, ServerGroup
 
-ZONE_PATTERN = r"[a-z]{2}(-[a-z]+)+-\d[a-z]"
-REGION_PATTERN = r"[a-z]{2}(-[a-z]+)+-\d"
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 
 
-def _not_ours(kind: str) -> str:
+def _region(value: str) -> str:
+    if not _REGION.fullmatch(value):
+        raise ValueError(f"{value} is not a region (write it like us-east-1)")
+    return value
+
+
+def _zone(value: str) -> str:
+    if not _REGION.fullmatch(value[:-1]) or not value[-1].isalpha():
+        raise ValueError(f"{value} is not a zone (write it like us-east-1a)")
+    return value
+
+
+def _kind(kind: str) -> str:
     if "/" in kind:
         raise ValueError(f"{kind} is not a kind; write `kind: {kind.partition('/')[0]}` and `name:` apart")
     return kind
@@ -47,7 +59,7 @@ class LongForm(Model):
     this environment or in `environment`; `{join: [text, {ref: …}]}` puts texts together.
     """
 
-    kind: Annotated[StrictStr, AfterValidator(_not_ours)] = Field(description="Kind of object, like `subnet`.")
+    kind: Annotated[StrictStr, AfterValidator(_kind)] = Field(description="Kind of object, like `subnet`.")
     name: StrictStr = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9.:/_-]*$", description="Unique within the kind; `<kind>/<name>` is its address."
     )
@@ -69,9 +81,9 @@ class Environment(Model):
     """One VPC, in one region, with everything in it."""
 
     name: Label = Field(max_length=40, description="Name of the environment; has to be the `pillarenv`.")
-    region: StrictStr = Field(pattern=f"^{REGION_PATTERN}$", description="AWS region.")
+    region: Annotated[StrictStr, AfterValidator(_region)] = Field(description="AWS region.")
     cidr: AwsNetwork = Field(description="Network of the VPC.")
-    zones: tuple[Annotated[StrictStr, Field(pattern=f"^{ZONE_PATTERN}$")], ...] = Field(
+    zones: tuple[Annotated[StrictStr, AfterValidator(_zone)], ...] = Field(
         min_length=1, description="Availability zones, in order: the first is `az1` in names."
     )
     subnets: Mapping[Label, Tier] = Field(default_factory=dict, description="Tiers of subnets by name.")

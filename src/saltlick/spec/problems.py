@@ -45,10 +45,17 @@ def problems(error: ValidationError, model: type[BaseModel], raw: Any, root: str
     """Every finding of a failed validation of `raw` by `model`, once each, in the order of the pillar."""
     found = {
         Problem(path(location, root), _sentence(detail, model, location))
-        for detail in error.errors()
+        for detail in details(error)
         for location in [as_written(detail["loc"], raw, detail["type"])]
     }
     return tuple(sorted(found))
+
+
+def details(error: ValidationError) -> Iterator[Any]:
+    """Pydantic's errors, but for lists it calls short only because it could not read their items."""
+    for detail in error.errors():
+        if detail["type"] != "too_short" or len(detail["input"]) < detail["ctx"]["min_length"]:
+            yield detail
 
 
 def path(location: Location, root: str) -> str:
@@ -59,9 +66,15 @@ def path(location: Location, root: str) -> str:
 def did_you_mean(word: str, known: typing.Iterable[str]) -> str:
     """`; did you mean x?`, or what is known where nothing is near."""
     names = sorted(set(known))
-    if near := get_close_matches(word, names, n=1, cutoff=0.6):
-        return f"; did you mean {near[0]}?"
+    if near := nearest(word, names, 0.6 if len(word) > 4 else 0.5):
+        return near
     return f"; there is {', '.join(names)}" if names else "; there is none"
+
+
+def nearest(word: str, known: typing.Iterable[str], likeness: float) -> str:
+    """`; did you mean x?` where something is that near, else nothing."""
+    found = get_close_matches(word, known, n=1, cutoff=likeness)
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 def shown(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from saltlick.spec.model import Environment
-from saltlick.spec.problems import Location, as_written
+from saltlick.spec.problems import Location, as_written, details
 
 
 class Readable:
@@ -42,7 +42,7 @@ class Readable:
         try:
             return Environment.model_validate(self._rest)
         except ValidationError as error:
-            self._without({_unreadable(detail, self._rest) for detail in error.errors()})
+            self._without({_unreadable(detail, self._rest) for detail in details(error)})
             return None
 
     def _without(self, locations: set[Location]) -> None:

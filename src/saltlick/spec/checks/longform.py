@@ -10,7 +10,7 @@ from saltlick.kinds import KINDS
 from saltlick.spec.checks.findings import Finding, at
 from saltlick.spec.longform import MisfitError, fields
 from saltlick.spec.model import Environment, LongForm
-from saltlick.spec.problems import did_you_mean
+from saltlick.spec.problems import did_you_mean, nearest
 
 Addresses = Mapping[str, frozenset[str]]
 """Environment to the addresses in it."""
@@ -60,7 +60,7 @@ def _address(entry: LongForm, short_form: frozenset[str], where: tuple[str, int]
     if address in short_form and not entry.override:
         yield at(*where, says=f"the short form makes {address} already; say `override: true` to change it")
     if address not in short_form and entry.override:
-        said = f"nothing to override: the short form makes no {address}{did_you_mean(address, short_form)}"
+        said = f"nothing to override: the short form makes no {address}{nearest(address, short_form, 0.8)}"
         yield at(*where, says=said)
 
 
@@ -68,7 +68,7 @@ def _reference(ref: Ref, known: Addresses, where: tuple[str | int, ...]) -> Iter
     if (environment := ref.key.environment) not in known:
         yield at(*where, says=f"{ref}: {environment} is neither this environment nor a peer of it")
     elif ref.key.address not in known[environment]:
-        near = did_you_mean(ref.key.address, known[environment])
-        yield at(*where, says=f"there is no {ref.key.address} in {environment}{near if 'did you' in near else ''}")
+        near = nearest(ref.key.address, known[environment], 0.8)
+        yield at(*where, says=f"there is no {ref.key.address} in {environment}{near}")
     elif ref.attribute not in (attributes := KINDS[ref.key.kind].attributes):
         yield at(*where, says=f"{ref.key.address} has no {ref.attribute}{did_you_mean(ref.attribute, attributes)}")

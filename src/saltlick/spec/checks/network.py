@@ -47,7 +47,7 @@ def _overlaps(environment: Environment) -> Iterator[Finding]:
             for other, owner in seen:
                 if cidr.overlaps(other):
                     yield at("subnets", name, "cidrs", number, says=f"{cidr} overlaps with {other} of {owner}")
-            seen.append((cidr, f"{name}[{number}]"))
+            seen.append((cidr, f"{name}-az{number + 1}"))
 
 
 def _counted(count: int, noun: str) -> str:

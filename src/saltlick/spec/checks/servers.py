@@ -30,6 +30,7 @@ def findings(environment: Environment) -> Iterator[Finding]:
         yield from _image(environment, wanted, where)
         yield from _reachable(environment, wanted, where)
         yield from _addresses(environment, group, wanted)
+    yield from _room(environment)
     yield from _same_names(environment)
     yield from _same_addresses(environment)
 
@@ -79,6 +80,16 @@ def _addresses(environment: Environment, group: str, wanted: ServerGroup) -> Ite
 def _reserved(address: int, cidr: IPv4Network) -> bool:
     first, last = int(cidr.network_address), int(cidr.broadcast_address)
     return address < first + RESERVED_HOSTS or address == last
+
+
+def _room(environment: Environment) -> Iterator[Finding]:
+    """Balancers and NAT gateways need addresses too, but AWS does not say how many."""
+    for subnet in layout.subnets(environment):
+        room = subnet.cidr.num_addresses - RESERVED_HOSTS - 1
+        count = sum(server.subnet == subnet.name for server in layout.servers(environment))
+        if count > room:
+            said = f"{subnet.cidr} has {room} addresses for {count} servers"
+            yield at("subnets", subnet.tier, "cidrs", subnet.number - 1, says=said)
 
 
 def _same_names(environment: Environment) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ class Draft:
         kind: str,
         name: str,
         title: str,
+        /,
         *,
         after: Iterable[str] = (),
         protected: bool = False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from saltlick.engine.resource import Resource, Text
+from saltlick.kinds.security_group_rules import Rule as IngressRule
 from saltlick.spec.expand.draft import Draft
 from saltlick.spec.expand.network import ANYWHERE, VPC
 from saltlick.spec.fields import PEERS, SELF, WORLD
@@ -34,8 +35,6 @@ def resources(environment: Environment, peers: Mapping[str, Environment]) -> Ite
 
 
 def _ingress(draft: Draft, group: str, rule: Rule, peers: Mapping[str, Environment]) -> Iterator[IngressRule]:
-    from saltlick.kinds.security_group_rules import Rule as IngressRule
-
     for source in _sources(draft, group, rule, peers):
         for protocol, first, last in _openings(rule):
             yield IngressRule(

@@ -1,0 +1,46 @@
+"""The reference estate's pillar as plain data, and ways to spoil it."""
+
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+CASES = CHECKOUT / "tests" / "cases" / "spec"
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+
+
+def pillar(environment: str) -> dict[str, Any]:
+    """What the checkout's pillar says of one environment."""
+    return yaml.safe_load((CHECKOUT / "pillar" / environment / "environment.sls").read_text("utf-8"))
+
+
+def changed(raw: dict[str, Any], change: dict[str, Any], without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A copy with values put at paths like `subnets.private.cidrs[1]`, and others taken out."""
+    made = copy.deepcopy(raw)
+    for path, value in change.items():
+        inside, last = _spot(made["environment"], path)
+        if isinstance(inside, list) and last == len(inside):
+            inside.append(value)
+        else:
+            inside[last] = value
+    for path in without:
+        inside, last = _spot(made["environment"], path)
+        del inside[last]
+    return made
+
+
+def cases(name: str) -> list[dict[str, Any]]:
+    """The cases of one file."""
+    return yaml.safe_load((CASES / f"{name}.yaml").read_text("utf-8"))
+
+
+def _spot(inside: Any, path: str) -> tuple[Any, Any]:
+    *way, last = [int(place) if place else name for name, place in _STEP.findall(path)]
+    for step in way:
+        inside = inside.setdefault(step, {}) if isinstance(inside, dict) else inside[step]
+    return inside, last

@@ -1,0 +1,58 @@
+"""What is wrong with a pillar is said all at once, each with its path, in plain words: tables of cases."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from saltlick import spec
+from saltlick.errors import InvalidInput
+
+from spec_estate import cases, changed, pillar
+
+
+def problems_of(case):
+    with pytest.raises(InvalidInput) as caught:
+        spec.parse(changed(pillar("prod"), case.get("change", {}), case.get("without", ())), environment="prod")
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("topic", ["reading", "network", "firewall", "servers", "balancers", "long_form", "together"])
+def test_a_pillar_that_is_wrong_by_itself(topic):
+    for case in cases(topic):
+        assert problems_of(case) == case["problems"], case["says"]
+
+
+@pytest.mark.parametrize("case", cases("peers"), ids=lambda case: case["says"])
+def test_a_pillar_that_is_wrong_beside_its_peers(case):
+    others = {}
+    for name in case.get("others", ["control", "test"]):
+        raw = changed(pillar(name), case.get(name, {}))
+        others[name] = spec.parse(raw, environment=name)
+    own = spec.parse(changed(pillar("prod"), case.get("change", {}), case.get("without", ())), environment="prod")
+    with pytest.raises(InvalidInput) as caught:
+        spec.check(own, others)
+    assert [str(problem) for problem in caught.value.problems] == case["problems"]
+
+
+@pytest.mark.parametrize("name", ["control", "prod", "test"])
+def test_the_reference_estate_is_sound(name):
+    environments = {each: spec.parse(pillar(each), environment=each) for each in ("control", "prod", "test")}
+    spec.check(environments.pop(name), environments)
+
+
+def test_a_mistyped_environment_is_told_apart_from_a_broken_one():
+    with pytest.raises(InvalidInput, match="the pillar of prd does not say what it consists of"):
+        spec.parse({}, environment="prd")
+    with pytest.raises(InvalidInput, match=re.escape("environment.name: prod is not test, which is the environment")):
+        spec.parse(pillar("prod"), environment="test")
+    with pytest.raises(InvalidInput, match="environment: this has to be a mapping"):
+        spec.parse({"environment": ["prod"]}, environment="prod")
+
+
+def test_no_message_shows_pydantics_own_words():
+    jargon = re.compile(r"pydantic|validat|Input should|value_error|NoneType|dict\b|tuple|str\b|\bint\b|field|function-")
+    for topic in ("reading", "long_form", "together"):
+        for case in cases(topic):
+            assert not [line for line in problems_of(case) if jargon.search(line.partition(": ")[2])]
