@@ -54,7 +54,11 @@ def instance_present(
     Have an instance, running.
 
     image
-        An image id. Another one later, or other user data, is reported as drift and replaces nothing.
+        An image id, or what looks one up: ``{ssm: …}``, or ``{name: debian-12-amd64-*, owner: "136693071363"}``. Another
+        image later, or other user data, is reported as drift and replaces nothing.
+
+    key_pair
+        The name of a key pair. Nobody needs one.
 
     A change that only a new instance can have (its subnet, its private address) fails the state, and says so.
 
@@ -71,8 +75,9 @@ def instance_present(
             - subnet: subnet/private-az1
             - security_groups: [security_group/app]
     """
+    looked_up = isinstance(image, dict) and "ref" not in image
     given = {
-        "image": image,
+        "image": f"image/{name}" if looked_up else image,
         "type": type,
         "subnet": subnet,
         "security_groups": security_groups,
@@ -85,7 +90,8 @@ def instance_present(
         "public_ip": public_ip,
     }
     whole = objects.Part(kind="instance", name=name, given=given, title=title, tags=tags)
-    return objects.present(__opts__, name, _place(environment, region, deadline_s), whole, job=_job())
+    images = [objects.Part(kind="image", name=name, given=image)] if looked_up else []
+    return objects.present(__opts__, name, _place(environment, region, deadline_s), whole, *images, job=_job())
 
 
 def instance_absent(name, environment, region, deadline_s=900):

@@ -18,7 +18,7 @@ Environments on AWS as states: for orchestrations, which name the one environmen
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
-from saltlick.saltside import environments
+from saltlick.saltside import environments, gate
 
 __virtualname__ = "environment"
 
@@ -69,6 +69,31 @@ def absent(name, confirm, lock_wait=0):
             - confirm: {{ pillar.confirm }}
     """
     return environments.absent(__opts__, name, confirm=confirm, job=_job(), lock_wait=lock_wait)
+
+
+def admitted(name, deadline_s=None):
+    """
+    Accept the keys of the environment's servers, and wait until each of them answers.
+
+    A key is accepted when the console of the one running instance of that name shows its fingerprint. Keys of servers
+    that are gone are forgotten; every other key stays where it is and is reported. A server that is not in within the
+    deadline fails the state by name, with its last console lines.
+
+    name
+        The environment; it has to be the run's ``pillarenv``.
+
+    deadline_s
+        Seconds for all of them together; the pillar's ``deadlines.ready_s`` when left out.
+
+    IAM: ec2:DescribeInstances, ec2:GetConsoleOutput.
+
+    .. code-block:: yaml
+
+        prod:
+          environment.admitted:
+            - deadline_s: 900
+    """
+    return gate.admitted(__opts__, name, deadline_s=deadline_s, job=_job())
 
 
 def locked(name, reason, lock_wait=0):

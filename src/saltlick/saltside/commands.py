@@ -11,6 +11,7 @@ from saltlick.errors import ApplyFailed
 from saltlick.kinds import KINDS
 from saltlick.saltside.answer import Answer, plain
 from saltlick.saltside.estate import environments_of, load
+from saltlick.saltside.gate import sweep
 from saltlick.saltside.locks import locks
 from saltlick.saltside.pillar import names_of
 from saltlick.saltside.progress import Progress
@@ -61,7 +62,8 @@ def destroy(
         estate = load(opts, names)
         cloud = aws.connect(estate.region, tell=progress.line)
         found = provision.plan_destroy(estate, cloud, KINDS, confirm=str(confirm or ""))
-        return _carry_out(estate, found, cloud, progress)
+        done = _carry_out(estate, found, cloud, progress)
+        return dataclasses.replace(done, result={**done.result, "keys_forgotten": sweep(opts, names, cloud)})
 
 
 def plan_destroy(opts: Mapping[str, Any], name: object, *, confirm: str = "") -> Answer:

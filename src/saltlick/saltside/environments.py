@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from saltlick import aws, provision
 from saltlick.engine import render
-from saltlick.errors import InvalidInput
 from saltlick.kinds import KINDS
 from saltlick.lock import Mode
 from saltlick.saltside.commands import say_notices, words
 from saltlick.saltside.estate import load
+from saltlick.saltside.gate import sweep
 from saltlick.saltside.locks import locks
-from saltlick.saltside.pillar import names_of
+from saltlick.saltside.pillar import require_pillarenv
 from saltlick.saltside.progress import Progress
 from saltlick.saltside.state import applied, planned, state
 
@@ -61,7 +61,11 @@ def absent(opts: Mapping[str, Any], name: str, *, confirm: str, job: str = "", l
             say_notices(progress, taken)
             estate = load(opts, name)
             cloud = aws.connect(estate.region, tell=progress.line)
-            return carry_out(estate, provision.plan_destroy(estate, cloud, KINDS, confirm=confirm), cloud, progress)
+            done = carry_out(estate, provision.plan_destroy(estate, cloud, KINDS, confirm=confirm), cloud, progress)
+            done["changes"] |= {
+                key: {"key": "forgotten", "why": why} for key, why in sweep(opts, [name], cloud).items()
+            }
+            return done
 
     return state(name, step)
 
@@ -93,17 +97,6 @@ def unlocked(opts: Mapping[str, Any], name: str) -> dict[str, Any]:
         return {"comment": f"{name} is unlocked" if gone else f"{name} was not locked by this run"}
 
     return state(name, step)
-
-
-def require_pillarenv(opts: Mapping[str, Any], name: object) -> None:
-    """Refuse an orchestration whose templates saw another environment's pillar than the one it is about to change.
-
-    Raises: InvalidInput.
-    """
-    names_of(opts, name)
-    seen = opts.get("pillarenv")
-    if seen and seen != name:
-        raise InvalidInput([f"this run has pillarenv={seen}, so it cannot change {name}"], what="arguments")
 
 
 def carry_out(estate: Estate, plan: Plan, cloud: Any, progress: Progress) -> dict[str, Any]:

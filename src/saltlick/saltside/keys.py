@@ -14,6 +14,8 @@ import salt.utils.crypt
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from saltlick.admission import OfferedKey
+
 PENDING, ACCEPTED, DENIED = "minions_pre", "minions", "minions_denied"
 
 
@@ -54,12 +56,13 @@ class Keys:
         """Second keys offered under an id that has one already."""
         return self._keys(DENIED)
 
-    def accept(self, key: MinionKey) -> bool:
+    def accept(self, key: OfferedKey) -> bool:
         """Accept exactly this pending key; False when it is not the one that waits (any more)."""
-        if key not in self.pending():
+        wanted = MinionKey(key.id, key.finger)
+        if wanted not in self.pending():
             return False
         self._key.accept(match_dict={PENDING: [key.id]})  # not `match`: an id may hold glob characters
-        if key in self.accepted():
+        if wanted in self.accepted():
             return True
         self.delete(key.id)  # what was accepted was not what was looked at
         return False

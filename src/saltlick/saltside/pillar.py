@@ -36,6 +36,17 @@ def names_of(opts: Mapping[str, Any], name: object) -> tuple[str, ...]:
     return names
 
 
+def require_pillarenv(opts: Mapping[str, Any], name: object) -> None:
+    """Refuse an orchestration whose templates saw another environment's pillar than the one it is about to change.
+
+    Raises: InvalidInput.
+    """
+    names_of(opts, name)
+    seen = opts.get("pillarenv")
+    if seen and seen != name:
+        raise InvalidInput([f"this run has pillarenv={seen}, so it cannot change {name}"], what="arguments")
+
+
 def pillar_of(opts: Mapping[str, Any], environment: str) -> dict[str, Any]:
     """The whole compiled pillar that the master itself gets with `pillarenv=<environment>`.
 
