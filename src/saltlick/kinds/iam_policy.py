@@ -57,6 +57,9 @@ ROLES_ON_OURS = frozenset(
     }
 )
 
+BEYOND_KINDS = frozenset({"ec2:GetConsoleOutput"})
+"""What else a Salt master asks AWS: the console, on which a new server tells its key's fingerprint."""
+
 SPECIAL: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "ec2:CreateTags": (
         {"Null": {"ec2:CreateAction": "false"}},  # tags in the call that makes the object
@@ -73,9 +76,11 @@ def actions(kinds: Iterable[Kind]) -> frozenset[str]:
     return frozenset(action for kind in kinds for wanted in kind.iam.values() for action in wanted)
 
 
-def policy(kinds: Mapping[str, Kind]) -> dict[str, Any]:
-    """The policy document that suffices to observe, create, update and destroy objects of these kinds."""
-    every = actions(kinds.values())
+def policy(kinds: Mapping[str, Kind] | None = None) -> dict[str, Any]:
+    """The policy document that suffices to observe, create, update and destroy objects of these kinds (of all)."""
+    if kinds is None:
+        from saltlick.kinds import KINDS as kinds
+    every = actions(kinds.values()) | BEYOND_KINDS
     reads = {action for action in every if action.partition(":")[2].startswith(("Describe", "Get", "List"))}
     rest = every - reads - set(SPECIAL)
     roles = {action for action in rest if action.startswith("iam:")}
