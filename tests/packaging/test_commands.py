@@ -1,0 +1,133 @@
+"""What `make test` and `make demo` promise on any machine: what is skipped, what is an error, how the output ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PYPROJECT = """
+[tool.pytest.ini_options]
+addopts = ["-ra", "--strict-markers", "-p", "no:cacheprovider"]
+markers = ["e2e: needs a container engine"]
+"""
+
+
+@pytest.fixture
+def project(tmp_path, checkout) -> Path:
+    """A checkout of nothing but the scripts and the suite's own conftest; the tests are up to the test."""
+    for name in ("tools", "tests"):
+        (tmp_path / name).mkdir()
+    for script in (checkout / "tools").iterdir():
+        if script.is_file():
+            shutil.copy2(script, tmp_path / "tools")
+    shutil.copy2(checkout / "tests" / "conftest.py", tmp_path / "tests")
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT)
+    return tmp_path
+
+
+def write(project: Path, part: str, source: str) -> None:
+    folder = project / "tests" / part
+    folder.mkdir(exist_ok=True)
+    (folder / f"test_{part}.py").write_text(source)
+
+
+def check(project: Path, *parts: str, **variables: str) -> tuple[int, list[str]]:
+    """Exit code and lines of the runner of parts."""
+    env = {name: value for name, value in os.environ.items() if name != "CI"} | variables
+    command = [sys.executable, "tools/check.py", *parts]
+    done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False, timeout=120)
+    return done.returncode, done.stdout.rstrip().splitlines()
+
+
+def test_output_ends_with_the_counts_of_all_parts(project):
+    write(project, "unit", "def test_a(): pass\ndef test_b(): pass\n")
+    write(project, "functional", "def test_c(): pass\n")
+    code, lines = check(project, "unit", "functional")
+    assert code == 0
+    assert re.fullmatch(r"3 passed, 0 failed in [\d.]+s", lines[-1])
+
+
+def test_a_failure_in_one_part_fails_the_whole_and_the_others_still_run(project):
+    write(project, "unit", "def test_a(): assert False\n")
+    write(project, "functional", "def test_c(): pass\n")
+    code, lines = check(project, "unit", "functional")
+    assert code == 1
+    assert lines[-1].startswith("1 passed, 1 failed")
+
+
+def test_a_suite_that_cannot_be_read_is_a_failure(project):
+    write(project, "unit", "import there_is_no_such_module\n")
+    code, lines = check(project, "unit")
+    assert code == 1
+    assert "1 failed" in lines[-1]
+
+
+def test_nothing_at_all_is_not_a_success(project):
+    code, lines = check(project, "unit")
+    assert code == 1
+    assert lines[-1].startswith("0 passed, 0 failed")
+
+
+def test_without_an_engine_what_needs_one_is_skipped_by_name(project):
+    write(project, "e2e", "def test_boots(): assert False\n")
+    write(project, "unit", "def test_a(): pass\n")
+    code, lines = check(project, "unit", "e2e", SALTLICK_NO_ENGINE="1")
+    assert code == 0
+    assert any("SKIPPED" in line and "no container engine" in line for line in lines)
+    assert lines[-1].startswith("1 passed, 0 failed, 1 skipped")
+
+
+def test_without_an_engine_nothing_is_skipped_in_ci(project):
+    write(project, "e2e", "def test_boots(): pass\n")
+    write(project, "unit", "def test_a(): pass\n")
+    code, lines = check(project, "unit", "e2e", SALTLICK_NO_ENGINE="1", CI="true")
+    assert code == 1
+    assert lines[-1].startswith("1 passed, 1 failed")
+
+
+def test_an_engine_that_cannot_be_had_is_said_in_one_line(project):
+    done = subprocess.run(
+        ["tools/engine.sh", "up"],
+        cwd=project,
+        env={**os.environ, "DOCKER_HOST": "tcp://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 3
+    assert done.stderr.count("\n") == 1
+    assert "nothing answers at DOCKER_HOST" in done.stderr
+
+
+def test_stopping_the_engine_leaves_one_that_is_not_ours(project):
+    """The pid on file belongs to somebody else by now: this very test."""
+    state = project / ".saltlick" / "engine"
+    state.mkdir(parents=True)
+    (state / "dockerd.pid").write_text(str(os.getpid()))
+    subprocess.run(["tools/engine.sh", "down"], cwd=project, check=True, timeout=60)
+
+
+def test_readme_says_exactly_two_commands(checkout):
+    first = re.search(r"```bash\n(.*?)```", (checkout / "README.md").read_text("utf-8"), re.DOTALL)
+    assert first
+    assert [line.split("#")[0].strip() for line in first[1].splitlines()] == ["make demo", "make test"]
+
+
+def test_make_says_what_it_can_do(checkout):
+    told = subprocess.run(["make", "help"], cwd=checkout, capture_output=True, text=True, check=True).stdout
+    targets = set(re.findall(r"make ([a-z0-9-]+)", told))
+    assert {"demo", "test", "test-3006", "lint", "bench", "docs", "clean", "help"} <= targets
+
+
+def test_ci_is_make_test_where_nothing_may_be_skipped(checkout):
+    script = (checkout / ".ci" / "run").read_text("utf-8")
+    assert "export CI=true" in script
+    assert re.search(r"^exec make .*test$", script, re.MULTILINE)
+    assert os.access(checkout / ".ci" / "run", os.X_OK)
