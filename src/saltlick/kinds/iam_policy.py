@@ -78,9 +78,9 @@ def actions(kinds: Iterable[Kind]) -> frozenset[str]:
 
 def policy(kinds: Mapping[str, Kind] | None = None) -> dict[str, Any]:
     """The policy document that suffices to observe, create, update and destroy objects of these kinds (of all)."""
-    if kinds is None:
-        from saltlick.kinds import KINDS as kinds
-    every = actions(kinds.values()) | BEYOND_KINDS
+    from saltlick.kinds import KINDS
+
+    every = actions((KINDS if kinds is None else kinds).values()) | BEYOND_KINDS
     reads = {action for action in every if action.partition(":")[2].startswith(("Describe", "Get", "List"))}
     rest = every - reads - set(SPECIAL)
     roles = {action for action in rest if action.startswith("iam:")}
