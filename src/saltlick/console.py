@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from saltlick.engine.ports import Cloud
@@ -29,6 +30,9 @@ class Instance:
     name: str
     environment: str
     state: str
+    launched: datetime | None = None
+    private_ip: str = ""
+    public_ip: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,15 @@ def _instance(described: Mapping[str, Any]) -> Instance | None:
     ours = tags.get(TAG_ADDRESS, "").startswith("instance/") and tags.get(TAG_ENVIRONMENT) and tags.get(TAG_NAME)
     if not ours or state not in LIVING:
         return None
-    return Instance(described["InstanceId"], tags[TAG_NAME], tags[TAG_ENVIRONMENT], state)
+    return Instance(
+        described["InstanceId"],
+        tags[TAG_NAME],
+        tags[TAG_ENVIRONMENT],
+        state,
+        launched=described.get("LaunchTime"),
+        private_ip=described.get("PrivateIpAddress") or "",
+        public_ip=described.get("PublicIpAddress") or "",
+    )
 
 
 def fingers(output: str) -> frozenset[str]:
