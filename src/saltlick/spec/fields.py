@@ -128,7 +128,7 @@ def _tag_key(value: str) -> str:
 
 
 def _one_or_many(item: dict[str, Any]) -> WithJsonSchema:
-    return WithJsonSchema({"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]})
+    return WithJsonSchema({"anyOf": [item, {"type": "array", "items": item}]})
 
 
 _PORT_SCHEMA: dict[str, Any] = {

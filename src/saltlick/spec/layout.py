@@ -83,7 +83,7 @@ def _subnets(environment: Environment) -> Iterator[Subnet]:
             yield Subnet(own, name, number, zone, cidr, public, name if public else own)
 
 
-def subnets_of(environment: Environment, tier: str) -> tuple[Subnet, ...]:
+def subnets_of(environment: Environment, tier: str | None) -> tuple[Subnet, ...]:
     """The subnets of one tier, in the order of the zones."""
     return tuple(subnet for subnet in subnets(environment) if subnet.tier == tier)
 

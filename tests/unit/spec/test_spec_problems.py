@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from spec_estate import cases, changed, pillar
 
 from saltlick import spec
 from saltlick.errors import InvalidInput
-
-from spec_estate import cases, changed, pillar
 
 
 def problems_of(case):
@@ -52,7 +51,9 @@ def test_a_mistyped_environment_is_told_apart_from_a_broken_one():
 
 
 def test_no_message_shows_pydantics_own_words():
-    jargon = re.compile(r"pydantic|validat|Input should|value_error|NoneType|dict\b|tuple|str\b|\bint\b|field|function-")
+    jargon = re.compile(
+        r"pydantic|validat|Input should|value_error|NoneType|dict\b|tuple|str\b|\bint\b|field|function-"
+    )
     for topic in ("reading", "long_form", "together"):
         for case in cases(topic):
             assert not [line for line in problems_of(case) if jargon.search(line.partition(": ")[2])]

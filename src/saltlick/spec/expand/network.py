@@ -30,14 +30,17 @@ def resources(environment: Environment) -> Iterator[Resource]:
 
 
 def way_out(environment: Environment, subnet: str) -> tuple[str, ...]:
-    """Addresses of what a server in that subnet needs before packages and its master can be reached."""
-    found = next(each for each in layout.subnets(environment) if each.name == subnet)
-    table = next(each for each in layout.tables(environment) if each.name == found.table)
-    routed = table.public or layout.nat_of(environment, table) is not None
-    return (
-        f"route_table_association/{subnet}",
-        *([f"route/{table.name}:{ANYWHERE}"] if routed else []),
-    )
+    """Addresses of what has to exist before a server in that subnet reaches the internet, as far as it ever does."""
+    here = next(each for each in layout.subnets(environment) if each.name == subnet)
+    table = next(each for each in layout.tables(environment) if each.name == here.table)
+    number = layout.nat_of(environment, table)
+    if number is not None:
+        return (*_way(here), *_way(layout.subnets_of(environment, layout.public_tier(environment))[number - 1]))
+    return _way(here) if table.public else _way(here)[:1]
+
+
+def _way(subnet: layout.Subnet) -> tuple[str, str]:
+    return f"route_table_association/{subnet.name}", f"route/{subnet.table}:{ANYWHERE}"
 
 
 def _subnet(draft: Draft, subnet: layout.Subnet) -> Iterator[Resource]:

@@ -23,9 +23,11 @@ def resources(environment: Environment, peers: Mapping[str, Environment]) -> Ite
             yield _route(draft, peer, table.name, environment, through=name)
 
 
-def route_names(environment: Environment, table: str, peers: Mapping[str, Environment]) -> tuple[str, ...]:
-    """Addresses of the routes to the peers in one of our own tables."""
-    return tuple(f"route/{table}:{peers[name].cidr}" for name in environment.peers)
+def ways(environment: Environment, table: str, peers: Mapping[str, Environment]) -> Iterator[str]:
+    """Addresses of the routes by which servers at that table and the peers reach each other."""
+    for name in environment.peers:
+        yield f"route/{table}:{peers[name].cidr}"
+        yield from (f"route/{name}.{there.name}:{environment.cidr}" for there in layout.tables(peers[name]))
 
 
 def _route(draft: Draft, here: Environment, table: str, there: Environment, *, through: str) -> Resource:

@@ -66,7 +66,7 @@ def _instance(
         server.local_name,
         server.name,
         # First boot fetches packages and calls the master: without routes it would only wait, or give up.
-        after=[*way_out(environment, server.subnet), *peering.route_names(environment, table, peers)],
+        after=[*way_out(environment, server.subnet), *peering.ways(environment, table, peers)],
         protected=wanted.protected,
         image=draft.ref(image),
         root_device=draft.ref(image, "root_device"),
