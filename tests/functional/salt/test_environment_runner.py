@@ -114,15 +114,15 @@ def test_locking_by_hand(master):
     assert "is not locked" in master.run("environment.locked", "one").stdout
 
 
-def test_every_function_answers_with_plain_data_and_both_codes(master, moto, monkeypatch):
+def test_every_function_answers_with_plain_data_and_both_codes(master, request, monkeypatch):
     """In one process, by the runner client: what an orchestration or the API gets."""
     import salt.runner
 
     for name, value in master.environ.items():
         if name.startswith("AWS_"):
             monkeypatch.setenv(name, value)
-    context = {}
-    client = salt.runner.RunnerClient(master.opts, context=context)
+    client = salt.runner.RunnerClient(master.opts)
+    request.addfinalizer(client.destroy)
     for function in ("plan", "drift", "show", "validate", "servers", "tiers", "locked"):
         answer = client.cmd(f"environment.{function}", ["two"], print_event=False, full_return=True)
         assert answer["success"] is True, answer
@@ -133,7 +133,7 @@ def test_every_function_answers_with_plain_data_and_both_codes(master, moto, mon
         refused = client.cmd(f"environment.{function}", ["twoo"], print_event=False, full_return=True)
         assert refused["success"] is False
         assert refused["return"]["retcode"] == 2
-        assert context["retcode"] == 2
+        assert client.context["retcode"] == 2
 
 
 def test_docs_have_a_cli_example(master):
