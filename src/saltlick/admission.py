@@ -18,8 +18,6 @@ from saltlick.console import Instance
 from saltlick.engine.ports import Clock
 from saltlick.engine.wait import SystemClock, until
 from saltlick.errors import ServerFailed, WaitTimeout
-from saltlick.spec import Environment, servers
-from saltlick.spec.servers import BootAs
 
 
 class OfferedKey(Protocol):
@@ -124,16 +122,6 @@ class Household:
         mine = f"{self.environment}-"
         nearer = [f"{other}-" for other in self.others if len(other) > len(self.environment)]
         return minion_id.startswith(mine) and not minion_id.startswith(tuple(nearer))
-
-
-def household_of(environment: Environment, others: Iterable[str] = ()) -> Household:
-    """The servers of an environment that become minions, beside the names of all other environments of this master."""
-    minions = (server.name for server in servers(environment) if server.boot is not BootAs.NONE)
-    return Household(
-        environment=environment.name,
-        servers=tuple(minions),
-        others=tuple(other for other in others if other != environment.name),
-    )
 
 
 def decide(household: Household, seen: Sighting) -> Decision:

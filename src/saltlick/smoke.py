@@ -1,0 +1,153 @@
+"""The smoke check: the page comes through the load balancer, again and again, and says who answered.
+
+A page is well when it answers 2xx or 3xx. An application that answers JSON with `server` and `revision` (as the one in
+`examples/app` does) is shown with them.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+
+from saltlick.engine.observe import observe
+from saltlick.engine.ports import Clock, Cloud
+from saltlick.engine.resource import Kind, Scope
+from saltlick.engine.wait import until
+from saltlick.errors import ServerFailed, WaitTimeout
+from saltlick.spec import Environment, servers
+
+REQUEST_TIMEOUT_S = 10.0
+KIND = "load_balancer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What one request came to. `status` 0 is no answer at all, and `problem` says why."""
+
+    url: str
+    status: int = 0
+    server: str = ""
+    revision: str = ""
+    request_id: str = ""
+    duration_ms: int = 0
+    problem: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 400
+
+    def __str__(self) -> str:
+        if not self.ok:
+            return f"{self.url}: {self.problem or self.status}"
+        who = f" from {self.server}" if self.server else ""
+        what = f" at revision {self.revision[:12]}" if self.revision else ""
+        return f"{self.url}: {self.status}{who}{what} in {self.duration_ms} ms"
+
+
+Fetch = Callable[[str], Answer]
+
+
+def pages(environment: Environment, cloud: Cloud, kinds: Mapping[str, Kind]) -> tuple[str, ...]:
+    """Addresses of the environment's public balancers. One that is internal cannot be asked from outside.
+
+    Raises: ServerFailed when AWS does not have one that is declared; AwsError.
+    IAM: the observe actions of load_balancer.
+    """
+    seen = observe({KIND: kinds[KIND]}, cloud, Scope((environment.name,), {})).objects
+    names = {
+        key.address: one.attributes["dns_name"] for key, one in seen.items() if key.environment == environment.name
+    }
+    return tuple(_pages(environment, names))
+
+
+def _pages(environment: Environment, names: Mapping[str, str]) -> Iterator[str]:
+    for name, balancer in environment.balancers.items():
+        if balancer.internal:
+            continue
+        if not (host := names.get(f"{KIND}/{name}")):
+            raise ServerFailed(f"{environment.name}: AWS has no load balancer {name}, though it is declared")
+        yield f"http://{host}/" if balancer.port == 80 else f"http://{host}:{balancer.port}/"
+
+
+def rounds(environment: Environment) -> int:
+    """How many requests show that it is not just one server that is well: two for each that answers."""
+    behind = {group for balancer in environment.balancers.values() for group in balancer.servers}
+    return 2 * max(1, sum(server.group in behind for server in servers(environment)))
+
+
+def check(
+    urls: Iterable[str], *, requests: int, deadline_s: float, clock: Clock, fetch: Fetch | None = None
+) -> tuple[Answer, ...]:
+    """Ask each page until `requests` answers in a row are well.
+
+    Raises: ServerFailed naming the page and what it last answered.
+    """
+    ask = fetch or _fetch
+    found: list[Answer] = []
+    for url in urls:
+        try:
+            found += until(
+                lambda url=url: _round(ask, url, requests),  # type: ignore[misc]
+                lambda answers: answers[-1].ok,
+                what=f"the page at {url}",
+                say=lambda answers: str(answers[-1]),
+                deadline_s=deadline_s,
+                clock=clock,
+            )
+        except WaitTimeout as error:
+            raise ServerFailed(f"{error}; `salt-run environment.show` has its targets' servers") from error
+    return tuple(found)
+
+
+def _round(ask: Fetch, url: str, requests: int) -> tuple[Answer, ...]:
+    """That many answers, or those up to the first that is not well."""
+    answers: list[Answer] = []
+    while len(answers) < requests and all(answer.ok for answer in answers):
+        answers.append(ask(url))
+    return tuple(answers)
+
+
+def summary(answers: Iterable[Answer]) -> dict[str, dict[str, Any]]:
+    """By page: which servers answered, at which revisions, and how often."""
+    found: dict[str, dict[str, Any]] = {}
+    for answer in answers:
+        page = found.setdefault(answer.url, {"requests": 0, "servers": [], "revisions": []})
+        page["requests"] += 1
+        for name, value in (("servers", answer.server), ("revisions", answer.revision)):
+            if value and value not in page[name]:
+                page[name] = sorted([*page[name], value])
+    return found
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """A redirect is an answer of the page; where it leads is not ours to follow."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def _fetch(url: str) -> Answer:
+    started = time.monotonic()
+    request = Request(url, headers={"Accept": "application/json", "User-Agent": "saltlick-smoke"})  # noqa: S310
+    try:
+        with build_opener(ProxyHandler({}), _NoRedirect).open(request, timeout=REQUEST_TIMEOUT_S) as response:
+            status, body = response.status, response.read(100_000)
+    except HTTPError as error:
+        status, body = error.code, b""
+    except (URLError, OSError) as error:
+        return Answer(url=url, problem=str(getattr(error, "reason", error)))
+    return Answer(url=url, status=status, duration_ms=int((time.monotonic() - started) * 1000), **_facts(body))
+
+
+def _facts(body: bytes) -> dict[str, str]:
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return {}
+    names = ("server", "revision", "request_id")
+    return {name: str(told[name]) for name in names if told.get(name)} if isinstance(told, dict) else {}
