@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
 def pillar(environment: str) -> dict[str, Any]:
-    """What the checkout's pillar says of one environment."""
-    return yaml.safe_load((CHECKOUT / "pillar" / environment / "environment.sls").read_text("utf-8"))
+    """What the checkout's pillar says of one environment. Shared: change copies only, with `changed`."""
+    return _read(CHECKOUT / "pillar" / environment / "environment.sls")
 
 
 def changed(raw: dict[str, Any], change: dict[str, Any], without: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -36,7 +37,12 @@ def changed(raw: dict[str, Any], change: dict[str, Any], without: tuple[str, ...
 
 def cases(name: str) -> list[dict[str, Any]]:
     """The cases of one file."""
-    return yaml.safe_load((CASES / f"{name}.yaml").read_text("utf-8"))
+    return _read(CASES / f"{name}.yaml")
+
+
+@cache
+def _read(path: Path) -> Any:
+    return yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def _spot(inside: Any, path: str) -> tuple[Any, Any]:

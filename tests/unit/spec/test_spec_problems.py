@@ -10,6 +10,8 @@ from spec_estate import cases, changed, pillar
 from saltlick import spec
 from saltlick.errors import InvalidInput
 
+TOPICS = ("reading", "network", "firewall", "servers", "balancers", "long_form", "together")
+
 
 def problems_of(case):
     with pytest.raises(InvalidInput) as caught:
@@ -17,7 +19,7 @@ def problems_of(case):
     return [str(problem) for problem in caught.value.problems]
 
 
-@pytest.mark.parametrize("topic", ["reading", "network", "firewall", "servers", "balancers", "long_form", "together"])
+@pytest.mark.parametrize("topic", TOPICS)
 def test_a_pillar_that_is_wrong_by_itself(topic):
     for case in cases(topic):
         assert problems_of(case) == case["problems"], case["says"]
@@ -54,6 +56,5 @@ def test_no_message_shows_pydantics_own_words():
     jargon = re.compile(
         r"pydantic|validat|Input should|value_error|NoneType|dict\b|tuple|str\b|\bint\b|field|function-"
     )
-    for topic in ("reading", "long_form", "together"):
-        for case in cases(topic):
-            assert not [line for line in problems_of(case) if jargon.search(line.partition(": ")[2])]
+    lines = [line for topic in TOPICS for case in cases(topic) for line in case["problems"]]
+    assert not [line for line in lines if jargon.search(line.partition(": ")[2])]
