@@ -51,7 +51,7 @@ def _environment(plan: Plan, environment: str, names: Mapping[str, Key], paint: 
     undeclared = [o for o in plan.undeclared if o.key.environment == environment]
     kept = sum(a.verb is Verb.KEEP for a in plan.actions if a.key.environment == environment)
     lines = [paint("bold", environment) + (f"  {kept} unchanged" if kept and not everything else "")]
-    width = max((len(a.key.address.partition("/")[2]) for a in shown), default=0)
+    width = max((len(a.key.address) for a in shown), default=0)
     for kind, actions in groupby(sorted(shown, key=lambda a: a.key.kind), key=lambda a: a.key.kind):
         lines.append("  " + paint("dim", kind.replace("_", " ")))
         for action in actions:
@@ -71,8 +71,7 @@ def _action(action: Action, names: Mapping[str, Key], paint: Paint, width: int) 
     sign = "±" if action.undecided else SIGNS[action.verb]
     if sign == " " and action.drift:
         sign = "!"
-    name = action.key.address.partition("/")[2]
-    yield "    " + paint(sign, f"{sign} {name:<{width}}") + f"  {paint('dim', action.title)}".rstrip()
+    yield "    " + paint(sign, f"{sign} {action.key.address:<{width}}") + f"  {paint('dim', action.title)}".rstrip()
     marks = ((action.changes, ""), (action.drift, "  drift, left alone"), (action.undecided, "  needs replace="))
     for changes, note in marks:
         remark = note + action.key.address if note.endswith("=") else note

@@ -257,11 +257,11 @@ def test_the_plan_reads_well():
     assert shown.splitlines() == [
         "prod  1 unchanged",
         "  box",
-        "    ! app  prod-app",
+        "    ! box/app  prod-app",
         "        script: one → two  drift, left alone",
-        "    + web  prod-web",
+        "    + box/web  prod-web",
         "  net",
-        "    ~ a    prod-a",
+        "    ~ net/a    prod-a",
         "        colour: grey → red",
         "+ 1 to create  ~ 1 to update  ± 0 to replace  - 0 to delete  1 unchanged  1 drifted",
     ]
