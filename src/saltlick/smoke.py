@@ -87,21 +87,21 @@ def check(
 
     Raises: ServerFailed naming the page and what it last answered.
     """
-    ask = fetch or _fetch
-    found: list[Answer] = []
-    for url in urls:
-        try:
-            found += until(
-                lambda url=url: _round(ask, url, requests),  # type: ignore[misc]
-                lambda answers: answers[-1].ok,
-                what=f"the page at {url}",
-                say=lambda answers: str(answers[-1]),
-                deadline_s=deadline_s,
-                clock=clock,
-            )
-        except WaitTimeout as error:
-            raise ServerFailed(f"{error}; `salt-run environment.show` has its targets' servers") from error
-    return tuple(found)
+    return tuple(answer for url in urls for answer in _page(url, requests, deadline_s, clock, fetch or _fetch))
+
+
+def _page(url: str, requests: int, deadline_s: float, clock: Clock, fetch: Fetch) -> tuple[Answer, ...]:
+    try:
+        return until(
+            lambda: _round(fetch, url, requests),
+            lambda answers: answers[-1].ok,
+            what=f"the page at {url}",
+            say=lambda answers: str(answers[-1]),
+            deadline_s=deadline_s,
+            clock=clock,
+        )
+    except WaitTimeout as error:
+        raise ServerFailed(f"{error}; no server behind it is well, or nobody can get to it") from error
 
 
 def _round(ask: Fetch, url: str, requests: int) -> tuple[Answer, ...]:

@@ -1,0 +1,92 @@
+# Builds and configures one environment, from nothing or from wherever it is. Again = no change.
+#
+#   salt-run state.orchestrate orch.deploy-environment pillarenv=prod
+#   salt-run state.orchestrate orch.deploy-environment pillarenv=prod pillar='{"replace": "app-1", "lock_wait": 600}'
+#
+# lock → network and servers → admission → modules → services, tier by tier → the page → unlock
+#
+# Any step that fails ends the run there. However it ends, Ctrl-C included, the lock is given back: `locked` sees to that.
+{%- set name = opts.get('pillarenv') or '' %}
+{%- set found = salt['saltutil.runner']('environment.tiers', arg=[name]) %}
+
+{%- if found.get('error') or not found.get('tiers') is sequence %}
+
+refused:
+  test.fail_without_changes:
+    - name: {{ (found.get('error') or 'the servers of ' ~ name ~ ' cannot be told: ' ~ found) | json }}
+    - failhard: True
+
+{%- else %}
+{%- set minions = found.tiers | sum(start=[]) %}
+{%- set deadlines = pillar.environment.get('deadlines', {}) %}
+
+lock:
+  environment.locked:
+    - name: {{ name }}
+    - reason: deploy-environment
+    - lock_wait: {{ pillar.get('lock_wait', 0) }}
+    - failhard: True
+
+network and servers:
+  environment.present:
+    - name: {{ name }}
+    - replace: {{ pillar.get('replace', []) | json }}
+    - prune: {{ pillar.get('prune', False) | json }}
+    - failhard: True
+    - require:
+      - environment: lock
+
+{%- if minions %}
+
+admission:
+  environment.admitted:
+    - name: {{ name }}
+    - failhard: True
+    - require:
+      - environment: network and servers
+
+# List targets only, and every listed minion has to answer: a server that is gone must not pass for one that is well.
+modules:
+  salt.function:
+    - name: saltutil.sync_all
+    - tgt: {{ minions | json }}
+    - tgt_type: list
+    - expect_minions: True
+    - kwarg: {refresh: True}
+    - failhard: True
+    - require:
+      - environment: admission
+{%- endif %}
+
+{%- for tier in found.tiers %}
+
+services of tier {{ loop.index }}:
+  salt.state:
+    - tgt: {{ tier | json }}
+    - tgt_type: list
+    - expect_minions: True
+    - highstate: True
+    - saltenv: base
+    - pillarenv: {{ name }}
+    # After how long without a word a server is asked whether it still works on it; one that says so is waited for.
+    - timeout: {{ [deadlines.get('highstate_s', 1800), 120] | min }}
+    - failhard: True
+    - require:
+      - salt: {{ 'modules' if loop.first else 'services of tier ' ~ loop.index0 }}
+{%- endfor %}
+
+{%- if pillar.environment.get('balancers') %}
+
+page:
+  environment.reachable:
+    - name: {{ name }}
+    - failhard: True
+    - require:
+      - {{ 'salt: services of tier ' ~ found.tiers | length if found.tiers else 'environment: network and servers' }}
+{%- endif %}
+
+unlock:
+  environment.unlocked:
+    - name: {{ name }}
+    - order: last
+{%- endif %}

@@ -1,0 +1,35 @@
+# Deletes everything of one environment, in order, and forgets its servers' keys. Refuses production and protected resources.
+#
+#   salt-run state.orchestrate orch.destroy-environment pillarenv=test pillar='{"confirm": "test"}'
+{%- set name = opts.get('pillarenv') or '' %}
+{%- set found = salt['saltutil.runner']('environment.validate', arg=[name]) %}
+
+{%- if found.get('error') %}
+
+refused:
+  test.fail_without_changes:
+    - name: {{ found.error | json }}
+    - failhard: True
+
+{%- else %}
+
+lock:
+  environment.locked:
+    - name: {{ name }}
+    - reason: destroy-environment
+    - lock_wait: {{ pillar.get('lock_wait', 0) }}
+    - failhard: True
+
+everything:
+  environment.absent:
+    - name: {{ name }}
+    - confirm: {{ pillar.get('confirm', '') | json }}
+    - failhard: True
+    - require:
+      - environment: lock
+
+unlock:
+  environment.unlocked:
+    - name: {{ name }}
+    - order: last
+{%- endif %}
