@@ -38,9 +38,10 @@ def admitted(opts: Mapping[str, Any], name: str, *, deadline_s: float | None = N
         home = household(opts, declared)
         cloud = aws.connect(declared.region)
         if opts.get("test"):
-            return _foreseen(decide(home, look(home, Keys(opts), Consoles(cloud))))
-        with Progress(opts, job) as progress:
-            seen = _gate(opts, cloud, progress.line).admit(home, deadline_s=_deadline_s(declared, deadline_s))
+            with Keys(opts) as keys:
+                return _foreseen(decide(home, look(home, keys, Consoles(cloud))))
+        with Progress(opts, job) as progress, Keys(opts) as keys:
+            seen = _gate(opts, keys, cloud, progress.line).admit(home, deadline_s=_deadline_s(declared, deadline_s))
             progress.step(name, "admitted", **plain(seen))
         return _told(seen)
 
@@ -50,10 +51,10 @@ def admitted(opts: Mapping[str, Any], name: str, *, deadline_s: float | None = N
 def sweep(opts: Mapping[str, Any], names: Iterable[str], cloud: Cloud) -> dict[str, str]:
     """Forget the keys of servers that AWS does not have any more; ids and why. No key, no question to AWS."""
     gone: dict[str, str] = {}
-    if not Keys(opts).accepted():
-        return gone
-    for name in names:
-        gone |= _gate(opts, cloud, log.info).sweep(household(opts, environments_of(opts, name)[name]))
+    with Keys(opts) as keys:
+        if keys.accepted():
+            for name in names:
+                gone |= _gate(opts, keys, cloud, log.info).sweep(household(opts, environments_of(opts, name)[name]))
     return gone
 
 
@@ -64,10 +65,8 @@ def household(opts: Mapping[str, Any], declared: spec.Environment) -> Household:
     return Household(environment=declared.name, servers=servers, others=others)
 
 
-def _gate(opts: Mapping[str, Any], cloud: Cloud, tell: Callable[[str], None]) -> Gate:
-    return Gate(
-        keys=Keys(opts), witness=Consoles(cloud), ping=lambda names: ping(opts, names), tell=tell, clock=cloud.clock
-    )
+def _gate(opts: Mapping[str, Any], keys: Keys, cloud: Cloud, tell: Callable[[str], None]) -> Gate:
+    return Gate(keys=keys, witness=Consoles(cloud), ping=lambda names: ping(opts, names), tell=tell, clock=cloud.clock)
 
 
 def ping(opts: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:

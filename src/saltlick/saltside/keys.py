@@ -39,10 +39,18 @@ def finger(pem: str) -> str:
 
 
 class Keys:
-    """The keys of this master's `pki_dir`."""
+    """The keys of this master's `pki_dir`. A context manager: Salt opens its event bus to tell of each change."""
 
     def __init__(self, opts: Mapping[str, Any]) -> None:
         self._key = salt.key.get_key(dict(opts))
+
+    def __enter__(self) -> Keys:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        event = vars(self._key).get("event")
+        if event is not None:
+            event.destroy()
 
     def pending(self) -> tuple[MinionKey, ...]:
         """Keys that wait for somebody to decide."""

@@ -29,7 +29,9 @@ def names_of(opts: Mapping[str, Any], name: object) -> tuple[str, ...]:
     words = name.split(",") if isinstance(name, str) else list(name) if isinstance(name, (list, tuple)) else []
     names = tuple(dict.fromkeys(str(word).strip() for word in words))
     if not names or {"", "None"} & set(names):  # "None" is what a template makes of a `pillarenv` that nobody gave
-        raise InvalidInput([f"name an environment (pillarenv=… of an orchestration): {_choice(opts)}"], what="arguments")
+        raise InvalidInput(
+            [f"name an environment (pillarenv=… of an orchestration): {_choice(opts)}"], what="arguments"
+        )
     unknown = [Problem(word, f"is not an environment; {_choice(opts)}") for word in names if not _exists(opts, word)]
     if unknown:
         raise InvalidInput(unknown, what="arguments")

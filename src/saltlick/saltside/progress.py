@@ -50,8 +50,10 @@ def _listening(opts: Mapping[str, Any]) -> bool:
 class Progress:
     """Tells of a job: call `line` for a remark, `watch` for each finished resource."""
 
-    def __init__(self, opts: Mapping[str, Any], job: str, *, stream: TextIO | None = None) -> None:
-        self._bus = Bus(opts)
+    def __init__(
+        self, opts: Mapping[str, Any], job: str, *, stream: TextIO | None = None, bus: Bus | None = None
+    ) -> None:
+        self._bus = bus or Bus(opts)
         self._job = job or "job"
         self._stream = stream or sys.stderr
         self._colour = colour_wanted(opts, self._stream)
