@@ -90,7 +90,8 @@ class Stage:
     def _line(self, colour: str, sign: str, says: str, started: float) -> None:
         width = max(20, min(self.console.width, 100) - 14)
         text = f"{escape(says):<{width}}"
-        self.console.print(f"  [{colour}]{sign}[/] {text} [dim]{time.monotonic() - started:6.1f} s[/]")
+        seconds = f"[dim]{time.monotonic() - started:6.1f} s[/]"
+        self.console.print(f"  [{colour}]{sign}[/] {text} {seconds}", soft_wrap=True)
 
     def show(self, output: str, *, lines: int = 24) -> None:
         """Part of what a command said, colours and all; its end is kept, since counts come last."""
