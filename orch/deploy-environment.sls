@@ -12,8 +12,11 @@
 {%- if found.get('error') or not found.get('tiers') is sequence %}
 
 refused:
-  test.fail_without_changes:
-    - name: {{ (found.get('error') or 'the servers of ' ~ name ~ ' cannot be told: ' ~ found) | json }}
+  test.configurable_test_state:
+    - name: {{ name or 'no environment' }}
+    - result: False
+    - changes: False
+    - comment: {{ (found.get('error') or 'the servers of ' ~ name ~ ' cannot be told: ' ~ found) | json }}
     - failhard: True
 
 {%- else %}

@@ -7,8 +7,11 @@
 {%- if found.get('error') %}
 
 refused:
-  test.fail_without_changes:
-    - name: {{ found.error | json }}
+  test.configurable_test_state:
+    - name: {{ name or 'no environment' }}
+    - result: False
+    - changes: False
+    - comment: {{ found.error | json }}
     - failhard: True
 
 {%- else %}
