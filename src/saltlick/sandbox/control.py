@@ -180,8 +180,9 @@ class Sandbox:
         )
 
     def _answers(self) -> bool:
+        """By its pid: another program, or another sandbox, may have the port."""
         try:
-            return bool(self.status()["name"] == self.settings.name)
+            return bool(self.status().get("pid") == process.running(self._pid_file))
         except SaltlickError:
             return False
 

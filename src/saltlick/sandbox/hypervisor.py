@@ -246,6 +246,7 @@ class Hypervisor:
         addresses = self.balancer_addresses()
         return {
             "name": self.settings.name,
+            "pid": os.getpid(),
             "endpoint": self.settings.endpoint,
             "instances": [self._instance_status(i, actual) for i in self.snapshot.instances],
             "balancers": [
