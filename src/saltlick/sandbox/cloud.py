@@ -176,7 +176,7 @@ def _instances(cloud: Any) -> Iterator[Instance]:
 def _instance(cloud: Any, instance: Any) -> Instance:
     nic = instance.nics[0]
     subnet = nic.subnet
-    profile = instance.iam_instance_profile
+    profile = _profile(cloud, instance)
     role = next(iter(profile.roles), None) if profile else None
     return Instance(
         id=instance.id,
@@ -203,6 +203,12 @@ def _instance(cloud: Any, instance: Any) -> Instance:
         security_groups=tuple(group.name for group in nic.group_set),
         launched=instance.launch_time.replace(tzinfo=timezone.utc),
     )
+
+
+def _profile(cloud: Any, instance: Any) -> Any:
+    """The instance's profile itself: what moto keeps on the instance is its description in RunInstances' answer."""
+    association = cloud.iam_instance_profile_associations.get(instance.id)
+    return association.iam_instance_profile if association else None
 
 
 def _vpc_cidr(cloud: Any, subnet: Any) -> str:
