@@ -139,9 +139,9 @@ def changes(output: str) -> list[str]:
 
 
 def _builds(name: str) -> bool:
-    """Whether a step's changes mean a change: calls of functions and runners always report what they returned."""
+    """Whether a step's changes mean a change: locks and calls of functions always report what they did."""
     module, function = name.split("_|-")[0], name.split("_|-")[-1]
-    return (module, function) == ("salt", "state") or module in {"environment", "vpc", "ec2"}
+    return (module, function) == ("salt", "state") or (module == "environment" and function in {"present", "admitted"})
 
 
 def facts(stage: Stage, page: dict[str, Any]) -> dict[str, str]:
