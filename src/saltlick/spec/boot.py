@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -65,9 +66,9 @@ class Boot:
         return text if isinstance(address, str) else _with_reference(text, address)
 
     def _render(self, script: str, server: Server, **given: str) -> str:
-        loader = jinja2.FileSystemLoader(self.scripts)
-        scripts = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)  # noqa: S701 (shell, not HTML)
-        return scripts.get_template(script).render(id=server.name, environment=server.environment, **given)
+        return (
+            _scripts(self.scripts).get_template(script).render(id=server.name, environment=server.environment, **given)
+        )
 
 
 def master_address(environment: Environment, peers: Mapping[str, Environment]) -> str | Ref:
@@ -84,6 +85,12 @@ def master_address(environment: Environment, peers: Mapping[str, Environment]) -
         raise InvalidInput([where], what=f"environment {environment.name}")
     master = found[0]
     return master.private_ip or Ref(Key(master.environment, master.address), "private_ip")
+
+
+@cache
+def _scripts(folder: Path) -> jinja2.Environment:
+    loader = jinja2.FileSystemLoader(folder)
+    return jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)  # noqa: S701 (shell, not HTML)
 
 
 def _with_reference(text: str, address: Ref) -> Join:

@@ -160,4 +160,5 @@ def tiers(environment: Environment) -> tuple[tuple[str, ...], ...]:
 def masters(environment: Environment, peers: Mapping[str, Environment]) -> tuple[Server, ...]:
     """The servers that are a Salt master, here and in the declared peers."""
     near = [environment, *(peers[name] for name in environment.peers if name in peers)]
-    return tuple(server for each in near for server in servers(each) if server.boot is BootAs.MASTER)
+    groups = [(each, name) for each in near for name, group in each.servers.items() if group.boot is BootAs.MASTER]
+    return tuple(server for each, name in groups for server in servers_of(each, name))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from saltlick.errors import InvalidInput, Problem
 from saltlick.spec.checks import own_findings
 from saltlick.spec.model import Environment
@@ -26,16 +24,13 @@ def parse(pillar: Mapping[str, Any], *, environment: str) -> Environment:
     raw = pillar.get(ROOT)
     if not isinstance(raw, Mapping):
         raise InvalidInput([Problem(ROOT, _nothing(raw, environment))], what=what)
-    found = set(_misnamed(raw, environment))
     rest = Readable(raw)
-    try:
-        parsed = Environment.model_validate(raw)
-    except ValidationError as error:
-        found |= set(problems(error, Environment, raw, ROOT))
-    found |= set(_senseless(rest))
-    if found:
+    found = {*_misnamed(raw, environment), *_senseless(rest)}
+    if rest.error:
+        found |= set(problems(rest.error, Environment, raw, ROOT))
+    if found or not rest.environment:
         raise InvalidInput(sorted(found), what=what)
-    return parsed
+    return rest.environment
 
 
 def _senseless(rest: Readable) -> Iterator[Problem]:

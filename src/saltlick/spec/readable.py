@@ -13,11 +13,13 @@ from saltlick.spec.problems import Location, as_written, details
 
 
 class Readable:
-    """The readable part of a raw environment. Locations are those of the whole pillar, though list items may be gone."""
+    """The readable part of a raw environment, and pydantic's `error` about the whole. None of it, if something is
+    missing that nothing can be said without."""
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self.gone: set[Location] = set()
         self.environment: Environment | None = None
+        self.error: ValidationError | None = None
         self._rest: Any = copy.deepcopy(dict(raw))
         self._taken: dict[Location, list[int]] = {}
         while self.environment is None and () not in self.gone:
@@ -42,11 +44,13 @@ class Readable:
         try:
             return Environment.model_validate(self._rest)
         except ValidationError as error:
+            self.error = self.error or error
             self._without({_unreadable(detail, self._rest) for detail in details(error)})
             return None
 
     def _without(self, locations: set[Location]) -> None:
         outermost = {each for each in locations if not any(each[:end] in locations for end in range(len(each)))}
+        self._rest = copy.deepcopy(self._rest)  # the errors of before go on showing what they were about
         originals = {each: self.original(each) for each in outermost}
         for location in sorted(outermost, key=_order, reverse=True):
             self.gone.add(originals[location])

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StrictInt, StrictStr, model_validator
 
+from saltlick.kinds.instance import DEFAULT_VOLUME_GB
 from saltlick.spec.fields import Address, Label, Labels, Model
 
 _TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
@@ -87,7 +88,7 @@ class ServerGroup(Model):
         None, description="Name of a key pair. Nobody needs one: servers are not logged into."
     )
     volume_gb: StrictInt | None = Field(
-        None, ge=1, le=16384, description="Size of the root volume. Left out: the image's."
+        None, ge=1, le=16384, description=f"Size of the root volume. Left out: {DEFAULT_VOLUME_GB}."
     )
     iam_policy: Literal["saltlick"] | Mapping[str, Any] | None = Field(
         None, description="What its instances may do in AWS: a policy document, or `saltlick` for what a master needs."
