@@ -1,20 +1,22 @@
 """A role that servers take on, with one inline policy. IAM is global: its names are unique in the account.
 
 Creating it and giving it its policy are two calls; a cut-off one shows `policy` as missing, and update writes it. IAM has
-no look-up by tag, so roles are looked at by the names that are wanted; one of that name which is not tagged as ours is
-somebody else's and stays untouched.
+no look-up by tag, and asking by name would be two calls a role and never find one that is no longer wanted: so all roles
+of the account are read at once, and those tagged as ours picked out. A role that has a wanted name and is not tagged as
+ours is somebody else's and stays untouched.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from saltlick.engine.ports import Cloud, Reading
 from saltlick.engine.resource import (
     Attributes,
+    Key,
     Kind,
     Observed,
     Properties,
@@ -24,7 +26,6 @@ from saltlick.engine.resource import (
     immutable,
     mutable,
 )
-from saltlick.errors import AwsError
 from saltlick.kinds import retry, tags
 
 ASSUMED_BY_EC2 = json.dumps(
@@ -43,25 +44,21 @@ class IamRoleProperties(Properties):
 
 
 class IamRole(Kind):
-    """Source: IAM CreateRole, PutRolePolicy, GetRole, GetRolePolicy, DeleteRolePolicy, DeleteRole."""
+    """Source: IAM CreateRole, PutRolePolicy, GetAccountAuthorizationDetails, DeleteRolePolicy, DeleteRole."""
 
     name = "iam_role"
     properties = IamRoleProperties
     attributes = frozenset({"id", "arn"})
     iam: ClassVar = {
-        "observe": ("iam:GetRole", "iam:GetRolePolicy"),
+        "observe": ("iam:GetAccountAuthorizationDetails",),
         "create": ("iam:CreateRole", "iam:TagRole", "iam:PutRolePolicy"),
         "update": ("iam:PutRolePolicy", "iam:TagRole"),
         "destroy": ("iam:DeleteRolePolicy", "iam:DeleteRole"),
     }
 
     def observe(self, reading: Reading, scope: Scope) -> Iterator[Observed]:
-        for resource in scope.of_kind(self.name):
-            properties = cast("IamRoleProperties", resource.properties)
-            for role in named(reading, "get_role", "Role", RoleName=properties.role_name):
-                object_tags = tags.of(role)
-                if tags.key_of(object_tags) == resource.key:
-                    yield _observed(reading, resource, role, object_tags)
+        for key, object_tags, role in our_roles(reading, scope):
+            yield _observed(scope.wanted.get(key), key, role, object_tags)
 
     def create(self, cloud: Cloud, wanted: Wanted) -> Attributes:
         answer = cloud.call(
@@ -97,29 +94,32 @@ class IamRole(Kind):
         return _canonical(json.loads(value)) if field_name == "policy" else value
 
 
-def named(reading: Reading, operation: str, answer: str, **name: str) -> tuple[tags.Item, ...]:
-    """What IAM has under a name: one item, or none."""
-    try:
-        return reading.read("iam", operation, answer, **name)
-    except AwsError as error:
-        if error.not_found:
-            return ()
-        raise
+def our_roles(reading: Reading, scope: Scope) -> Iterator[tuple[Key, dict[str, str], tags.Item]]:
+    """The roles of the scope's environments, with their policies and the instance profiles they are in."""
+    roles = reading.read("iam", "get_account_authorization_details", "RoleDetailList", Filter=["Role"])
+    return tags.found(roles, scope, IamRole.name)
 
 
-def _observed(reading: Reading, resource: Resource, role: tags.Item, object_tags: dict[str, str]) -> Observed:
-    policy_name = cast("IamRoleProperties", resource.properties).policy_name
-    documents = named(reading, "get_role_policy", "PolicyDocument", RoleName=role["RoleName"], PolicyName=policy_name)
+def _observed(resource: Resource | None, key: Key, role: tags.Item, object_tags: dict[str, str]) -> Observed:
+    policies = {each["PolicyName"]: each["PolicyDocument"] for each in role.get("RolePolicyList", ())}
+    policy_name = _policy_name(resource, policies)
     return Observed(
-        key=resource.key,
+        key=key,
         properties={
             "role_name": role["RoleName"],
-            "policy": _canonical(documents[0]) if documents else None,
+            "policy": _canonical(policies[policy_name]) if policy_name in policies else None,
             "policy_name": policy_name,
         },
         attributes={"id": role["RoleName"], "arn": role["Arn"]},
         tags=object_tags,
     )
+
+
+def _policy_name(resource: Resource | None, policies: Mapping[str, Any]) -> str:
+    """Which of its policies is the one we gave it: the wanted one; of a role no longer wanted, the one it has."""
+    if resource is not None:
+        return cast("IamRoleProperties", resource.properties).policy_name
+    return next(iter(sorted(policies)), "saltlick")
 
 
 def _put_policy(cloud: Cloud, properties: IamRoleProperties) -> None:

@@ -1,7 +1,8 @@
 """What carries a role to a server. IAM is global: its names are unique in the account, and one profile holds one role.
 
 Creating it and putting the role in are two calls; a cut-off one shows `role` as missing, and update puts it in. EC2 hears of
-a new profile some seconds after IAM has made it; starting a server waits for that.
+a new profile some seconds after IAM has made it; starting a server waits for that. IAM has no look-up by tag: profiles are
+looked at by the names that are wanted and by those that hold a role of ours.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from saltlick.engine.resource import (
     immutable,
     mutable,
 )
+from saltlick.errors import AwsError
 from saltlick.kinds import retry, tags
-from saltlick.kinds.iam_role import named
+from saltlick.kinds.iam_role import our_roles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,7 @@ class InstanceProfile(Kind):
     properties = InstanceProfileProperties
     attributes = frozenset({"id", "arn"})
     iam: ClassVar = {
-        "observe": ("iam:GetInstanceProfile",),
+        "observe": ("iam:GetInstanceProfile", "iam:GetAccountAuthorizationDetails"),
         "create": (
             "iam:CreateInstanceProfile",
             "iam:TagInstanceProfile",
@@ -58,12 +60,10 @@ class InstanceProfile(Kind):
     destroy_after = frozenset({"instance"})
 
     def observe(self, reading: Reading, scope: Scope) -> Iterator[Observed]:
-        for resource in scope.of_kind(self.name):
-            profile_name = cast("InstanceProfileProperties", resource.properties).profile_name
-            for profile in named(reading, "get_instance_profile", "InstanceProfile", InstanceProfileName=profile_name):
-                object_tags = tags.of(profile)
-                if tags.key_of(object_tags) == resource.key:
-                    yield _observed(resource.key, profile, object_tags)
+        for name in sorted(_names(reading, scope)):
+            profiles = _named(reading, name)
+            for key, object_tags, profile in tags.found(profiles, scope, self.name):
+                yield _observed(key, profile, object_tags)
 
     def create(self, cloud: Cloud, wanted: Wanted) -> Attributes:
         answer = cloud.call(
@@ -92,6 +92,23 @@ class InstanceProfile(Kind):
     def destroy(self, cloud: Cloud, observed: Observed, deadline_s: float) -> None:
         _remove_role(cloud, observed, deadline_s)
         retry.delete(cloud, deadline_s, "iam", "delete_instance_profile", codes=(), InstanceProfileName=observed.id)
+
+
+def _names(reading: Reading, scope: Scope) -> set[str]:
+    wanted = {
+        cast("InstanceProfileProperties", one.properties).profile_name for one in scope.of_kind(InstanceProfile.name)
+    }
+    holding = (held for _, _, role in our_roles(reading, scope) for held in role.get("InstanceProfileList", ()))
+    return wanted | {profile["InstanceProfileName"] for profile in holding}
+
+
+def _named(reading: Reading, name: str) -> tuple[tags.Item, ...]:
+    try:
+        return reading.read("iam", "get_instance_profile", "InstanceProfile", InstanceProfileName=name)
+    except AwsError as error:
+        if error.not_found:
+            return ()
+        raise
 
 
 def _observed(key: Key, profile: tags.Item, object_tags: dict[str, str]) -> Observed:
