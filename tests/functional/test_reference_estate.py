@@ -24,10 +24,11 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
 
 
 def test_plan_of_an_empty_account_shows_everything_and_changes_nothing(account: Farm) -> None:
-    run = account.salt_run("environment.plan", "control,test")
+    run = account.salt_run("environment.plan", "control,test", "--out=json")
     assert account.changing_calls() == {}
-    for word in ("vpc/main", "nat_gateway/az1", "instance/app-1", "route/control.public:10.20.0.0/16"):
-        assert word in run.stdout, run.stdout
+    actions = {(one["address"], one["action"]) for one in json.loads(run.stdout)["actions"]}
+    for address in ("vpc/main", "nat_gateway/az1", "instance/app-1", "route/control.public:10.20.0.0/16"):
+        assert (address, "create") in {(where.rpartition("test:")[2], what) for where, what in actions}, actions
     assert checker.leftovers() == []
 
 
