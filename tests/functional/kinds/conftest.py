@@ -1,0 +1,89 @@
+"""moto in this process, one client for all tests, and a clock without waiting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from moto import mock_aws
+
+from saltlick.aws import connect
+from saltlick.errors import AwsUnclear
+
+from .estate import ESTATE
+from .world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from saltlick.aws import AwsCloud
+    from saltlick.engine.ports import Cloud, Reading
+
+Call = tuple[str, str]
+
+
+class InstantClock:
+    """Sleeping costs nothing."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+class CutOff:
+    """A cloud that dies before one operation."""
+
+    def __init__(self, cloud: Cloud, operation: str) -> None:
+        self._cloud, self._operation = cloud, operation
+        self.region, self.clock = cloud.region, cloud.clock
+
+    def call(self, service: str, operation: str, /, **parameters: Any) -> Mapping[str, Any]:
+        if operation == self._operation:
+            raise AwsUnclear(operation, "Killed", "the process died here")
+        return self._cloud.call(service, operation, **parameters)
+
+    def reading(self) -> Reading:
+        return self._cloud.reading()
+
+    def patient(self, deadline_s: float) -> CutOff:
+        return CutOff(self._cloud.patient(deadline_s), self._operation)
+
+
+@pytest.fixture(scope="session")
+def calls() -> list[Call]:
+    """Every request that went out, of the running test."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def client(calls: list[Call]) -> AwsCloud:
+    """Clients are slow to make; accounts are not."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        patch.delenv("AWS_ENDPOINT_URL", raising=False)
+        cloud = connect(
+            "us-east-1", clock=InstantClock(), on_call=lambda service, operation, _: calls.append((service, operation))
+        )
+        with mock_aws():
+            for service in ("ec2", "elbv2", "iam", "ssm"):
+                cloud._sender.clients.of(service)
+        return cloud
+
+
+@pytest.fixture
+def cloud(client: AwsCloud, calls: list[Call]) -> Iterator[AwsCloud]:
+    """A fresh account."""
+    calls.clear()
+    with mock_aws():
+        yield client
+
+
+@pytest.fixture
+def world(cloud: AwsCloud) -> World:
+    return World(cloud, ESTATE)
