@@ -92,6 +92,7 @@ def _state(opts: Mapping[str, Any], name: str, place: Place, plan: Callable[[Clo
     def step() -> dict[str, Any]:
         if opts.get("test"):
             found = plan(aws.connect(place.region))
+            found = dataclasses.replace(found, missing=())  # in a dry run, what the SLS makes before is not there yet
             return planned(render.data(found), render.text(found, everything=True))
         how = {"reason": f"state {name}", "job": job}
         with Progress(opts, job) as progress, locks(opts).held([place.environment], **how):
@@ -109,7 +110,7 @@ def _parts_of(whole: Key, objects: Mapping[Key, Observed], among: Iterable[Obser
 
 
 def _estate(place: Place, parts: tuple[Part, ...]) -> Estate:
-    resources = tuple(_resource(place, part) for part in parts)
+    resources = _resources(place, parts)
     named = {ref.key.environment for one in resources for ref in references(one.properties)}
     return Estate(
         environments=(place.environment,),
@@ -118,6 +119,19 @@ def _estate(place: Place, parts: tuple[Part, ...]) -> Estate:
         peers=tuple(sorted(named - {place.environment})),
         deadlines=dict.fromkeys(KINDS, float(place.deadline_s)),
     )
+
+
+def _resources(place: Place, parts: tuple[Part, ...]) -> tuple[Resource, ...]:
+    made: list[Resource] = []
+    problems: list[Problem] = []
+    for part in parts:
+        try:
+            made.append(_resource(place, part))
+        except InvalidInput as error:
+            problems += error.problems
+    if problems:
+        raise InvalidInput(problems, what="arguments")
+    return tuple(made)
 
 
 def _resource(place: Place, part: Part) -> Resource:
