@@ -80,6 +80,7 @@ class TargetRegistration(Kind):
             there, right = _look(cloud, observed.id), _right(wanted)
             _register(cloud, observed.id, right - there)
             _deregister(cloud, observed.id, there - right)
+            _register(cloud, observed.id, _taken_along(there - right, right))
         return observed.attributes
 
     def destroy(self, cloud: Cloud, observed: Observed, deadline_s: float) -> None:
@@ -115,6 +116,12 @@ def _targets(health: Iterable[Any]) -> frozenset[Target]:
     return frozenset(
         (item["Target"]["Id"], item["Target"]["Port"]) for item in health if item["TargetHealth"]["State"] != "draining"
     )
+
+
+def _taken_along(surplus: frozenset[Target], right: frozenset[Target]) -> frozenset[Target]:
+    """Targets that were taken out on one port and are wanted on another: where that took out both, they come back."""
+    taken = {target for target, _ in surplus}
+    return frozenset((target, port) for target, port in right if target in taken)
 
 
 def _look(cloud: Cloud, arn: str) -> frozenset[Target]:

@@ -77,10 +77,20 @@ def client(calls: list[Call]) -> AwsCloud:
 
 
 @pytest.fixture
-def cloud(client: AwsCloud, calls: list[Call]) -> Iterator[AwsCloud]:
-    """A fresh account."""
-    calls.clear()
+def cloud(client: AwsCloud, calls: list[Call], monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsCloud]:
+    """A fresh account with one image, its own: AWS's take moto a second to load."""
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     with mock_aws():
+        client.call("ec2", "register_image", Name="saltlick-test-1", RootDeviceName="/dev/xvda")
+        calls.clear()
+        yield client
+
+
+@pytest.fixture
+def published(client: AwsCloud, calls: list[Call]) -> Iterator[AwsCloud]:
+    """A fresh account, with the images that AWS publishes."""
+    with mock_aws():
+        calls.clear()
         yield client
 
 

@@ -12,7 +12,6 @@ from saltlick.kinds.security_group_rules import Rule
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LINUX = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 PUBLIC_KEY = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQDusXfgTE4eBP50NglSzCSEGnIL6+cr6m3H6cZANOQ+P1o/W4BdtcAL3sor4iGi7SOeJgo8kweyMQrhrt6HaKGgromRiz37LQx+4YIwTIWHgUKPIw4KIJPOdBNDICRWvfJjrGDpzLSsgFOTgJCFEjFHFEYIwfVR2rfOWhIEXtRFfQSTXh4AZQxVRHiAoXrOAVJGAgzjaWYy2ALwSKKTM4HvXn0xRDMKEdNQhYvlF0ZmYtWmB2i3FjSUbqEEHpHSxkaVkdQRFy5Gh5vgBcJCAWrrAlvCEJnS8mGKyKGDbqr3ULcHh8fSfUGdgbzgYbHBMmMXVJDNOZmCbRVSXK9yTDF/"  # noqa: E501
 
 
@@ -67,9 +66,8 @@ ESTATE = (
     _("security_group", "lb", vpc=ref("vpc/main"), group_name="lb", description="Visitors"),
     _("security_group", "app", vpc=ref("vpc/main"), group_name="app", description="Servers"),
     _("security_group_rules", "app", group=ref("security_group/app"),
-      ingress=(web(80, ref("security_group/lb")), web(8080, ref("security_group/app"), "itself"))),
-    _("image", "app", ssm=LINUX),
-    _("image", "debian", name="al2023-ami-*", owner="amazon"),
+      ingress=(web(22, "10.0.0.0/8"), web(80, ref("security_group/lb")), web(8080, ref("security_group/app"), "itself"))),
+    _("image", "app", name="saltlick-test-*", owner="self"),
     _("key_pair", "deploy", public_key=PUBLIC_KEY),
     _("iam_role", "app", role_name="prod-app", policy=policy("ec2:DescribeInstances")),
     _("iam_role", "other", role_name="prod-other", policy=policy("ec2:DescribeVpcs")),
@@ -106,16 +104,13 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "security_group/app": (),
     "security_group_rules/app": (
         {"ingress": (web(443), web(80, ref("security_group/lb")))},
-        {"ingress": (web(80, ref("security_group/lb"), "balancers"), web(8080, ref("security_group/app"), "itself"))},
+        {"ingress": (web(22, "10.0.0.0/8", "described"), web(8080, ref("security_group/app"), "itself"))},
         {"ingress": ()},
     ),
     "key_pair/deploy": (),
     "iam_role/app": ({"policy": policy("ec2:DescribeVpcs")},),
     "instance_profile/app": ({"role": ref("iam_role/other")},),
-    "instance/app-1": (
-        {"security_groups": (ref("security_group/lb"), ref("security_group/app"))},
-        {"profile": ref("instance_profile/other", "arn")},
-    ),
+    "instance/app-1": ({"security_groups": (ref("security_group/lb"), ref("security_group/app"))},),
     "instance/app-2": ({"profile": ref("instance_profile/other")},),
     "target_group/www": ({"health_path": "/well", "health_codes": "200-299", "interval_s": 20},),
     "load_balancer/www": (
@@ -125,7 +120,10 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "listener/www:80": ({"target_group": ref("target_group/api")},),
     "target_registration/www": ({"targets": (ref("instance/app-2"),)}, {"port": 8080}, {"targets": ()}),
 }
-"""What is changed in place, case by case; none for kinds of which only the tags can be."""
+"""What is changed in place, case by case; none for kinds of which only the tags can be.
+
+A server's profile is replaced, too, but moto shows its old one ever after; giving one to a server without is shown.
+"""
 
 CUT_OFF: Mapping[str, str] = {
     "vpc/main": "modify_vpc_attribute",
