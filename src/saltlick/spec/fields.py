@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StrictStr, WithJsonSchema
 
+from saltlick.spec.problems import shown
+
 WORLD = "world"
 SELF = "self"
 PEERS = "peers"
@@ -20,6 +22,18 @@ HOST_NAME_LIMIT = 63
 
 LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 _PORTS = re.compile(r"(\d+)\s*-\s*(\d+)")
+
+
+def form(pattern: str, what: str) -> AfterValidator:
+    """A text of a certain shape; anything else `is not <what>`."""
+    shape = re.compile(pattern)
+
+    def formed(value: str) -> str:
+        if not shape.fullmatch(value):
+            raise ValueError(f"{shown(value)} is not {what}")
+        return value
+
+    return AfterValidator(formed)
 
 
 class Model(BaseModel):
@@ -45,7 +59,7 @@ class PortRange:
 def _label(value: str) -> str:
     if not LABEL.fullmatch(value):
         raise ValueError(
-            f"{value} cannot be a name: lower-case letters, digits and hyphens only, "
+            f"{value or 'an empty text'} cannot be a name: lower-case letters, digits and hyphens only, "
             "beginning with a letter and not ending with a hyphen"
         )
     if len(value) > HOST_NAME_LIMIT:
@@ -55,7 +69,7 @@ def _label(value: str) -> str:
 
 def _network(value: Any) -> Any:
     if not isinstance(value, str):
-        raise ValueError(f"{value} is not a network (write it like 10.10.0.0/16)")
+        raise ValueError(f"{shown(value)} is not a network (write it like 10.10.0.0/16)")
     try:
         network = IPv4Network(value, strict=False)
     except (AddressValueError, NetmaskValueError, ValueError) as error:
@@ -77,7 +91,7 @@ def _address(value: Any) -> Any:
     try:
         return IPv4Address(value if isinstance(value, str) else str(value))
     except AddressValueError as error:
-        raise ValueError(f"{value} is not an IPv4 address") from error
+        raise ValueError(f"{shown(value)} is not an IPv4 address") from error
 
 
 def _source(value: str) -> str:
@@ -85,7 +99,7 @@ def _source(value: str) -> str:
         return str(_network(value))
     if value in RESERVED_SOURCES:
         return value
-    if value[0].isdigit():
+    if value[:1].isdigit():
         raise ValueError(f"{value} is neither a network (write {value}/32 for one address) nor the name of a group")
     return _label(value)
 
@@ -98,7 +112,7 @@ def _port_range(value: Any) -> Any:
     elif isinstance(value, (int, str)) and not isinstance(value, bool) and str(value).strip().isdigit():
         ports = PortRange(int(value), int(value))
     else:
-        raise ValueError(f"{value} is neither a port nor a range of ports like 4505-4506")
+        raise ValueError(f"{shown(value)} is neither a port nor a range of ports like 4505-4506")
     if not 1 <= ports.first <= 65535 or not 1 <= ports.last <= 65535:
         raise ValueError(f"{value} is out of range: ports go from 1 to 65535")
     if ports.first > ports.last:

@@ -12,6 +12,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from saltlick.engine.resource import Join, Key, Properties, Ref
 from saltlick.spec.problems import Location, did_you_mean, path, shown
 
+A_RECORD = "a mapping of names to values"
+
 
 class MisfitError(Exception):
     """What a long form holds does not fit its kind; carries all problems, paths relative to `properties`."""
@@ -128,7 +130,8 @@ def _expected(hint: Any) -> str:
     if hint in names:
         return names[hint]
     if typing.get_origin(hint) is tuple:
-        return f"a list of {_expected(typing.get_args(hint)[0])}"
+        items = _expected(typing.get_args(hint)[0])
+        return f"a list of {'mappings' if items == A_RECORD else items}"
     if arguments := typing.get_args(hint):
         return " or ".join(dict.fromkeys(words for each in arguments if (words := _expected(each))))
-    return "a mapping of names to values"
+    return A_RECORD

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr
 
-from saltlick.spec.fields import AwsNetwork, Label, Labels, Model, TagKey, TagValue
+from saltlick.spec.fields import AwsNetwork, Label, Labels, Model, TagKey, TagValue, form
 from saltlick.spec.network import Rule, Tier
 from saltlick.spec.servers import Balancer, Image, ServerGroup
 
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
-
-
-def _region(value: str) -> str:
-    if not _REGION.fullmatch(value):
-        raise ValueError(f"{value} is not a region (write it like us-east-1)")
-    return value
-
-
-def _zone(value: str) -> str:
-    if not _REGION.fullmatch(value[:-1]) or not value[-1].isalpha():
-        raise ValueError(f"{value} is not a zone (write it like us-east-1a)")
-    return value
+Region = Annotated[StrictStr, form(r"[a-z]{2}(-[a-z]+)+-\d", "a region (write it like us-east-1)")]
+Zone = Annotated[StrictStr, form(r"[a-z]{2}(-[a-z]+)+-\d[a-z]", "a zone (write it like us-east-1a)")]
+ResourceName = Annotated[
+    StrictStr, form(r"[A-Za-z0-9][A-Za-z0-9.:/_-]*", "a name: letters, digits and any of . : / _ - only")
+]
 
 
 def _kind(kind: str) -> str:
@@ -60,9 +51,7 @@ class LongForm(Model):
     """
 
     kind: Annotated[StrictStr, AfterValidator(_kind)] = Field(description="Kind of object, like `subnet`.")
-    name: StrictStr = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9.:/_-]*$", description="Unique within the kind; `<kind>/<name>` is its address."
-    )
+    name: ResourceName = Field(description="Unique within the kind; `<kind>/<name>` is its address.")
     title: StrictStr | None = Field(
         None, max_length=255, description="The `Name` tag. Left out: `<environment>-<name>`."
     )
@@ -81,9 +70,9 @@ class Environment(Model):
     """One VPC, in one region, with everything in it."""
 
     name: Label = Field(max_length=40, description="Name of the environment; has to be the `pillarenv`.")
-    region: Annotated[StrictStr, AfterValidator(_region)] = Field(description="AWS region.")
+    region: Region = Field(description="AWS region.")
     cidr: AwsNetwork = Field(description="Network of the VPC.")
-    zones: tuple[Annotated[StrictStr, AfterValidator(_zone)], ...] = Field(
+    zones: tuple[Zone, ...] = Field(
         min_length=1, description="Availability zones, in order: the first is `az1` in names."
     )
     subnets: Mapping[Label, Tier] = Field(default_factory=dict, description="Tiers of subnets by name.")

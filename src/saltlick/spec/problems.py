@@ -23,7 +23,7 @@ _SENTENCES = {
     "int_type": "{value} is not a whole number",
     "int_parsing": "{value} is not a whole number",
     "int_from_float": "{value} is not a whole number",
-    "string_type": "{value} is not text; put it in quotes if it is meant as text",
+    "string_type": "{value} is not text",
     "tuple_type": "this has to be a list, not {value}",
     "list_type": "this has to be a list, not {value}",
     "dict_type": "this has to be a mapping of names to values, not {value}",
@@ -111,6 +111,8 @@ def _sentence(detail: Any, model: type[BaseModel], location: Location) -> str:
     value = shown(detail.get("input"))
     if detail["type"] == "extra_forbidden":
         return f"{location[-1]} is not known here{did_you_mean(str(location[-1]), _known(model, location[:-1]))}"
+    if detail["type"] == "string_type" and isinstance(detail["input"], (int, float)):
+        return f"{value} is not text; put it in quotes if it is meant as text"
     template = _SENTENCES.get(detail["type"], "{value}: " + detail["msg"].lower())
     return str(template.format_map({"value": value, **context}))
 

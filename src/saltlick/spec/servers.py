@@ -2,48 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StrictInt, StrictStr, model_validator
+from pydantic import Field, StrictInt, StrictStr, model_validator
 
 from saltlick.kinds.instance import DEFAULT_VOLUME_GB
-from saltlick.spec.fields import Address, Label, Labels, Model
+from saltlick.spec.fields import Address, Label, Labels, Model, form
 
-_TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
-_ROLE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
+NEEDS_A_SLASH = "a path: it has to begin with a slash"
 
-
-def _type(value: str) -> str:
-    if not _TYPE.fullmatch(value):
-        raise ValueError(f"{value} is not an instance type (write it like t3.small)")
-    return value
-
-
-def _role(value: str) -> str:
-    if not _ROLE.fullmatch(value):
-        raise ValueError(f"{value} is not the name of a formula: lower-case letters, digits and underscores only")
-    return value
-
-
-def _path(value: str) -> str:
-    if not value.startswith("/"):
-        raise ValueError(f"{value} is not a path: it has to begin with a slash")
-    return value
-
-
-InstanceType = Annotated[StrictStr, AfterValidator(_type)]
-Role = Annotated[StrictStr, AfterValidator(_role)]
+InstanceType = Annotated[StrictStr, form(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "an instance type (write it like t3.small)")]
+Role = Annotated[
+    StrictStr,
+    form(
+        r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*",
+        "the name of a formula: lower-case letters, digits and underscores only",
+    ),
+]
+UrlPath = Annotated[StrictStr, form(r"/\S*", NEEDS_A_SLASH)]
+ImageId = Annotated[StrictStr, form(r"ami-[0-9a-f]+", "an image id (write it like ami-0123456789abcdef0)")]
+Parameter = Annotated[StrictStr, form(r"/\S+", NEEDS_A_SLASH)]
+HttpCodes = Annotated[StrictStr, form(r"\d{3}([,-]\d{3})*", "a list of HTTP codes (write it like 200,204 or 200-299)")]
 Port = Annotated[StrictInt, Field(ge=1, le=65535)]
 
 
 class Image(Model):
     """Which machine image: exactly one of an id, an SSM parameter, or a name pattern with its owner (newest wins)."""
 
-    id: StrictStr | None = Field(None, pattern=r"^ami-[0-9a-f]+$", description="An image id: never moves.")
-    ssm: StrictStr | None = Field(None, pattern=r"^/", description="An SSM parameter that holds an image id.")
+    id: ImageId | None = Field(None, description="An image id: never moves.")
+    ssm: Parameter | None = Field(None, description="An SSM parameter that holds an image id.")
     name: StrictStr | None = Field(None, description="Name pattern (`debian-12-amd64-*`); the newest match is taken.")
     owner: StrictStr | None = Field(None, description="Account id or alias that has to own an image found by name.")
 
@@ -105,8 +94,6 @@ class Balancer(Model):
     firewall: Labels = Field(min_length=1, description="Firewall groups it belongs to.")
     port: Port = Field(80, description="Port it listens at (HTTP).")
     target_port: Port | None = Field(None, description="Port of the servers. Left out: the same.")
-    health: Annotated[StrictStr, AfterValidator(_path)] = Field(
-        "/health", description="Path that says whether a server is well."
-    )
-    health_codes: StrictStr = Field("200", pattern=r"^\d{3}([,-]\d{3})*$", description="HTTP codes that mean well.")
+    health: UrlPath = Field("/health", description="Path that says whether a server is well.")
+    health_codes: HttpCodes = Field("200", description="HTTP codes that mean well.")
     internal: bool = Field(False, description="Only reachable inside the network.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import pytest
@@ -58,3 +59,21 @@ def test_no_message_shows_pydantics_own_words():
     )
     lines = [line for topic in TOPICS for case in cases(topic) for line in case["problems"]]
     assert not [line for line in lines if jargon.search(line.partition(": ")[2])]
+
+
+def spots(raw, path=""):
+    """The path of everything in a pillar."""
+    if path:
+        yield path
+    for step, value in raw.items() if isinstance(raw, dict) else enumerate(raw) if isinstance(raw, list) else ():
+        yield from spots(value, f"{path}[{step}]" if isinstance(step, int) else f"{path}.{step}".lstrip("."))
+
+
+@pytest.mark.parametrize("odd", [None, "", {5: []}], ids=repr)
+def test_whatever_stands_wherever_is_taken_or_told_and_never_crashes(odd):
+    entry = {"kind": "route_table", "name": "x", "properties": {"vpc": {"ref": "vpc/main"}}, "after": ["vpc/main"]}
+    full = changed(pillar("prod"), {"resources": [entry], "tags": {"a": "b"}, "servers.db.names": ["a", "b"]})
+    control = spec.parse(pillar("control"), environment="control")
+    for path in spots(full["environment"]):
+        with contextlib.suppress(InvalidInput):
+            spec.check(spec.parse(changed(full, {path: odd}), environment="prod"), {"control": control})

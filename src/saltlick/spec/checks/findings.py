@@ -43,3 +43,9 @@ def repeated(values: Sequence[object], where: Location) -> Iterator[Finding]:
     for number, value in enumerate(values):
         if value in values[:number]:
             yield at(*where, number, says=f"{value} is here twice")
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 server`, `3 addresses`."""
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{count} {noun}{'' if count == 1 else plural}"

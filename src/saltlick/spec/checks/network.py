@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 
 from saltlick.spec import layout
-from saltlick.spec.checks.findings import Finding, at, repeated
+from saltlick.spec.checks.findings import Finding, at, counted, repeated
 from saltlick.spec.model import Environment
 from saltlick.spec.network import Nat, Tier
 
@@ -29,7 +29,7 @@ def _zones(environment: Environment) -> Iterator[Finding]:
 def _tier(environment: Environment, name: str, tier: Tier) -> Iterator[Finding]:
     where = ("subnets", name)
     if len(tier.cidrs) != len(environment.zones):
-        said = f"{_counted(len(tier.cidrs), 'network')} for {_counted(len(environment.zones), 'zone')}: one for each is needed"
+        said = f"{counted(len(tier.cidrs), 'network')} for {counted(len(environment.zones), 'zone')}: one for each is needed"
         yield at(*where, "cidrs", lacks=[("zones",)], says=said)
     for number, cidr in enumerate(tier.cidrs):
         if not cidr.subnet_of(environment.cidr):
@@ -48,7 +48,3 @@ def _overlaps(environment: Environment) -> Iterator[Finding]:
                 if cidr.overlaps(other):
                     yield at("subnets", name, "cidrs", number, says=f"{cidr} overlaps with {other} of {owner}")
             seen.append((cidr, f"{name}-az{number + 1}"))
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

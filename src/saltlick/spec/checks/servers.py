@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 
 from saltlick.spec import layout
-from saltlick.spec.checks.findings import Finding, at, repeated, unknown
+from saltlick.spec.checks.findings import Finding, at, counted, repeated, unknown
 from saltlick.spec.fields import HOST_NAME_LIMIT
 from saltlick.spec.model import Environment
 from saltlick.spec.servers import ServerGroup
@@ -38,10 +38,14 @@ def findings(environment: Environment) -> Iterator[Finding]:
 def _counts(environment: Environment, group: str, wanted: ServerGroup) -> Iterator[Finding]:
     where = ("servers", group)
     if wanted.names and wanted.count not in (None, len(wanted.names)):
-        yield at(*where, "count", says=f"{wanted.count} servers, but {len(wanted.names)} names; leave the count out")
+        yield at(
+            *where,
+            "count",
+            says=f"{wanted.count} servers, but {counted(len(wanted.names), 'name')}; leave the count out",
+        )
     names = layout.server_names(environment, group)
     if len(wanted.private_ips) > len(names):
-        said = f"{len(wanted.private_ips)} addresses for {len(names)} servers"
+        said = f"{counted(len(wanted.private_ips), 'address')} for {counted(len(names), 'server')}"
         yield at(*where, "private_ips", lacks=[("servers", group, "names")], says=said)
     if names and len(longest := max(names, key=len)) > HOST_NAME_LIMIT:
         said = f"{longest} has {len(longest)} characters; a host name takes at most {HOST_NAME_LIMIT}"
@@ -88,7 +92,7 @@ def _room(environment: Environment) -> Iterator[Finding]:
         room = subnet.cidr.num_addresses - RESERVED_HOSTS - 1
         count = sum(server.subnet == subnet.name for server in layout.servers(environment))
         if count > room:
-            said = f"{subnet.cidr} has {room} addresses for {count} servers"
+            said = f"{subnet.cidr} has {counted(room, 'address')} for {counted(count, 'server')}"
             yield at("subnets", subnet.tier, "cidrs", subnet.number - 1, says=said)
 
 
