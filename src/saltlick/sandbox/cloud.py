@@ -249,7 +249,7 @@ def _balancer(balancer: Any) -> Balancer:
         name=balancer.name,
         vpc=balancer.vpc_id,
         subnet_cidrs=tuple(str(subnet.cidr_block) for subnet in balancer.subnets),
-        internet_facing=balancer.scheme == "internet-facing",
+        internet_facing=balancer.scheme != "internal",
         dns_name=balancer.dns_name,
         listeners=tuple(_listener(listener) for listener in balancer.listeners.values()),
     )

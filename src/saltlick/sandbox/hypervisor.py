@@ -242,13 +242,13 @@ class Hypervisor:
     # status
 
     def status(self) -> dict[str, Any]:
-        actual = self.metal.actual()
+        snapshot, actual = self._fresh(), self.metal.actual()
         addresses = self.balancer_addresses()
         return {
             "name": self.settings.name,
             "pid": os.getpid(),
             "endpoint": self.settings.endpoint,
-            "instances": [self._instance_status(i, actual) for i in self.snapshot.instances],
+            "instances": [self._instance_status(i, actual) for i in snapshot.instances],
             "balancers": [
                 {
                     "name": b.name,
@@ -256,9 +256,9 @@ class Hypervisor:
                     "urls": [f"http://{addresses.get(b.dns_name.lower(), '?')}:{x.port}" for x in b.listeners],
                     "targets": self._targets_status(b),
                 }
-                for b in self.snapshot.balancers
+                for b in snapshot.balancers
             ],
-            "passages": [[p.cidr_a, p.cidr_b] for p in packets.passages(self.snapshot)],
+            "passages": [[p.cidr_a, p.cidr_b] for p in packets.passages(snapshot)],
             "faults": vars(self.weather.faults),
             "problems": dict(self.problems),
         }
