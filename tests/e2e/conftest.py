@@ -1,0 +1,40 @@
+"""A sandbox for the whole session, apart from any the user runs: its own name, ports, folder and outer network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from saltlick.sandbox.control import Sandbox
+from saltlick.sandbox.engine import why_not
+from saltlick.sandbox.settings import Settings
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    """Up for the session, down at its end. Always the same folder, so that a killed session's is taken over and cleared."""
+    if problem := why_not():
+        pytest.skip(problem)
+    settings = Settings(directory=CHECKOUT / ".saltlick/e2e", name="e2e", port=24566, internet="203.0.113.0/24")
+    box = Sandbox(settings, print, CHECKOUT)
+    box.down()
+    box.up()
+    yield box
+    box.down()
+
+
+@pytest.fixture(scope="session")
+def aws(sandbox: Sandbox) -> Any:
+    """`aws("ec2")` is a boto3 client of the session's sandbox."""
+    session = boto3.Session(aws_access_key_id="sandbox", aws_secret_access_key="sandbox", region_name="us-east-1")
+
+    def client(service: str) -> Any:
+        return session.client(service, endpoint_url=sandbox.settings.endpoint)
+
+    return client
