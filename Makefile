@@ -18,7 +18,7 @@ test: ## all tests: lint, unit, functional, packaging, integration, formulas, e2
 test-3006: ## unit and functional tests on Salt 3006 LTS, in .venv-3006
 	@VENV=.venv-3006 SALT=3006 tools/test.sh unit functional
 
-lint: setup ## ruff, mypy --strict, yamllint, salt-lint
+lint: setup ## ruff, mypy --strict, yamllint, salt-lint, links in docs
 	@$(BIN)/python tools/check.py lint
 
 format: setup ## let ruff write the code its way
@@ -29,10 +29,8 @@ bench: ## build, re-check and destroy the reference estate beside a hand-optimis
 	@tools/setup.sh $(VENV) requirements/salt-$(SALT).txt bench
 	@$(BIN)/python -m bench
 
-docs: ## the documentation as HTML, in build/docs
-	@tools/setup.sh $(VENV) requirements/salt-$(SALT).txt docs
-	@$(BIN)/python -m sphinx -q -W -b html docs build/docs
-	@echo "build/docs/index.html"
+docs: setup ## the documentation as HTML, in build/docs
+	@$(BIN)/python tools/docs.py
 
 setup:
 	@tools/setup.sh $(VENV) requirements/salt-$(SALT).txt test

@@ -72,6 +72,7 @@ def linters() -> list[list[str]]:
         [str(BIN / "ruff"), "check", "--quiet", "."],
         [str(BIN / "ruff"), "format", "--check", "--quiet", "."],
         [str(BIN / "mypy"), "--no-error-summary"],
+        [sys.executable, "tools/docs.py", ".saltlick/docs"],
     ]
     if yaml:
         commands.append([str(BIN / "yamllint"), "--strict", *yaml])
