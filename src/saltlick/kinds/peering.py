@@ -56,7 +56,7 @@ class Peering(Kind):
             "ec2:AcceptVpcPeeringConnection",
             "ec2:DescribeVpcPeeringConnections",
         ),
-        "update": ("ec2:AcceptVpcPeeringConnection", "ec2:CreateTags"),
+        "update": ("ec2:AcceptVpcPeeringConnection", "ec2:CreateTags", "ec2:DescribeVpcPeeringConnections"),
         "destroy": ("ec2:DeleteVpcPeeringConnection",),
     }
     settles = True

@@ -103,9 +103,9 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "peering/control": (),
     "security_group/app": (),
     "security_group_rules/app": (
+        {"ingress": ()},
         {"ingress": (web(443), web(80, ref("security_group/lb")))},
         {"ingress": (web(22, "10.0.0.0/8", "described"), web(8080, ref("security_group/app"), "itself"))},
-        {"ingress": ()},
     ),
     "key_pair/deploy": (),
     "iam_role/app": ({"policy": policy("ec2:DescribeVpcs")},),
@@ -118,7 +118,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], ...]] = {
         {"security_groups": (ref("security_group/app"),)},
     ),
     "listener/www:80": ({"target_group": ref("target_group/api")},),
-    "target_registration/www": ({"targets": (ref("instance/app-2"),)}, {"port": 8080}, {"targets": ()}),
+    "target_registration/www": ({"targets": ()}, {"targets": (ref("instance/app-2"),)}, {"port": 8080}),
 }
 """What is changed in place, case by case; none for kinds of which only the tags can be.
 

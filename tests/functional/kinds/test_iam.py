@@ -1,0 +1,178 @@
+"""The IAM actions a kind declares are the calls it makes; the policy they add up to suffices, and is needed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from moto import mock_aws
+from moto.core import set_initial_no_auth_action_count
+
+from saltlick.aws import connect
+from saltlick.errors import AwsError
+from saltlick.kinds import KINDS
+from saltlick.kinds.iam_policy import ON_OURS, ROLES_ON_OURS, policy
+
+from .conftest import Call, InstantClock
+from .estate import BY_ADDRESS, CHANGES, ESTATE
+from .world import World, having
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+
+IMPLIED = {
+    "ec2:CreateTags",
+    "elasticloadbalancing:AddTags",
+    "iam:TagRole",
+    "iam:TagInstanceProfile",
+    "iam:PassRole",
+    "iam:CreateServiceLinkedRole",
+}
+"""Checked by AWS within calls of other names."""
+RARE = {
+    ("route", "ec2:ReplaceRoute"),
+    ("route", "ec2:DescribeRouteTables"),
+    ("route_table_association", "ec2:ReplaceRouteTableAssociation"),
+    ("route_table_association", "ec2:DescribeRouteTables"),
+    ("instance", "ec2:ReplaceIamInstanceProfileAssociation"),
+    ("peering", "ec2:DescribeVpcPeeringConnections"),
+    ("nat_gateway", "ec2:DescribeNatGateways"),
+    ("load_balancer", "elasticloadbalancing:DescribeLoadBalancers"),
+    ("instance", "ec2:DescribeInstances"),
+    ("key_pair", "ec2:DescribeInstances"),
+}
+"""Made only while something is in the way or slow; other tests see them."""
+SERVICES = {"elbv2": "elasticloadbalancing"}
+
+
+def actions(calls: list[Call]) -> set[str]:
+    """The IAM actions behind the calls made since the last look."""
+    found = {
+        f"{SERVICES.get(service, service)}:{''.join(word.title() for word in operation.split('_'))}"
+        for service, operation in calls
+    }
+    calls.clear()
+    return found
+
+
+@pytest.mark.parametrize("address", CHANGES)
+def test_declared_actions_are_those_that_are_needed(world: World, calls: list[Call], address: str) -> None:
+    resource = BY_ADDRESS[address]
+    kind = KINDS[resource.kind]
+    for needed in world.needs(resource):
+        if needed.key not in world.made:
+            world.make(needed)
+    called: dict[str, set[str]] = {}
+
+    def watch(verb: str, act: Callable[..., object], *arguments: Any) -> None:
+        actions(calls)
+        act(*arguments)
+        called.setdefault(verb, set()).update(actions(calls))
+
+    watch("create", world.make, resource)
+    watch("observe", world.see, resource)
+    for change in CHANGES[address]:
+        changed = having(resource, **change)
+        for needed in world.needs(changed):
+            if needed.key not in world.made:
+                world.make(needed)
+        observed, wanted = world.require(resource), world.wanted(changed)
+        watch("update", kind.update, world.cloud, wanted, observed, frozenset({*change, "tags"}))
+    watch("destroy", kind.destroy, world.cloud, world.require(resource), 30)
+
+    for verb, found in called.items():
+        assert found <= set(kind.iam[verb]), verb
+    if address == "elastic_ip/nat":
+        return  # the poorer of two
+    rare = {action for name, action in RARE if name == kind.name}
+    for verb in ("observe", "create", "destroy"):
+        assert set(kind.iam[verb]) - IMPLIED - rare <= called[verb], verb
+
+
+ALL = [resource for resource in ESTATE if resource.key.address != "internet_gateway/other"]
+
+
+def build_and_destroy(allowed: Collection[str]) -> None:
+    """Everything, made and destroyed by a user with exactly these actions; moto cannot judge conditions."""
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(allowed), "Resource": "*"}]}
+
+    @set_initial_no_auth_action_count(4)
+    def run() -> None:
+        owner = connect("us-east-1", clock=InstantClock())
+        owner.call("iam", "create_user", UserName="saltlick")
+        owner.call("iam", "put_user_policy", UserName="saltlick", PolicyName="p", PolicyDocument=json.dumps(document))
+        owner.call("ec2", "register_image", Name="saltlick-test-1", RootDeviceName="/dev/xvda")
+        key = owner.call("iam", "create_access_key", UserName="saltlick")["AccessKey"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+            patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+            go(World(connect("us-east-1", clock=InstantClock()), ALL))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        with mock_aws():
+            run()
+
+
+def go(world: World) -> None:
+    for resource in ALL:
+        if resource.key not in world.made:
+            world.make(resource)
+    for key in list(reversed(world.made)):
+        resource = world.estate[key]
+        if not KINDS[resource.kind].lookup:
+            world.destroy(resource)
+
+
+def every_action() -> set[str]:
+    return {action for statement in policy()["Statement"] for action in statement["Action"]}
+
+
+def test_the_policy_suffices() -> None:
+    build_and_destroy(every_action() - {"ec2:GetConsoleOutput"})
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "ec2:DescribeRouteTables",
+        "ec2:CreateNatGateway",
+        "ec2:DeleteVpc",
+        "elasticloadbalancing:RegisterTargets",
+        "iam:PutRolePolicy",
+        "iam:DeleteInstanceProfile",
+    ],
+)
+def test_without_one_of_its_actions_it_does_not(action: str) -> None:
+    with pytest.raises(AwsError) as refused:
+        build_and_destroy(every_action() - {action})
+    assert refused.value.code in {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"}
+
+
+def test_the_policy_fits_into_a_role() -> None:
+    assert len(json.dumps(policy(), separators=(",", ":"))) < 10240
+
+
+def test_what_deletes_is_bound_to_our_tag() -> None:
+    """All but what also touches objects that nobody can tag."""
+    free = {
+        action
+        for statement in policy()["Statement"]
+        if not statement.get("Condition")
+        for action in statement["Action"]
+        if action.partition(":")[2].startswith(("Delete", "Terminate", "Release"))
+    }
+    assert free == set()
+    assert every_action() >= ON_OURS | ROLES_ON_OURS
+
+
+def test_a_policy_of_some_kinds_is_of_those_only() -> None:
+    some = policy({"vpc": KINDS["vpc"]})
+    assert {a for s in some["Statement"] for a in s["Action"]} == {
+        *(action for wanted in KINDS["vpc"].iam.values() for action in wanted),
+        "ec2:GetConsoleOutput",
+    }
