@@ -1,15 +1,15 @@
 """Every error Saltlick raises on purpose, branched by what the reader can do about it.
 
-    SaltlickError
-    ├── InvalidInput        mend the pillar or the arguments; nothing was touched   exit 2
-    │   └── NeedsDecision   the plan holds a step nobody asked for yet              exit 2
-    ├── Locked              another job has the environment; wait or ask its owner  exit 3
-    ├── AwsError            AWS answered no                                         exit 4
-    │   ├── AwsThrottled    AWS answered "slower"; safe to repeat
-    │   └── AwsUnclear      no answer, or 5xx: it may or may not have happened
-    ├── WaitTimeout         something was not seen in time                          exit 4
-    ├── ApplyFailed         some actions failed, each named                         exit 4
-    └── ServerFailed        a server did not do what it was told                    exit 4
+SaltlickError
+├── InvalidInput        mend the pillar or the arguments; nothing was touched   exit 2
+│   └── NeedsDecision   the plan holds a step nobody asked for yet              exit 2
+├── Locked              another job has the environment; wait or ask its owner  exit 3
+├── AwsError            AWS answered no                                         exit 4
+│   ├── AwsThrottled    AWS answered "slower"; safe to repeat
+│   └── AwsUnclear      no answer, or 5xx: it may or may not have happened
+├── WaitTimeout         something was not seen in time                          exit 4
+├── ApplyFailed         some actions failed, each named                         exit 4
+└── ServerFailed        a server did not do what it was told                    exit 4
 """
 
 from __future__ import annotations
@@ -45,9 +45,7 @@ class InvalidInput(SaltlickError):
         self.problems = tuple(p if isinstance(p, Problem) else Problem("", p) for p in problems)
         count = len(self.problems)
         lines = "".join(f"\n  {problem}" for problem in self.problems)
-        super().__init__(
-            f"{what}: {count} problem{'s' if count != 1 else ''}, nothing was touched{lines}"
-        )
+        super().__init__(f"{what}: {count} problem{'s' if count != 1 else ''}, nothing was touched{lines}")
 
 
 class NeedsDecision(InvalidInput):

@@ -149,7 +149,10 @@ def test_a_duplicate_is_undeclared_and_the_one_that_is_pointed_to_stays():
     spare = world.things["net-1"]
     world.things["net-0"] = type(spare)("net-0", "net", dict(spare.properties), dict(spare.tags))
     world.things["box-9"] = type(spare)(
-        "box-9", "box", {"net": "net-1", "size": 1}, {"saltlick:environment": "prod", "saltlick:address": "box/app", "Name": "prod-app"}
+        "box-9",
+        "box",
+        {"net": "net-1", "size": 1},
+        {"saltlick:environment": "prod", "saltlick:address": "box/app", "Name": "prod-app"},
     )
     assert [o.id for o in plan(world, A, APP).undeclared] == ["net-0"]
     build(world, A, APP, prune=True)
