@@ -36,7 +36,7 @@ class AwsCloud:
         for attempt in itertools.count():
             try:
                 return self._ask(service, operation, parameters)
-            except AwsError as error:  # noqa: PERF203
+            except AwsError as error:
                 pause_s = backoff_s(attempt)
                 if not error.not_found or self.clock.now() + pause_s - started > self._patience_s:
                     raise

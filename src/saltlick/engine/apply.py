@@ -59,7 +59,8 @@ class Report:
         if self.failed:
             lines = "".join(f"\n  {outcome.key}: {_why(outcome)}" for outcome in self.failed)
             raise ApplyFailed(
-                f"{len(self.failed)} of {len(self.outcomes)} actions did not succeed; the rest is done, run again to go on:{lines}"
+                f"{len(self.failed)} of {len(self.outcomes)} actions did not succeed; the rest is done, "
+                f"run again to go on:{lines}"
             )
 
 
@@ -173,7 +174,7 @@ class _Run:
             identity = self._hands.do(step)
         except SaltlickError as error:
             return _outcome(step.action, error=error, duration_ms=_ms(clock.now() - started))
-        except Exception as error:  # noqa: BLE001 - the border of one resource: its error becomes its outcome
+        except Exception as error:
             wrapped = ApplyFailed(f"{type(error).__name__}: {error}")
             wrapped.__cause__ = error
             return _outcome(step.action, error=wrapped, duration_ms=_ms(clock.now() - started))

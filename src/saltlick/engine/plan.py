@@ -29,8 +29,8 @@ class Verb(str, Enum):
 class Action:
     """One resource's part of the plan.
 
-    `changes` is what will be acted upon; `drift` is shown and left alone; `undecided` holds changes that only a new object can have
-    and that nobody asked for yet: a plan with any of these is not applied.
+    `changes` is what will be acted upon; `drift` is shown and left alone; `undecided` holds changes that only a new object can
+    have and that nobody asked for yet: a plan with any of these is not applied.
     """
 
     verb: Verb
@@ -110,8 +110,8 @@ def build(
 ) -> Plan:
     """Compare what is wanted with what is there.
 
-    `replace` names resources to be made anew (`instance/app-1`, `app-1`, `prod-app-1` or `prod:instance/app-1`); `prune` deletes what
-    is ours and undeclared.
+    `replace` names resources to be made anew (`instance/app-1`, `app-1`, `prod-app-1` or `prod:instance/app-1`); `prune` deletes
+    what is ours and undeclared.
 
     Raises: InvalidInput when an address is declared twice, needs go in a circle, or `replace` names something unknown.
     """

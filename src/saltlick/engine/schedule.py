@@ -88,7 +88,7 @@ def _observed(action: Action) -> Observed:
 
 
 def _room_first(made: list[Step], unmade: list[Step]) -> tuple[Step, ...]:
-    """Let new objects wait for the deletion of old ones of their kind (they may want the same network), where that is possible."""
+    """Let new objects wait for the deletion of old ones of their kind (they may want the same network), where possible."""
     roomy = [*unmade, *_waiting(made, unmade)]
     try:
         TopologicalSorter({step.name: step.after for step in roomy}).prepare()
