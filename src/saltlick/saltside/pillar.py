@@ -72,8 +72,11 @@ def with_grains(opts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _compile(opts: Mapping[str, Any], environment: str) -> dict[str, Any]:
-    """A fresh rendering: `pillar_cache` could hand out the pillar of before the last commit."""
-    own = {**copy.deepcopy(with_grains(opts)), "pillar_cache": False, "pillarenv": environment}
+    """A fresh rendering: `pillar_cache` could hand out the pillar of before the last commit.
+
+    Source: 3008's Pillar begins with `opts["pillar"]`; in an orchestration that is the pillar of the environment it is about.
+    """
+    own = {**copy.deepcopy(with_grains(opts)), "pillar_cache": False, "pillarenv": environment, "pillar": {}}
     compiler = salt.pillar.get_pillar(own, own["grains"], own["id"], pillarenv=environment)
     try:
         compiled = compiler.compile_pillar()
