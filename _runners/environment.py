@@ -17,7 +17,7 @@ from saltlick.saltside import commands, locks
 __virtualname__ = "environment"
 
 
-def plan(name, replace=None, prune=False):
+def plan(name=None, *rest, replace=None, prune=False, **extra):
     """
     Show what ``apply`` would do, and do nothing.
 
@@ -39,10 +39,10 @@ def plan(name, replace=None, prune=False):
         salt-run environment.plan prod
         salt-run environment.plan control,prod,test --out=json
     """
-    return saltside.tell(__opts__, __context__, commands.plan, name, replace=replace, prune=prune)
+    return saltside.tell(__opts__, __context__, commands.plan, name, *rest, **extra, replace=replace, prune=prune)
 
 
-def apply(name, replace=None, prune=False, lock_wait=0):
+def apply(name=None, *rest, replace=None, prune=False, lock_wait=0, **extra):
     """
     Make AWS what the pillar says, under the environment's lock. Again = no change.
 
@@ -70,10 +70,12 @@ def apply(name, replace=None, prune=False, lock_wait=0):
         salt-run environment.apply prod replace=app-1
     """
     who = {"job": _job(), "user": _user(), "lock_wait": lock_wait}
-    return saltside.tell(__opts__, __context__, commands.apply, name, replace=replace, prune=prune, **who)
+    return saltside.tell(
+        __opts__, __context__, commands.apply, name, *rest, **extra, replace=replace, prune=prune, **who
+    )
 
 
-def destroy(name, confirm="", lock_wait=0):
+def destroy(name=None, *rest, confirm="", lock_wait=0, **extra):
     """
     Delete everything of the environment, in order, under its lock.
 
@@ -97,10 +99,10 @@ def destroy(name, confirm="", lock_wait=0):
         salt-run environment.destroy test confirm=test
     """
     who = {"job": _job(), "user": _user(), "lock_wait": lock_wait}
-    return saltside.tell(__opts__, __context__, commands.destroy, name, confirm=confirm, **who)
+    return saltside.tell(__opts__, __context__, commands.destroy, name, *rest, **extra, confirm=confirm, **who)
 
 
-def show(name):
+def show(name=None, *rest, **extra):
     """
     Show everything of ours in the environment, as AWS has it.
 
@@ -112,10 +114,10 @@ def show(name):
 
         salt-run environment.show prod
     """
-    return saltside.tell(__opts__, __context__, commands.show, name)
+    return saltside.tell(__opts__, __context__, commands.show, name, *rest, **extra)
 
 
-def drift(name):
+def drift(name=None, *rest, **extra):
     """
     Show what differs between AWS and the pillar, and what is ours there and nobody declared.
 
@@ -127,10 +129,10 @@ def drift(name):
 
         salt-run environment.drift prod
     """
-    return saltside.tell(__opts__, __context__, commands.drift, name)
+    return saltside.tell(__opts__, __context__, commands.drift, name, *rest, **extra)
 
 
-def validate(name):
+def validate(name=None, *rest, **extra):
     """
     Check the environment's pillar and its peers' without asking AWS; all problems at once, each with its path.
 
@@ -140,10 +142,10 @@ def validate(name):
 
         salt-run environment.validate prod
     """
-    return saltside.tell(__opts__, __context__, commands.validate, name)
+    return saltside.tell(__opts__, __context__, commands.validate, name, *rest, **extra)
 
 
-def servers(name):
+def servers(name=None, *rest, **extra):
     """
     List the servers that the environment's pillar declares.
 
@@ -153,10 +155,10 @@ def servers(name):
 
         salt-run environment.servers prod
     """
-    return saltside.tell(__opts__, __context__, commands.servers, name)
+    return saltside.tell(__opts__, __context__, commands.servers, name, *rest, **extra)
 
 
-def tiers(name):
+def tiers(name=None, *rest, **extra):
     """
     List the names of the environment's servers tier by tier, in the order in which they are configured.
 
@@ -166,10 +168,10 @@ def tiers(name):
 
         salt-run environment.tiers prod
     """
-    return saltside.tell(__opts__, __context__, commands.tiers, name)
+    return saltside.tell(__opts__, __context__, commands.tiers, name, *rest, **extra)
 
 
-def lock(name, message):
+def lock(name=None, *rest, message="", **extra):
     """
     Lock the environment by hand: no job touches it until you unlock it, and everybody is shown the message.
 
@@ -179,10 +181,10 @@ def lock(name, message):
 
         salt-run environment.lock prod message="looking at the database, back at four"
     """
-    return saltside.tell(__opts__, __context__, locks.lock, name, message=message, user=_user())
+    return saltside.tell(__opts__, __context__, locks.lock, name, *rest, **extra, message=message, user=_user())
 
 
-def unlock(name, force=False, reason=""):
+def unlock(name=None, *rest, force=False, reason="", **extra):
     """
     Unlock the environment: your own by-hand lock, or a stale one; anybody else's with ``force=True``. It is audited.
 
@@ -193,10 +195,12 @@ def unlock(name, force=False, reason=""):
         salt-run environment.unlock prod
         salt-run environment.unlock prod force=True reason="ann's laptop died"
     """
-    return saltside.tell(__opts__, __context__, locks.unlock, name, force=force, reason=reason, user=_user())
+    return saltside.tell(
+        __opts__, __context__, locks.unlock, name, *rest, **extra, force=force, reason=reason, user=_user()
+    )
 
 
-def locked(name):
+def locked(name=None, *rest, **extra):
     """
     Show who has the environment, since when and what for.
 
@@ -206,7 +210,7 @@ def locked(name):
 
         salt-run environment.locked prod
     """
-    return saltside.tell(__opts__, __context__, locks.locked, name)
+    return saltside.tell(__opts__, __context__, locks.locked, name, *rest, **extra)
 
 
 def _job():

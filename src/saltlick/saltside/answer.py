@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import logging
 import sys
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from saltlick.errors import InvalidInput, SaltlickError
+from saltlick.errors import InvalidInput, Problem, SaltlickError
 from saltlick.saltside.progress import colour_wanted
 
 if TYPE_CHECKING:
@@ -56,19 +57,36 @@ def tell(
     opts: MutableMapping[str, Any],
     context: MutableMapping[str, Any],
     command: Callable[..., Answer],
-    *args: Any,
-    **kwargs: Any,
+    name: object,
+    /,
+    *rest: object,
+    **arguments: Any,
 ) -> dict[str, Any]:
     """Run a command for a runner and give Salt its answer.
 
+    Runners pass on whatever they were called with: Salt itself answers a misspelt argument with the manual and exit 0.
     Both codes are set: `salt-run` exits with the returned one, an orchestration looks at the context's only.
     """
-    answer = guarded(command, opts, *args, **kwargs)
+    given = {key: value for key, value in arguments.items() if not key.startswith("__")}  # __pub_jid and its like
+    answer = guarded(_fitting, command, rest, given, opts, name)
     context["retcode"] = answer.retcode
     told = {**answer.result, "retcode": answer.retcode}
     if _for_people(opts):
         told |= {"outputter": "saltlick_text", "text": _text(answer, colour_wanted(opts, sys.stdout))}
     return told
+
+
+def _fitting(
+    command: Callable[..., Answer], rest: tuple[object, ...], given: dict[str, Any], opts: Any, name: object
+) -> Answer:
+    known = [key for key, one in inspect.signature(command).parameters.items() if one.kind is one.KEYWORD_ONLY]
+    problems = [Problem(str(word), "is one argument too many; several names are written one,two") for word in rest]
+    problems += [
+        Problem(key, f"is not an argument; there are {', '.join(known) or 'none'}") for key in given if key not in known
+    ]
+    if problems:
+        raise InvalidInput(problems, what="arguments")
+    return command(opts, name, **given)
 
 
 def _text(answer: Answer, colour: bool) -> str:

@@ -6,6 +6,7 @@ import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saltlick.errors import InvalidInput, Problem
 from saltlick.lock import Holder, Locks, Mode
 from saltlick.saltside.answer import Answer, plain
 from saltlick.saltside.pillar import names_of
@@ -19,8 +20,10 @@ def locks(opts: Mapping[str, Any], user: str = "") -> Locks:
     return Locks(folder=Path(opts["cachedir"]) / "saltlick" / "locks", user=user or getpass.getuser())
 
 
-def lock(opts: Mapping[str, Any], name: object, *, message: str, user: str = "") -> Answer:
+def lock(opts: Mapping[str, Any], name: object, *, message: str = "", user: str = "") -> Answer:
     """Lock environments by hand, until somebody unlocks them."""
+    if not message:
+        raise InvalidInput([Problem("message", "say why, for those who are kept waiting")], what="arguments")
     desk = locks(opts, user)
     held = [desk.take(one, reason=message, mode=Mode.MANUAL) for one in names_of(opts, name)]
     told = {one.holder.environment: _told(desk, one.holder) for one in held}

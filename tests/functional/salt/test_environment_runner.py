@@ -72,6 +72,21 @@ def test_a_mistyped_environment_is_a_sentence_with_the_known_ones(master):
     assert "pillar_roots has one, two" in run.stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "name an environment"),
+        (("one", "two"), "one,two"),
+        (("one", "prune=True", "replce=app-1"), "replce: is not an argument; there are replace, prune"),
+    ],
+)
+def test_a_wrong_invocation_is_refused_with_a_code(master, arguments, words):
+    """Salt by itself prints the manual and exits 0."""
+    run = master.run("environment.plan", *arguments)
+    assert run.code == 2
+    assert words in run.stdout
+
+
 def test_an_unsound_pillar_names_every_problem_and_changes_nothing(master):
     master.pillar("one", "environment: {name: one, region: us-east-1, cidr: 300.0.0.0/16, zoness: [us-east-1a]}")
     run = master.run("environment.apply", "one", "--out=json")
