@@ -17,7 +17,7 @@ app-install-user:
     - system: true
     - usergroup: true
 
-# Programs are root's; releases and logs are the application's own.
+# Programs, and which release is current, are root's; what comes from the repository is the application's own user's.
 app-install-program-dirs:
   file.directory:
     - names:
@@ -25,13 +25,14 @@ app-install-program-dirs:
       - {{ app.dir }}/bin
     - user: root
     - group: {{ app.user }}
-    - mode: '0775'
+    - mode: '0755'
     - require:
       - user: app-install-user
 
 app-install-data-dirs:
   file.directory:
     - names:
+      - {{ app.dir }}/source
       - {{ app.dir }}/releases
       - {{ app.log_dir }}
     - user: {{ app.user }}

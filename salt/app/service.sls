@@ -2,7 +2,8 @@
 {%- from 'supervisor/map.jinja' import supervisor with context %}
 {%- set ctl = supervisor.supervisorctl ~ ' -c ' ~ supervisor.config %}
 {%- set current = app.dir ~ '/current' %}
-{%- set sha = '$(git -C ' ~ app.dir ~ '/source rev-parse HEAD)' %}
+{%- set source = app.dir ~ '/source' %}
+{%- set sha = '$(git -c safe.directory=' ~ source ~ ' -C ' ~ source ~ ' rev-parse HEAD)' %}
 
 include:
   - supervisor.service
@@ -12,8 +13,7 @@ include:
 # Last before the restart, so that no failure in between leaves the old code running under the new name.
 app-service-activated:
   cmd.run:
-    - name: ln -s releases/{{ sha }} {{ current }}.new && {{ app.rename }} {{ current }}.new {{ current }}
-    - runas: {{ app.user }}
+    - name: ln -sfn releases/{{ sha }} {{ current }}.new && {{ app.rename }} {{ current }}.new {{ current }}
     - unless: test {{ '"$(readlink ' ~ current ~ ')" = releases/' ~ sha if app.follow else '-e ' ~ current }}
     - require:
       - cmd: app-release-built

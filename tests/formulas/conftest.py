@@ -11,10 +11,17 @@ from collections.abc import Iterator
 import docker
 import pytest
 import testinfra
+from kitchen import suites
+from servers import Server, make_network
 from testinfra.host import Host
 
-from kitchen import suites
-from servers import Server
+
+@pytest.fixture(scope="session")
+def network() -> Iterator[str]:
+    """The network of all suites' servers."""
+    made = make_network(docker.from_env())
+    yield made.name
+    made.remove()
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +29,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """The suite's server after a first highstate that changed something and a second that changed nothing."""
     if os.environ.get("KITCHEN_CONTAINER_ID"):
         pytest.skip("Test Kitchen converged this suite")
-    server = Server(suites()[request.path.parent.name], docker.from_env(timeout=300))
+    network = request.getfixturevalue("network")
+    server = Server(suites()[request.path.parent.name], docker.from_env(timeout=300), network)
     try:
         server.boot()
         assert any(state["changes"] for state in server.apply().values())

@@ -13,9 +13,11 @@ from typing import Any
 import docker
 import yaml
 from docker.models.containers import Container
+from docker.models.networks import Network
+from kitchen import ROOT, Suite
 
 from saltlick.sandbox import image
-from kitchen import ROOT, Suite
+from saltlick.sandbox.metal import host_mtu
 
 SALT_CALL = "/opt/saltlick/venv/bin/salt-call"
 MINION = {"file_client": "local", "file_roots": {"base": ["/srv/salt"]}, "pillar_roots": {"base": ["/srv/pillar"]}}
@@ -24,9 +26,10 @@ MINION = {"file_client": "local", "file_roots": {"base": ["/srv/salt"]}, "pillar
 class Server:
     """One container: boot() it, then apply() its highstate as often as wanted."""
 
-    def __init__(self, suite: Suite, client: docker.DockerClient) -> None:
+    def __init__(self, suite: Suite, client: docker.DockerClient, network: str) -> None:
         self.suite = suite
         self._client = client
+        self._network = network
         self.container: Container | None = None
 
     def boot(self) -> None:
@@ -36,6 +39,7 @@ class Server:
             name=f"saltlick-formulas-{self.suite.name}-{os.getpid()}",
             hostname=self.suite.name,
             labels={"saltlick.formulas": self.suite.name},
+            network=self._network,
             tty=True,
             tmpfs={"/run": "exec,mode=755", "/tmp": "mode=1777"},
             **_systemd(self._client),
@@ -84,6 +88,7 @@ class Server:
         minion = yaml.safe_dump({**MINION, "id": f"{self.suite.name.replace('_', '-')}-1"})
         files = {
             "/etc/cloud/cloud-init.disabled": b"",  # no metadata service answers here
+            "/etc/dpkg/dpkg.cfg.d/saltlick-formulas": b"force-unsafe-io\n",  # nothing here outlives a power cut
             "/etc/salt/minion": minion.encode(),
             **{f"/srv/pillar/{name}": yaml.safe_dump(pillar).encode() for name, pillar in self.suite.pillars.items()},
             **_tree(ROOT / "salt", "/srv/salt"),
@@ -102,6 +107,12 @@ class Server:
                 return
             assert time.monotonic() < deadline, f"systemd is {state!r} after {deadline_s} s"
             time.sleep(0.2)
+
+
+def make_network(client: docker.DockerClient) -> Network:
+    """A network whose packets are no longer than the host can send on: Docker's own one loses the long ones in a tunnel."""
+    options = {"com.docker.network.driver.mtu": str(host_mtu())} if Path("/proc/net/route").exists() else {}
+    return client.networks.create(f"saltlick-formulas-{os.getpid()}", options=options)
 
 
 def _image(client: docker.DockerClient) -> str:

@@ -7,6 +7,7 @@ A minion that is not running is left alone: it reads the new settings when it st
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import salt.config
 import salt.utils.minion
@@ -21,9 +22,16 @@ def main(config: str, service: str, deadline_s: str) -> int:
             print(f"{service} not restarted: after {deadline_s} s it still runs {[job['fun'] for job in jobs]}")
             return 1
         time.sleep(1)
-    if subprocess.call(["service", service, "status"], stdout=subprocess.DEVNULL) != 0:
+    if tell(service, "status") != 0:
         return 0
-    return subprocess.call(["service", service, "restart"])
+    return tell(service, "restart")
+
+
+def tell(service: str, verb: str) -> int:
+    """Exit code of the init system's command."""
+    systemd = Path("/run/systemd/system").exists()
+    command = ["systemctl", verb, service] if systemd else ["service", service, verb]
+    return subprocess.call(command, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,16 @@ def test_current_is_a_release_named_by_its_revision(host):
 
 
 def test_the_release_has_its_own_packages(host):
-    assert host.check_output("/srv/app/current/.venv/bin/python -c 'import waitress; print(waitress.__file__)'").startswith(
-        host.file("/srv/app/current").linked_to
-    )
+    found = host.check_output("/srv/app/current/.venv/bin/python -c 'import waitress; print(waitress.__file__)'")
+    assert host.file(found).content_string
+    assert found.startswith("/srv/app/current/.venv/")
+
+
+def test_the_application_cannot_change_how_it_is_started(host):
+    for path in ("/srv/app", "/srv/app/bin", "/srv/app/bin/start-instance", "/srv/app/bin/build-release"):
+        assert host.file(path).user == "root"
+        assert not host.file(path).mode & 0o022
+    assert host.run("runuser -u app -- touch /srv/app/bin/x /srv/app/x").rc != 0
 
 
 def test_one_instance_for_this_server_only(host):

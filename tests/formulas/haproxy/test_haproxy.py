@@ -44,7 +44,7 @@ def test_logs_the_request_id(host, given, logged):
     header = f"X-Request-Id: {given}" if given else "X-None: x"
     host.check_output("curl -s -H %s http://127.0.0.1:8080/logged/%s", header, given)
     lines = host.check_output("journalctl -u haproxy -o cat").splitlines()
-    found = [json.loads(line) for line in lines if f"/logged/{given}\"" in line.replace("\\/", "/")]
+    found = [json.loads(line) for line in lines if f'/logged/{given}"' in line.replace("\\/", "/")]
     assert found[-1]["request_id"].startswith(logged)
     assert found[-1]["status"] == "503"
 

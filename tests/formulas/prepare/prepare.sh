@@ -20,11 +20,8 @@ if [ ! -d /srv/git/app ]; then
 fi
 
 # A service that stands for the minion: it has no master here, and what matters is when it is restarted.
-if [ ! -e /etc/systemd/system/salt-minion.service.d/stand-in.conf ]; then
-    mkdir -p /etc/systemd/system/salt-minion.service.d
-    printf '[Service]\nType=simple\nExecStart=\nExecStart=/bin/sleep infinity\n' \
-        > /etc/systemd/system/salt-minion.service.d/stand-in.conf
-    [ -e /etc/systemd/system/salt-minion.service ] || touch /etc/systemd/system/salt-minion.service
+if ! systemctl is-active --quiet salt-minion; then
+    printf '[Service]\nExecStart=/bin/sleep infinity\n' > /etc/systemd/system/salt-minion.service
     systemctl daemon-reload
     systemctl start salt-minion
 fi
