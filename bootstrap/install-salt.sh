@@ -200,7 +200,6 @@ user: root
 hash_type: sha256
 encryption_algorithm: OAEP-SHA224
 signing_algorithm: PKCS1v15-SHA224
-minion_sign_messages: true
 # A key that waits for admission, or that a predecessor's key stands in the way of, keeps asking.
 rejected_retry: true
 acceptance_wait_time: 5
