@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from saltlick.aws.clients import Clients
 from saltlick.aws.cloud import AwsCloud
 from saltlick.aws.sender import OnCall, Sender, Tell, log
 from saltlick.engine.wait import SystemClock
@@ -25,4 +26,4 @@ def connect(region: str, *, clock: Clock | None = None, on_call: OnCall | None =
     thread.
     `tell(text)` gets a sentence whenever AWS is slow, silent or asks to be called less; by default it is logged.
     """
-    return AwsCloud(Sender(region, clock or SystemClock(), on_call=on_call, tell=tell))
+    return AwsCloud(Sender(Clients(region), clock or SystemClock(), on_call=on_call, tell=tell))

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
 
 CONNECTIONS = 64
 """As many as the engine has calls in flight, so that no call waits for a connection."""
+
+
+class ClientSource(Protocol):
+    """Where a `Sender` gets its clients from."""
+
+    region: str
+
+    def of(self, service: str) -> Any: ...
+
+    def paging(self, service: str, operation: str) -> tuple[dict[str, Any], OperationModel] | None: ...
 
 
 class Clients:

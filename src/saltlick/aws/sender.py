@@ -7,11 +7,11 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from saltlick.aws.clients import Clients
 from saltlick.aws.pace import Pace, backoff_s
 from saltlick.errors import AwsError, AwsThrottled, AwsUnclear
 
 if TYPE_CHECKING:
+    from saltlick.aws.clients import ClientSource
     from saltlick.engine.ports import Clock
 
 OnCall = Callable[[str, str, float], None]
@@ -38,9 +38,16 @@ def reads(operation: str) -> bool:
 class Sender:
     """Sends requests of one region. Thread-safe."""
 
-    def __init__(self, region: str, clock: Clock, *, on_call: OnCall | None = None, tell: Tell = log) -> None:
-        self.clients = Clients(region)
-        self.region = region
+    def __init__(
+        self,
+        clients: ClientSource,
+        clock: Clock,
+        *,
+        on_call: OnCall | None = None,
+        tell: Tell = log,
+    ) -> None:
+        self.clients = clients
+        self.region = clients.region
         self.clock = clock
         self._on_call = on_call
         self._tell = tell
@@ -54,8 +61,8 @@ class Sender:
         """
         started = self.clock.now()
         name = f"{service}:{operation}"
+        self._hold_back(name)
         for attempt in itertools.count():
-            self._hold_back(name)
             try:
                 answer = self._once(service, operation, parameters)
             except AwsError as error:
