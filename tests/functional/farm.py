@@ -1,4 +1,7 @@
-"""Shared by the tests of the reference estate: a moto server behind the proxy, and `salt-run` without a master."""
+"""Shared by the tests of the reference estate: a moto server behind the proxy, and `salt-run` without a master.
+
+As a program, `farm.py <config folder> <command> <argument>…` runs one command of the runner without Salt's own start-up.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import checker  # noqa: E402
+import salt.config  # noqa: E402
 
 from bench import master  # noqa: E402
 from bench.servers import Servers, running  # noqa: E402
+from saltlick.saltside import commands  # noqa: E402
+from saltlick.saltside.answer import Answer, guarded  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,6 +44,15 @@ class Farm:
         assert run.code == exit_code, f"exit {run.code}:\n{run.stdout}\n{run.stderr}"
         return run
 
+    def command(self, name: str, *arguments: Any, **keywords: Any) -> Answer:
+        """What `salt-run environment.<name>` calls, in this process: two seconds quicker. Calls counted from nought."""
+        self.servers.reset(latency_s=0)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ENDPOINT_URL", self.servers.url)
+            answer = guarded(getattr(commands, name), options(self.config), *arguments, **keywords)
+        assert answer.retcode == 0, answer
+        return answer
+
     def stats(self) -> Mapping[str, Any]:
         """The calls of the last run."""
         return self.servers.stats()
@@ -55,6 +70,12 @@ class Farm:
         assert checker.problems(environments or ("control", "prod", "test")) == []
 
 
+def options(config: Path) -> dict[str, Any]:
+    """The master's configuration, as Salt reads it."""
+    found: dict[str, Any] = salt.config.master_config(str(config / "master"))
+    return found
+
+
 @contextmanager
 def farm(folder: Path) -> Iterator[Farm]:
     config = master.write_config(folder)
@@ -62,3 +83,8 @@ def farm(folder: Path) -> Iterator[Farm]:
         for name, value in servers.environ(direct=True).items():
             patch.setenv(name, value)
         yield Farm(servers, config)
+
+
+if __name__ == "__main__":
+    _, folder, command, *words = sys.argv
+    sys.exit(guarded(getattr(commands, command), options(Path(folder)), *words).retcode)

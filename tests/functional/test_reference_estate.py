@@ -1,7 +1,7 @@
 """The reference estate against a plain moto server, by `salt-run` without a running master, looked at by the checker.
 
-The tests of this file are one story and run in order on one account.
-"""
+Operators' commands go through `salt-run`; variations call what it calls, in this process. The tests of this file are one
+story and run in order on one account.
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_applied_again_nothing_is_called_that_changes(account: Farm) -> None:
 @pytest.mark.parametrize("environment", ["control", "prod", "test"])
 def test_each_environment_alone_agrees(account: Farm, environment: str) -> None:
     """No environment's own apply undoes what another declares in its tables."""
-    account.salt_run("environment.apply", environment)
+    account.command("apply", environment)
     assert account.changing_calls() == {}
     account.require_exact()
 
@@ -60,7 +60,7 @@ def test_what_a_hand_took_away_comes_back(account: Farm) -> None:
     ec2 = boto3.client("ec2")
     take_away(ec2)
     assert checker.problems() != []
-    account.salt_run("environment.apply", ESTATE)
+    account.command("apply", ESTATE)
     account.require_exact()
 
 
@@ -77,18 +77,18 @@ def take_away(ec2: Any) -> None:
 
 
 def test_one_environment_goes_and_the_others_stay(account: Farm) -> None:
-    account.salt_run("environment.destroy", "prod", "confirm=prod")
+    account.command("destroy", "prod", confirm="prod")
     account.require_exact("control", "test")
 
 
 def test_destroy_leaves_nothing(account: Farm) -> None:
-    account.salt_run("environment.destroy", "control,test", "confirm=control,test")
+    account.command("destroy", "control,test", confirm="control,test")
     assert checker.leftovers() == []
 
 
 def test_environments_built_one_after_the_other_make_the_same_estate(account: Farm) -> None:
     for environment in ("control", "prod", "test"):
-        account.salt_run("environment.apply", environment)
+        account.command("apply", environment)
     account.require_exact()
 
 
@@ -98,7 +98,7 @@ def test_destroying_everything_at_once_leaves_nothing(account: Farm) -> None:
 
 
 def test_destroying_what_is_gone_changes_nothing(account: Farm) -> None:
-    account.salt_run("environment.destroy", ESTATE, f"confirm={ESTATE}")
+    account.command("destroy", ESTATE, confirm=ESTATE)
     assert account.changing_calls() == {}
 
 

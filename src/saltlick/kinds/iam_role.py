@@ -55,6 +55,8 @@ class IamRole(Kind):
         "update": ("iam:PutRolePolicy", "iam:TagRole"),
         "destroy": ("iam:DeleteRolePolicy", "iam:DeleteRole"),
     }
+    destroy_after = frozenset({"instance_profile"})
+    """Its profile usually has its name, which is the id of both: a reference between equal ids orders nothing."""
 
     def observe(self, reading: Reading, scope: Scope) -> Iterator[Observed]:
         for key, object_tags, role in our_roles(reading, scope):
