@@ -2,6 +2,7 @@
 
 Operators' commands go through `salt-run`; variations call what it calls, in this process. The tests of this file are one
 story and run in order on one account.
+"""
 
 from __future__ import annotations
 
