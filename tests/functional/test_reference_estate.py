@@ -54,7 +54,9 @@ def test_each_environment_alone_agrees(account: Farm, environment: str) -> None:
 
 def test_plan_as_json_is_data_and_says_that_nothing_changes(account: Farm) -> None:
     run = account.salt_run("environment.plan", "prod", "--out=json")
-    assert isinstance(json.loads(run.stdout), dict)
+    told = json.loads(run.stdout)
+    assert told["changes_anything"] is False
+    assert {one["action"] for one in told["actions"]} == {"keep"}
 
 
 def test_what_a_hand_took_away_comes_back(account: Farm) -> None:
