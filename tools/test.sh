@@ -3,6 +3,7 @@
 #   CI=true makes a missing container engine an error.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. tools/lib.sh
 started=$(date +%s.%N)
 venv=${VENV:-.venv}
 
@@ -20,6 +21,10 @@ case " $parts " in
     if ! tools/engine.sh up; then
       [ "${CI:-}" != true ] || { echo "saltlick: under CI=true a container engine is required" >&2; exit 1; }
       export SALTLICK_NO_ENGINE=1
+    elif as_root "$PWD/$venv/bin/saltlick" sandbox status >/dev/null 2>&1; then
+      # Two sandboxes cannot have the same networks, and the tests build the same estate as the demo.
+      say "stopping the sandbox that was left running (make demo brings it back)"
+      as_root "$PWD/$venv/bin/saltlick" sandbox down >/dev/null
     fi
     ;;
 esac
