@@ -3,12 +3,21 @@
 include:
   - varnish.config
 
+# Salt looks for systemd's warning of a changed unit on stdout; systemd writes it to stderr, and the old command would restart.
+varnish-service-units-read:
+  cmd.run:
+    - name: {{ varnish.read_units }}
+    - onchanges:
+      - file: varnish-config-varnish-arguments
+      - file: varnish-config-varnishncsa-arguments
+
 varnish-service-running:
   service.running:
     - name: {{ varnish.service }}
     - enable: true
     - require:
       - file: varnish-config-vcl
+      - cmd: varnish-service-units-read
     - watch:
       - file: varnish-config-varnish-arguments
 

@@ -42,6 +42,13 @@ def test_services(host):
         assert host.service(name).is_enabled
 
 
+def test_runs_with_the_arguments_of_the_formula(host):
+    """A restart alone would start what systemd read before."""
+    command = host.check_output("cat /proc/$(systemctl show -P MainPID varnish)/cmdline | tr '\\000' ' '")
+    assert "-a 127.0.0.1:6081" in command
+    assert "-p default_ttl=0" in command
+
+
 def test_listens_for_this_server_only(host):
     assert host.socket("tcp://127.0.0.1:6081").is_listening
     assert not host.socket("tcp://0.0.0.0:6081").is_listening
