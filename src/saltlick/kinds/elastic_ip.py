@@ -25,7 +25,7 @@ from saltlick.kinds import retry, tags
 
 NOT_YET = frozenset({"IncorrectInstanceState", "InvalidInstanceID", "Gateway.NotAttached"})
 """How AWS says that the instance is not running yet, or that the VPC has no internet gateway yet."""
-STILL_HELD = frozenset({"InvalidIPAddress.InUse", "AuthFailure"})
+STILL_HELD = frozenset({"InvalidIPAddress.InUse"})
 """How AWS says that a NAT gateway on its way out still has the address."""
 
 

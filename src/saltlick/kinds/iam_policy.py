@@ -65,7 +65,7 @@ SPECIAL: Mapping[str, tuple[Mapping[str, Any], ...]] = {
         {"Null": {"ec2:CreateAction": "false"}},  # tags in the call that makes the object
         OURS,
     ),
-    "iam:PassRole": ({"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},),
+    "iam:PassRole": ({"StringEqualsIfExists": {"iam:PassedToService": "ec2.amazonaws.com"}},),
     "iam:CreateServiceLinkedRole": ({"StringEquals": {"iam:AWSServiceName": "elasticloadbalancing.amazonaws.com"}},),
 }
 """Actions that are allowed under conditions of their own; each condition is one way."""
@@ -76,12 +76,17 @@ def actions(kinds: Iterable[Kind]) -> frozenset[str]:
     return frozenset(action for kind in kinds for wanted in kind.iam.values() for action in wanted)
 
 
+def reads_only(action: str) -> bool:
+    """Whether an IAM action changes nothing."""
+    return action.partition(":")[2].startswith(("Describe", "Get", "List"))
+
+
 def policy(kinds: Mapping[str, Kind] | None = None) -> dict[str, Any]:
     """The policy document that suffices to observe, create, update and destroy objects of these kinds (of all)."""
     from saltlick.kinds import KINDS
 
     every = actions((KINDS if kinds is None else kinds).values()) | BEYOND_KINDS
-    reads = {action for action in every if action.partition(":")[2].startswith(("Describe", "Get", "List"))}
+    reads = {action for action in every if reads_only(action)}
     rest = every - reads - set(SPECIAL)
     roles = {action for action in rest if action.startswith("iam:")}
     statements = [

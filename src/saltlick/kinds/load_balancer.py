@@ -27,6 +27,15 @@ from saltlick.engine.wait import until
 from saltlick.errors import AwsError
 from saltlick.kinds import balancing, retry, tags
 
+ASKED_BY_ELB = (
+    "ec2:DescribeAccountAttributes",
+    "ec2:DescribeInternetGateways",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:GetSecurityGroupsForVpc",
+)
+"""What Elastic Load Balancing looks at in the caller's name before it makes or moves a balancer."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoadBalancerProperties(Properties):
@@ -54,10 +63,12 @@ class LoadBalancer(Kind):
             "elasticloadbalancing:AddTags",
             "elasticloadbalancing:DescribeLoadBalancers",
             "iam:CreateServiceLinkedRole",
+            *ASKED_BY_ELB,
         ),
         "update": (
             "elasticloadbalancing:SetSubnets",
             "elasticloadbalancing:SetSecurityGroups",
+            *ASKED_BY_ELB,
             "elasticloadbalancing:AddTags",
             "elasticloadbalancing:DescribeLoadBalancers",
         ),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from moto import mock_aws
+from moto.backends import get_backend
 
 from saltlick.aws import connect
 from saltlick.errors import AwsUnclear
@@ -86,10 +87,18 @@ def cloud(client: AwsCloud, calls: list[Call], monkeypatch: pytest.MonkeyPatch) 
         yield client
 
 
+@pytest.fixture(scope="package", autouse=True)
+def _images_come_back() -> Iterator[None]:
+    """moto keeps an account made without images for the next who mocks."""
+    yield
+    get_backend("ec2").reset()
+
+
 @pytest.fixture
 def published(client: AwsCloud, calls: list[Call]) -> Iterator[AwsCloud]:
     """A fresh account, with the images that AWS publishes."""
     with mock_aws():
+        get_backend("ec2").reset()
         calls.clear()
         yield client
 

@@ -13,6 +13,7 @@ from saltlick.aws import connect
 from saltlick.errors import AwsError
 from saltlick.kinds import KINDS
 from saltlick.kinds.iam_policy import ON_OURS, ROLES_ON_OURS, policy
+from saltlick.kinds.load_balancer import ASKED_BY_ELB
 
 from .conftest import Call, InstantClock
 from .estate import BY_ADDRESS, CHANGES, ESTATE
@@ -29,6 +30,7 @@ IMPLIED = {
     "iam:TagInstanceProfile",
     "iam:PassRole",
     "iam:CreateServiceLinkedRole",
+    *ASKED_BY_ELB,
 }
 """Checked by AWS within calls of other names."""
 RARE = {
