@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+IN_CONTAINERS = {"host", "sandbox", "server"}
+"""Fixtures that are a container, or are inside one: of tests/e2e and tests/formulas."""
 
 
 @pytest.fixture(scope="session")
@@ -18,9 +20,9 @@ def checkout() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs an engine by name where there is none; refuse to under CI=true. All of tests/e2e needs one."""
+    """Skip what needs an engine by name where there is none; refuse to under CI=true."""
     for item in items:
-        if CHECKOUT / "tests" / "e2e" in item.path.parents:
+        if CHECKOUT / "tests" / "e2e" in item.path.parents or IN_CONTAINERS & set(getattr(item, "fixturenames", ())):
             item.add_marker("e2e")
     needing = [item for item in items if item.get_closest_marker("e2e")]
     missing = _missing_engine() if needing else ""
@@ -36,8 +38,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @cache
 def _missing_engine() -> str:
     """Why no container engine can be used, empty when one answers."""
-    if os.environ.get("SALTLICK_NO_ENGINE"):
-        return "SALTLICK_NO_ENGINE is set (make test sets it where none can run)"
+    if why := os.environ.get("SALTLICK_NO_ENGINE"):  # set by tools/test.sh where none can run
+        return why
     try:
         import docker
     except ImportError:

@@ -101,6 +101,9 @@ def tests(name: str) -> Counts:
     counts = read_report(report)
     if code not in (0, NO_TESTS_COLLECTED) and not counts.failed:
         counts.failed += 1  # pytest itself broke: it has counted nothing, and nothing must not look like success
+    if counts.skipped and name in IN_CONTAINERS and os.environ.get("CI") == "true":
+        say(f"CI=true: {counts.skipped} skipped tests of {name} count as failed")
+        counts = Counts(counts.passed, counts.failed + counts.skipped)
     return counts
 
 

@@ -35,7 +35,7 @@ PY
 ours() { [ -s "$pidfile" ] && [ "$(cat "/proc/$(cat "$pidfile")/comm" 2>/dev/null)" = dockerd ]; }
 
 up() {
-  [ -z "${SALTLICK_NO_ENGINE:-}" ] || missing "SALTLICK_NO_ENGINE is set"
+  [ -z "${SALTLICK_NO_ENGINE:-}" ] || missing "$SALTLICK_NO_ENGINE"
   [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null ||
     missing "the sandbox sets packet filter rules, so it has to be root (or sudo without a password)"
   answers && return

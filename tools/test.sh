@@ -18,9 +18,9 @@ case " $parts " in
   *" formulas "* | *" e2e "*)
     tools/engine.sh ours && engine_was_ours=yes
     trap leave EXIT
-    if ! tools/engine.sh up; then
+    if ! why=$(tools/engine.sh up 2>&1 >/dev/null | tee /dev/stderr | tail -n 1); then
       [ "${CI:-}" != true ] || { echo "saltlick: under CI=true a container engine is required" >&2; exit 1; }
-      export SALTLICK_NO_ENGINE=1
+      export SALTLICK_NO_ENGINE=${why#saltlick: no container engine: }
     elif as_root "$PWD/$venv/bin/saltlick" sandbox status >/dev/null 2>&1; then
       # Two sandboxes cannot have the same networks, and the tests build the same estate as the demo.
       say "stopping the sandbox that was left running (make demo brings it back)"

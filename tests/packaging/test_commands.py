@@ -91,6 +91,13 @@ def test_without_an_engine_nothing_is_skipped_in_ci(project):
     assert lines[-1].startswith("1 passed, 1 failed")
 
 
+def test_whatever_the_reason_nothing_in_containers_is_skipped_in_ci(project):
+    write(project, "formulas", "import pytest\ndef test_a(): pass\ndef test_b(): pytest.skip('no time')\n")
+    code, lines = check(project, "formulas", CI="true")
+    assert code == 1
+    assert lines[-1].startswith("1 passed, 1 failed")
+
+
 def test_an_engine_that_cannot_be_had_is_said_in_one_line(project):
     done = subprocess.run(
         ["tools/engine.sh", "up"],

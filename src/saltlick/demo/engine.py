@@ -22,8 +22,8 @@ def missing() -> str:
 
 
 def _ping() -> str:
-    if os.environ.get("SALTLICK_NO_ENGINE"):
-        return "no container engine: SALTLICK_NO_ENGINE is set"
+    if why := os.environ.get("SALTLICK_NO_ENGINE"):
+        return f"no container engine: {why}"
     try:
         import docker
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 BIN = Path(sys.executable).parent
 LAST_LINES = 25
+NOISE = re.compile(r"^(\[WARNING \] )?unclosed ")
+"""Salt 3008 reports handles of its own that it has not closed, after everything that matters."""
 
 
 class StepFailed(SaltlickError):
@@ -149,6 +152,6 @@ def _run(command: Sequence[str], env: Mapping[str, str], tell: Callable[[str], N
 
 def _follow(stream: IO[str] | None, last: deque[str], tell: Callable[[str], None]) -> None:
     for line in stream or ():
-        last.append(line.rstrip())
-        if line.strip():
+        if line.strip() and not NOISE.match(line):
+            last.append(line.rstrip())
             tell(Text.from_ansi(line).plain)
