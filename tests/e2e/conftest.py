@@ -21,7 +21,7 @@ def sandbox() -> Iterator[Sandbox]:
     """Up for the session, down at its end. Always the same folder, so that a killed session's is taken over and cleared."""
     if problem := why_not():
         pytest.skip(problem)
-    settings = Settings(directory=CHECKOUT / ".saltlick/e2e", name="e2e", port=24566, internet="203.0.113.0/24")
+    settings = Settings(directory=CHECKOUT / ".saltlick/e2e", name="e2e", port=24566, internet="198.18.1.0/24")
     box = Sandbox(settings, print, CHECKOUT)
     box.down()
     box.up()
