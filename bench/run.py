@@ -95,10 +95,11 @@ class Bench:
 
     def estate(self, pairs: int) -> None:
         config = master.write_config(self.folder / "estate")
-        startup = [self.startup(config) for _ in range(pairs)]
+        startup: list[float] = []
         samples = []
         for pair in range(pairs):
             say(f"pair {pair + 1} of {pairs}")
+            startup += [self.startup(config) for _ in PHASES]
             samples += self.round("script", config)
             samples += self.round("saltlick", config)
         self.results["startup_s"] = startup

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -73,7 +74,7 @@ def _value(hint: Any, raw: Any, environment: str, where: Location, found: list[A
     if len(found) > count:
         return value
     try:
-        return TypeAdapter(hint, config=_config(hint)).validate_python(value)
+        return _adapter(hint).validate_python(value)
     except ValidationError:
         found.append((where, f"{shown(raw)} does not fit: {_expected(hint)}"))
         return value
@@ -111,6 +112,12 @@ def _record_type(hint: Any) -> type[Any] | None:
     if isinstance(hint, type):
         return hint if dataclasses.is_dataclass(hint) and hint not in (Ref, Join) else None
     return next((found for each in typing.get_args(hint) if (found := _record_type(each))), None)
+
+
+@cache
+def _adapter(hint: Any) -> TypeAdapter[Any]:
+    """Made once per type of field: it takes two milliseconds, and a long form may have a thousand fields."""
+    return TypeAdapter(hint, config=_config(hint))
 
 
 def _config(hint: Any) -> ConfigDict | None:
