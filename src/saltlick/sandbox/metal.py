@@ -143,7 +143,7 @@ class Metal:
         return self._container(key)
 
     def bridge(self, key: str) -> str:
-        return bridge(f"internet-{self.settings.name}" if key == "internet" else key)
+        return bridge(self.settings.name if key == "internet" else key)
 
     @property
     def _label(self) -> str:

@@ -62,7 +62,7 @@ def render(
     `vpcs` are those with a bridge; `front_doors` the addresses of load balancers in the internet network.
     """
     forward, inward, before, after = (f"{_chain(settings)}-{end}" for end in ("FWD", "IN", "PRE", "POST"))
-    internet = bridge(f"internet-{settings.name}")
+    internet = bridge(settings.name)
     lines = ["*filter", f":{forward} - [0:0]", f":{inward} - [0:0]"]
     for p in open_passages:
         lines += [f"-A {forward} {way} -j ACCEPT" for way in _ways(p, interfaces=True)]

@@ -52,7 +52,7 @@ def traces() -> dict[str, list[str]]:
         "networks": [x for x in lines("docker", "network", "ls", "--format", "{{.Name}}") if mine in x],
         "rules": [x for x in lines("iptables-save") if mine in x or "10.204.0.0/16" in x or "192.0.2.128/25" in x],
         "addresses": [x for x in lines("ip", "-br", "addr") if "10.204." in x or "192.0.2.129" in x],
-        "processes": [x for x in lines("ps", "-eo", "args") if "sandbox.hypervisor" in x and x[-2:] == "/s"],
+        "processes": [x for x in lines("ps", "-ww", "-eo", "args") if "hypervisor" in x and x.endswith("/s")],
     }
 
 
@@ -148,7 +148,7 @@ def test_the_command_line(own: Sandbox) -> None:
     unknown = run.invoke(command, [*where, "shell", "nobody"])
     assert unknown.exit_code == 2
     assert "lonely" in unknown.output
-    assert run.invoke(command, [*where, "down"]).output == "The sandbox is down.\n"
+    assert run.invoke(command, [*where, "down"]).stdout == "The sandbox is down.\n"
     missing = run.invoke(command, [*where, "status"])
     assert missing.exit_code == 4
     assert "saltlick sandbox up" in missing.output
