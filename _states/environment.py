@@ -18,7 +18,7 @@ Environments on AWS as states: for orchestrations, which name the one environmen
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
-from saltlick.saltside import environments, gate
+from saltlick.saltside import environments, gate, page
 
 __virtualname__ = "environment"
 
@@ -94,6 +94,32 @@ def admitted(name, deadline_s=None):
             - deadline_s: 900
     """
     return gate.admitted(__opts__, name, deadline_s=deadline_s, job=_job())
+
+
+def reachable(name, url=None, deadline_s=None):
+    """
+    Look at the environment's page through each of its public load balancers, until it is well several times in a row.
+
+    Well is an answer of 2xx or 3xx. The comment names each answer's server and revision, where the page tells them.
+
+    name
+        The environment; it has to be the run's ``pillarenv``.
+
+    url
+        Another address to ask in place of the balancers'.
+
+    deadline_s
+        Seconds for each page; the pillar's ``deadlines.smoke_s`` when left out.
+
+    IAM: the observe actions of load_balancer.
+
+    .. code-block:: yaml
+
+        prod:
+          environment.reachable:
+            - deadline_s: 60
+    """
+    return page.reachable(__opts__, name, url=url, deadline_s=deadline_s, job=_job())
 
 
 def locked(name, reason, lock_wait=0):

@@ -1,0 +1,43 @@
+"""The smoke check as a state: the page comes through the environment's load balancers, and the comment says who answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from saltlick import aws, smoke
+from saltlick.kinds import KINDS
+from saltlick.saltside.answer import plain
+from saltlick.saltside.estate import environments_of
+from saltlick.saltside.pillar import require_pillarenv
+from saltlick.saltside.progress import Progress
+from saltlick.saltside.state import state
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def reachable(
+    opts: Mapping[str, Any], name: str, *, url: str | None = None, deadline_s: float | None = None, job: str = ""
+) -> dict[str, Any]:
+    """Ask each public balancer's page, or `url`, until it is well several times in a row."""
+
+    def step() -> dict[str, Any]:
+        require_pillarenv(opts, name)
+        declared = environments_of(opts, name)[name]
+        if opts.get("test"):
+            return {"comment": f"the pages of {name} would be asked"}
+        cloud = aws.connect(declared.region)
+        urls = (url,) if url else smoke.pages(declared, cloud, KINDS)
+        limit_s = declared.deadlines.smoke_s if deadline_s is None else float(deadline_s)
+        with Progress(opts, job) as progress:
+            answers = smoke.check(urls, requests=smoke.rounds(declared), deadline_s=limit_s, clock=cloud.clock)
+            for line in dict.fromkeys(_who(answer) for answer in answers):
+                progress.line(line)
+            progress.step(name, "reachable", pages=plain(smoke.summary(answers)))
+        return {"comment": "\n".join(map(str, answers)) or f"{name} has no public balancer"}
+
+    return state(name, step)
+
+
+def _who(answer: smoke.Answer) -> str:
+    return f"{answer.url} answers: {answer.server or answer.status} {answer.revision[:12]}".rstrip()
