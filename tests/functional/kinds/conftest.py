@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from moto import mock_aws
 from moto.backends import get_backend
+from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
 
 from saltlick.aws import connect
 from saltlick.errors import AwsUnclear
@@ -91,14 +92,18 @@ def cloud(client: AwsCloud, calls: list[Call], monkeypatch: pytest.MonkeyPatch) 
 def _images_come_back() -> Iterator[None]:
     """moto keeps an account made without images for the next who mocks."""
     yield
-    get_backend("ec2").reset()
+    _load_images()
+
+
+def _load_images() -> None:
+    get_backend("ec2")[ACCOUNT]["us-east-1"].reset()
 
 
 @pytest.fixture
 def published(client: AwsCloud, calls: list[Call]) -> Iterator[AwsCloud]:
     """A fresh account, with the images that AWS publishes."""
     with mock_aws():
-        get_backend("ec2").reset()
+        _load_images()
         calls.clear()
         yield client
 
