@@ -184,7 +184,7 @@ def key_pair_absent(name, environment, region, deadline_s=900):
 
 
 def _place(environment, region, deadline_s):
-    return objects.Place(environment=environment, region=region, deadline_s=deadline_s)
+    return objects.Place(environment=environment, region=region, deadline_s=deadline_s, context=__context__)
 
 
 def _job():

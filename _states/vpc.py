@@ -340,7 +340,7 @@ def _rules(group, ingress):
 
 
 def _place(environment, region, deadline_s):
-    return objects.Place(environment=environment, region=region, deadline_s=deadline_s)
+    return objects.Place(environment=environment, region=region, deadline_s=deadline_s, context=__context__)
 
 
 def _job():

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
 
 from saltlick import aws, provision
 from saltlick.engine import render
 from saltlick.engine.observe import Snapshot
 from saltlick.engine.plan import Plan, deletion
-from saltlick.engine.resource import Key, Observed, Resource, references
+from saltlick.engine.resource import Key, Kind, Observed, Properties, Resource, references
 from saltlick.errors import InvalidInput, Problem
 from saltlick.kinds import KINDS
 from saltlick.provision import Estate
@@ -27,23 +27,37 @@ from saltlick.spec import longform
 from saltlick.spec.problems import path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, MutableMapping
 
     from saltlick.engine.ports import Cloud
 
 ADDRESS = re.compile(r"(?:(?P<environment>[a-z0-9-]+):)?(?P<address>(?P<kind>[a-z_]+)/.+)")
 
-PART_OF = {"route": "table", "route_table_association": "table", "security_group_rules": "group"}
-"""Kinds that are parts, and their field that holds the id of the whole."""
+PARTS = {
+    "route_table": {"route": "table", "route_table_association": "table"},
+    "security_group": {"security_group_rules": "group"},
+}
+"""Kinds that have parts: the parts' kinds, and their field that holds the id of the whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where an object belongs: its environment (a tag, no pillar), its region, and how long a wait may take."""
+    """Where an object belongs: its environment (a tag, no pillar), its region, and how long a wait may take.
+
+    `context` lives as long as the run of Salt: an AWS client takes a quarter of a second to make, and an SLS has many states.
+    """
 
     environment: str
     region: str
     deadline_s: float = 900
+    context: MutableMapping[str, Any] = field(default_factory=dict)
+
+    def cloud(self) -> Cloud:
+        """The AWS API of the region, one for all states of a run."""
+        name = f"saltlick.cloud.{self.region}"
+        if name not in self.context:
+            self.context[name] = aws.connect(self.region)
+        return cast("Cloud", self.context[name])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +80,7 @@ def present(opts: Mapping[str, Any], name: str, place: Place, *parts: Part, job:
 
     def plan(cloud: Cloud) -> Plan:
         estate = _estate(place, parts)
-        found = provision.plan(estate, cloud, KINDS)
+        found = provision.plan(estate, cloud, _kinds(estate, parts[0].kind))
         gone = _parts_of(Key(place.environment, parts[0].address), found.snapshot.objects, found.undeclared)
         return dataclasses.replace(found, undeclared=(), actions=(*found.actions, *map(deletion, gone)))
 
@@ -77,9 +91,10 @@ def absent(opts: Mapping[str, Any], name: str, place: Place, address: str, *, jo
     """Delete one object, with its parts; fine when there is none."""
 
     def plan(cloud: Cloud) -> Plan:
-        shown = provision.show(_estate(place, ()), cloud, KINDS)
-        objects = {one.key: one for one in shown}
         whole = Key(place.environment, address)
+        estate = dataclasses.replace(_estate(place, ()), resources=(_mention(whole),))
+        shown = provision.show(estate, cloud, _kinds(estate, whole.kind))
+        objects = {one.key: one for one in shown}
         doomed = [one for one in shown if one.key == whole] + _parts_of(whole, objects, shown)
         environments = (place.environment,)
         actions = tuple(map(deletion, doomed))
@@ -91,22 +106,34 @@ def absent(opts: Mapping[str, Any], name: str, place: Place, address: str, *, jo
 def _state(opts: Mapping[str, Any], name: str, place: Place, plan: Callable[[Cloud], Plan], job: str) -> dict[str, Any]:
     def step() -> dict[str, Any]:
         if opts.get("test"):
-            found = plan(aws.connect(place.region))
+            found = plan(place.cloud())
             found = dataclasses.replace(found, missing=())  # in a dry run, what the SLS makes before is not there yet
             return planned(render.data(found), render.text(found, everything=True))
         how = {"reason": f"state {name}", "job": job}
         with Progress(opts, job) as progress, locks(opts).held([place.environment], **how):
-            cloud = aws.connect(place.region, tell=progress.line)
-            return carry_out(_estate(place, ()), plan(cloud), cloud, progress)
+            return carry_out(_estate(place, ()), plan(place.cloud()), place.cloud(), progress)
 
     return state(name, step)
+
+
+def _mention(key: Key) -> Resource:
+    """A resource of which only the name is known: there are kinds that look for nothing that nobody mentions."""
+    name = key.address.partition("/")[2]
+    return Resource(environment=key.environment, kind=key.kind, name=name, title=name, properties=Properties())
+
+
+def _kinds(estate: Estate, whole: str) -> dict[str, Kind]:
+    """The kinds that have to be looked at for one object: its own, its parts', and those it refers to."""
+    named = {ref.key.kind for one in estate.resources for ref in references(one.properties)}
+    wanted = {whole, *named, *PARTS.get(whole, ()), *(one.kind for one in estate.resources)}
+    return {name: kind for name, kind in KINDS.items() if name in wanted}
 
 
 def _parts_of(whole: Key, objects: Mapping[Key, Observed], among: Iterable[Observed]) -> list[Observed]:
     if whole not in objects:
         return []
-    identity = objects[whole].id
-    return [one for one in among if one.properties.get(PART_OF.get(one.key.kind, "")) == identity]
+    identity, fields = objects[whole].id, PARTS.get(whole.kind, {})
+    return [one for one in among if one.properties.get(fields.get(one.key.kind, "")) == identity]
 
 
 def _estate(place: Place, parts: tuple[Part, ...]) -> Estate:

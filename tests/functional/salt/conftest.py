@@ -82,6 +82,19 @@ class Master:
         )
         return Run(done.returncode, done.stdout, done.stderr)
 
+    def call(self, function: str, *arguments: str) -> dict[str, Any]:
+        """A runner in this process, as an orchestration or the API calls it: its full return. Quicker than `run`."""
+        import salt.runner
+
+        client = salt.runner.RunnerClient(self.opts)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.environ.items():
+                patch.setenv(name, value)
+            try:
+                return client.cmd(function, list(arguments), print_event=False, full_return=True)
+            finally:
+                client.destroy()
+
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """The same, not waited for."""
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
