@@ -20,6 +20,8 @@ VISIBLE_S = 60.0
 """For how long AWS may deny that an object exists which it has just made."""
 LOST_LOOKUP_S = 5.0
 """For how long an object is looked for whose create call got no answer, before the call is repeated."""
+UNCLEAR_PAUSE_S = 0.25
+"""Before a deletion without an answer is repeated; doubled each time, so that five tries outlast a hiccup of AWS."""
 TRIES = 5
 
 
@@ -53,6 +55,7 @@ class Hands:
             except AwsUnclear:
                 if attempt == TRIES - 1:
                     raise
+                self.cloud.clock.sleep(UNCLEAR_PAUSE_S * 2**attempt)
         return action.observed.id
 
     def _make(self, action: Action) -> str:
