@@ -41,6 +41,8 @@ class Hands:
 
     def do(self, step: Step) -> str:
         """Carry out one step; return the object's id. Raises: SaltlickError."""
+        if step.free and step.action.observed:
+            return step.action.observed.id
         if step.destroys:
             return self._destroy(step.action)
         return self._make(step.action)

@@ -187,6 +187,8 @@ class Kind(ABC):
     """A kind that only looks something up (an image): never created, changed or destroyed."""
     destroy_after: ClassVar[frozenset[str]] = frozenset()
     """Kinds whose objects in the same environment go first even though they do not point to this one."""
+    dies_with: ClassVar[frozenset[str]] = frozenset()
+    """Kinds whose deletion takes an object of this kind along when it points to theirs (a route goes with its table)."""
     settles: ClassVar[bool] = False
     """Whether `settle` does anything; if so it is called after create and update and for pending objects."""
 

@@ -5,6 +5,7 @@ Making follows references; unmaking goes the other way. A replacement is an unma
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -23,6 +24,8 @@ class Step:
     after: frozenset[str]
     last: bool
     """Whether the action is complete with this step."""
+    free: bool = False
+    """Whether AWS does it by itself, when what this object belongs to is deleted: no call is needed."""
 
     @property
     def name(self) -> str:
@@ -64,7 +67,14 @@ def _unmaking_step(
     action: Action, unmaking: Iterable[Action], making: Mapping[Key, Action], kinds: Mapping[str, Kind]
 ) -> Step:
     gone = _observed(action)
-    after = {_unmake(other) for other in unmaking if _goes_first(_observed(other), gone, kinds)}
+    owner = _dies_with(action, unmaking, kinds)
+    if owner is not None:
+        return Step(action, destroys=True, after=frozenset({_unmake(owner)}), last=True, free=True)
+    after = {
+        _unmake(other)
+        for other in unmaking
+        if _goes_first(_observed(other), gone, kinds) and _dies_with(other, (action,), kinds) is None
+    }
     if action.verb is Verb.DELETE:
         after |= {
             _make(other.key)
@@ -72,6 +82,23 @@ def _unmaking_step(
             if other.verb is Verb.UPDATE and gone.id in _observed(other).references
         }
     return Step(action, destroys=True, after=frozenset(after), last=action.verb is Verb.DELETE)
+
+
+def _dies_with(action: Action, unmaking: Iterable[Action], kinds: Mapping[str, Kind]) -> Action | None:
+    """The deletion that takes this object along: a route goes with its table, a listener with its balancer."""
+    owners = kinds[action.key.kind].dies_with
+    if action.verb is not Verb.DELETE or not owners:
+        return None
+    return next(
+        (
+            other
+            for other in unmaking
+            if other.verb is Verb.DELETE
+            and other.key.kind in owners
+            and _observed(other).id in _observed(action).references
+        ),
+        None,
+    )
 
 
 def _goes_first(other: Observed, gone: Observed, kinds: Mapping[str, Kind]) -> bool:
@@ -103,4 +130,4 @@ def _waiting(made: list[Step], unmade: list[Step]) -> Iterator[Step]:
             yield step
             continue
         old = {gone.name for gone in unmade if gone.action.key.kind == step.action.key.kind}
-        yield Step(step.action, step.destroys, step.after | old, step.last)
+        yield dataclasses.replace(step, after=step.after | old)

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from world import KINDS, Net, World, box, net, with_after
+from world import KINDS, Box, Net, World, box, net, with_after
 
 from saltlick import provision
 from saltlick.engine import render
@@ -239,6 +239,28 @@ def test_destroy_goes_backwards_and_wants_the_name():
     doomed = provision.plan_destroy(estate(A, APP), world, KINDS, confirm="prod")
     assert provision.apply(doomed, world, KINDS).failed == ()
     assert world.log[2:] == ["destroy app", "destroy a"]
+    assert world.things == {}
+
+
+def test_what_dies_with_its_owner_needs_no_deletion_of_its_own():
+    class Rider(Box):
+        dies_with = frozenset({"net"})
+
+        def destroy(self, cloud, observed, deadline_s):
+            raise AssertionError("AWS does that by itself")
+
+    class Owner(Net):
+        def destroy(self, cloud, observed, deadline_s):
+            cloud.things = {i: t for i, t in cloud.things.items() if observed.id not in t.properties.values()}
+            super().destroy(cloud, observed, deadline_s)
+
+    kinds = {"net": Owner(), "box": Rider()}
+    world = World()
+    build(world, A, APP)
+    doomed = provision.plan_destroy(estate(A, APP), world, kinds, confirm="prod")
+    report = provision.apply(doomed, world, kinds)
+    assert [o.key.address for o in report.outcomes] == ["net/a", "box/app"]
+    assert report.failed == ()
     assert world.things == {}
 
 
