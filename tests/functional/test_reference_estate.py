@@ -105,21 +105,17 @@ def test_destroying_what_is_gone_changes_nothing(account: Farm) -> None:
     assert account.changing_calls() == {}
 
 
-def test_lost_answers_make_no_duplicates(account: Farm) -> None:
-    """One answer in ten is lost, throughout: it takes one run, or a second."""
-    run = None
-    for seed in range(1, 4):
-        account.servers.reset(latency_s=0, lose=0.1, seed=seed)
-        run = run_with_faults(account)
-        if run.code == 0:
+FAULTS = [{"lose": 0.1}, {"fail": 0.1}, {"throttle": 0.2, "lose": 0.03}]
+
+
+@pytest.mark.parametrize("faults", FAULTS, ids=lambda faults: "+".join(faults))
+def test_faults_of_the_api_make_no_duplicates(account: Farm, faults: dict[str, float]) -> None:
+    """Lost answers, 500s, throttling, throughout: it takes one run, or a second, and the account is as declared."""
+    account.servers.reset_aws()
+    for seed in (1, 2, 3):
+        answer = account.try_command("apply", ESTATE, seed=seed, **faults)
+        if answer.retcode == 0:
             break
-    assert run is not None
-    assert run.code == 0, run.stdout + run.stderr
-    assert account.stats()["lost"] > 0
+    assert answer.retcode == 0, answer
+    assert sum(account.stats()[name] for name in ("lost", "failed", "throttled")) > 0
     account.require_exact()
-
-
-def run_with_faults(account: Farm) -> Any:
-    from bench import master
-
-    return master.salt_run(account.config, "environment.apply", ESTATE, environ=account.servers.environ())
