@@ -71,8 +71,7 @@ start() {
     sleep 0.5
   done
   answers && return
-  tail -n 3 "$log" >&2 || true
-  missing "dockerd does not start here (see $log)"
+  missing "dockerd does not start here (see $log): $(tail -n 1 "$log" | tr -s ' ' | cut -c1-160)"
 }
 
 down() {
