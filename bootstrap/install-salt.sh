@@ -35,13 +35,21 @@ family() { # debian, redhat or freebsd
   esac
 }
 
+patiently() { # patiently COMMAND…: until it succeeds, five minutes at most. A server can be up before its way to the internet is.
+  give_up=$(($(date +%s) + 300))
+  until "$@"; do
+    [ "$(date +%s)" -lt "$give_up" ] || return 1
+    sleep 5
+  done
+}
+
 packages() { # Installs system packages, given in the family's own names.
   case $FAMILY in
     debian)
-      apt-get -qy -o DPkg::Lock::Timeout=300 update
+      patiently apt-get -qy -o DPkg::Lock::Timeout=300 -o APT::Update::Error-Mode=any update
       DEBIAN_FRONTEND=noninteractive apt-get -qy -o DPkg::Lock::Timeout=300 --no-install-recommends install "$@" ;;
-    redhat) dnf -qy install "$@" ;;
-    freebsd) ASSUME_ALWAYS_YES=yes pkg install -qy "$@" ;;
+    redhat) patiently dnf -qy makecache && dnf -qy install "$@" ;;
+    freebsd) patiently env ASSUME_ALWAYS_YES=yes pkg update -q && ASSUME_ALWAYS_YES=yes pkg install -qy "$@" ;;
   esac
 }
 
