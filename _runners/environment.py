@@ -85,7 +85,7 @@ def destroy(name=None, *rest, confirm="", lock_wait=0, **extra):
         The environment, or several: ``prod,test``.
 
     confirm
-        The same again, typed by hand.
+        The same again, typed by hand. Without it, what would be deleted is shown, and nothing is touched.
 
     lock_wait
         Seconds to wait for another job's lock.

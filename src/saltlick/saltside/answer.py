@@ -91,10 +91,10 @@ def _fitting(
 
 
 def _text(answer: Answer, colour: bool) -> str:
-    if "error" in answer.result:
-        error = str(answer.result["error"])
-        return f"\x1b[31m{error}\x1b[0m" if colour else error
-    return answer.text if isinstance(answer.text, str) else answer.text(colour)
+    if not isinstance(answer.text, str):
+        return answer.text(colour)
+    error = str(answer.result.get("error", ""))
+    return answer.text or (f"\x1b[31m{error}\x1b[0m" if colour else error)
 
 
 def _for_people(opts: MutableMapping[str, Any]) -> bool:

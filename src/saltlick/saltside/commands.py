@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from saltlick import aws, provision, spec
 from saltlick.engine import render
-from saltlick.errors import ApplyFailed
+from saltlick.errors import ApplyFailed, InvalidInput
 from saltlick.kinds import KINDS
 from saltlick.saltside.answer import Answer, plain
 from saltlick.saltside.estate import environments_of, load
 from saltlick.saltside.gate import sweep
-from saltlick.saltside.locks import locks
 from saltlick.saltside.pillar import names_of
-from saltlick.saltside.progress import Progress
+from saltlick.saltside.work import carry_out, locked_work
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from saltlick.engine.apply import Report
     from saltlick.engine.plan import Plan
     from saltlick.provision import Estate
 
@@ -42,34 +42,37 @@ def apply(
 ) -> Answer:
     """Build what the pillar says, under the lock."""
     names = names_of(opts, name)
-    how = {"reason": f"environment.apply {','.join(names)}", "job": job, "wait_s": float(lock_wait)}
-    with Progress(opts, job) as progress, locks(opts, user).held(names, **how) as taken:
-        say_notices(progress, taken)
+    reason = f"environment.apply {','.join(names)}"
+    with locked_work(opts, names, reason=reason, job=job, user=user, wait_s=lock_wait) as progress:
         estate = load(opts, names, create_master_key=True)
         cloud = aws.connect(estate.region, tell=progress.line)
         found = provision.plan(estate, cloud, KINDS, replace=words(replace), prune=prune)
-        return _carry_out(estate, found, cloud, progress)
+        return _done(found, carry_out(estate, found, cloud, progress))
 
 
 def destroy(
     opts: Mapping[str, Any], name: object, *, confirm: str = "", job: str = "", user: str = "", lock_wait: float = 0
 ) -> Answer:
-    """Delete everything of the environments, under the lock, in order."""
+    """Delete everything of the environments, under the lock, in order. Unconfirmed, say what that would be."""
     names = names_of(opts, name)
-    how = {"reason": f"environment.destroy {','.join(names)}", "job": job, "wait_s": float(lock_wait)}
-    with Progress(opts, job) as progress, locks(opts, user).held(names, **how) as taken:
-        say_notices(progress, taken)
+    typed_back = ",".join(names)
+    if str(confirm or "") != typed_back:
+        return _unconfirmed(load(opts, names), typed_back)
+    reason = f"environment.destroy {typed_back}"
+    with locked_work(opts, names, reason=reason, job=job, user=user, wait_s=lock_wait) as progress:
         estate = load(opts, names)
         cloud = aws.connect(estate.region, tell=progress.line)
-        found = provision.plan_destroy(estate, cloud, KINDS, confirm=str(confirm or ""))
-        done = _carry_out(estate, found, cloud, progress)
+        found = provision.plan_destroy(estate, cloud, KINDS, confirm=typed_back)
+        done = _done(found, carry_out(estate, found, cloud, progress))
         return dataclasses.replace(done, result={**done.result, "keys_forgotten": sweep(opts, names, cloud)})
 
 
-def plan_destroy(opts: Mapping[str, Any], name: object, *, confirm: str = "") -> Answer:
-    """What destroy would delete."""
-    estate = load(opts, name)
-    return _planned(provision.plan_destroy(estate, aws.connect(estate.region), KINDS, confirm=str(confirm or "")))
+def _unconfirmed(estate: Estate, typed_back: str) -> Answer:
+    found = provision.plan_destroy(estate, aws.connect(estate.region), KINDS, confirm=typed_back)
+    count = len(found.actions)
+    error = f"nothing was touched: to delete these {count} resources, type the name back as confirm={typed_back}"
+    told = {**render.data(found), "error": error}
+    return Answer(told, lambda colour: f"{render.text(found, colour=colour)}\n{error}", InvalidInput.exit_code)
 
 
 def drift(opts: Mapping[str, Any], name: object) -> Answer:
@@ -146,21 +149,13 @@ def _show_text(resources: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join([*lines, f"{len(resources)} resources"])
 
 
-def _carry_out(estate: Estate, found: Plan, cloud: Any, progress: Progress) -> Answer:
-    for environment in found.environments:
-        progress.step(environment, "start", counts=dict(found.counts))
-    report = provision.apply(found, cloud, KINDS, watch=progress.watch, deadlines=estate.deadlines)
-    for environment in found.environments:
-        progress.step(environment, "end", failed=len(report.failed), duration_ms=report.duration_ms)
+def _done(found: Plan, report: Report) -> Answer:
     told = {"environments": list(found.environments), "counts": dict(found.counts), **render.report_data(report)}
     if report.failed:
-        told["errors"] = [str(outcome.key) for outcome in report.failed]
-    retcode = ApplyFailed.exit_code if report.failed else 0
-    return Answer(told, lambda colour: render.report_text(report, colour=colour), retcode)
+        told["error"] = "; ".join(f"{outcome.key}: {outcome.error or 'not started'}" for outcome in report.failed)
+    return Answer(told, lambda colour: _done_text(report, colour), ApplyFailed.exit_code if report.failed else 0)
 
 
-def say_notices(progress: Progress, taken: Any) -> None:
-    for one in taken:
-        if one.notice:
-            progress.line(f"{one.holder.environment}: {one.notice}")
-            progress.step(one.holder.environment, "lock", notice=one.notice)
+def _done_text(report: Report, colour: bool) -> str:
+    failures = [render.progress(outcome, colour=colour) for outcome in report.failed]
+    return "\n".join([*failures, render.report_text(report, colour=colour)])

@@ -6,22 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 from saltlick import aws, provision
 from saltlick.engine import render
+from saltlick.engine.plan import Verb
 from saltlick.kinds import KINDS
 from saltlick.lock import Mode
-from saltlick.saltside.commands import say_notices, words
+from saltlick.saltside.commands import words
 from saltlick.saltside.estate import load
 from saltlick.saltside.gate import sweep
 from saltlick.saltside.locks import locks
 from saltlick.saltside.pillar import require_pillarenv
-from saltlick.saltside.progress import Progress
 from saltlick.saltside.state import applied, planned, state
+from saltlick.saltside.work import carry_out, locked_work
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
-    from saltlick.engine.apply import Report
+    from saltlick.engine.apply import Outcome, Report
     from saltlick.engine.plan import Plan
+    from saltlick.engine.ports import Cloud
     from saltlick.provision import Estate
+    from saltlick.saltside.progress import Progress
 
 
 def present(
@@ -40,11 +44,10 @@ def present(
         if opts.get("test"):
             estate = load(opts, name)
             return _shown(_plan(estate, aws.connect(estate.region), replace, prune))
-        with Progress(opts, job) as progress, _held(opts, name, "present", job, lock_wait) as taken:
-            say_notices(progress, taken)
+        with _working(opts, name, "present", job, lock_wait) as progress:
             estate = load(opts, name, create_master_key=True)
             cloud = aws.connect(estate.region, tell=progress.line)
-            return carry_out(estate, _plan(estate, cloud, replace, prune), cloud, progress)
+            return done(estate, _plan(estate, cloud, replace, prune), cloud, progress)
 
     return state(name, step)
 
@@ -57,15 +60,13 @@ def absent(opts: Mapping[str, Any], name: str, *, confirm: str, job: str = "", l
         if opts.get("test"):
             estate = load(opts, name)
             return _shown(provision.plan_destroy(estate, aws.connect(estate.region), KINDS, confirm=confirm))
-        with Progress(opts, job) as progress, _held(opts, name, "absent", job, lock_wait) as taken:
-            say_notices(progress, taken)
+        with _working(opts, name, "absent", job, lock_wait) as progress:
             estate = load(opts, name)
             cloud = aws.connect(estate.region, tell=progress.line)
-            done = carry_out(estate, provision.plan_destroy(estate, cloud, KINDS, confirm=confirm), cloud, progress)
-            done["changes"] |= {
-                key: {"key": "forgotten", "why": why} for key, why in sweep(opts, [name], cloud).items()
-            }
-            return done
+            parts = done(estate, provision.plan_destroy(estate, cloud, KINDS, confirm=confirm), cloud, progress)
+            forgotten = sweep(opts, [name], cloud)
+            parts["changes"] |= {key: {"key": "forgotten", "why": why} for key, why in forgotten.items()}
+            return parts
 
     return state(name, step)
 
@@ -99,9 +100,9 @@ def unlocked(opts: Mapping[str, Any], name: str) -> dict[str, Any]:
     return state(name, step)
 
 
-def carry_out(estate: Estate, plan: Plan, cloud: Any, progress: Progress) -> dict[str, Any]:
-    """Apply a plan and shape what became of it into a state's parts."""
-    report = provision.apply(plan, cloud, KINDS, watch=progress.watch, deadlines=estate.deadlines)
+def done(estate: Estate, plan: Plan, cloud: Cloud, progress: Progress) -> dict[str, Any]:
+    """Carry a plan out and shape what became of it into a state's parts."""
+    report = carry_out(estate, plan, cloud, progress)
     return applied(render.report_data(report), render.data(plan), _comment(report))
 
 
@@ -113,16 +114,18 @@ def _shown(plan: Plan) -> dict[str, Any]:
     return planned(render.data(plan), render.text(plan, everything=True))
 
 
-def _held(opts: Mapping[str, Any], name: str, what: str, job: str, lock_wait: float) -> Any:
-    return locks(opts).held([name], reason=f"environment.{what} {name}", job=job, wait_s=float(lock_wait))
+def _working(
+    opts: Mapping[str, Any], name: str, what: str, job: str, wait_s: float
+) -> AbstractContextManager[Progress]:
+    return locked_work(opts, [name], reason=f"environment.{what} {name}", job=job, wait_s=wait_s)
 
 
 def _comment(report: Report) -> str:
     """Every resource and what became of it: on a second run, that nothing did."""
-    lines = [
-        render.progress(outcome)
-        if not outcome.ok or outcome.verb.value != "keep"
-        else f"  {outcome.key}  {outcome.id}  unchanged"
-        for outcome in report.outcomes
-    ]
-    return "\n".join([*lines, render.report_text(report)])
+    return "\n".join([*map(_line, report.outcomes), render.report_text(report)])
+
+
+def _line(outcome: Outcome) -> str:
+    if outcome.verb is Verb.KEEP and outcome.ok:
+        return f"  {outcome.key}  {outcome.id}  unchanged"
+    return render.progress(outcome)

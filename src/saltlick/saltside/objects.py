@@ -19,10 +19,9 @@ from saltlick.engine.resource import Key, Kind, Observed, Properties, Resource, 
 from saltlick.errors import InvalidInput, Problem
 from saltlick.kinds import KINDS
 from saltlick.provision import Estate
-from saltlick.saltside.environments import carry_out
-from saltlick.saltside.locks import locks
-from saltlick.saltside.progress import Progress
+from saltlick.saltside.environments import done
 from saltlick.saltside.state import planned, state
+from saltlick.saltside.work import locked_work
 from saltlick.spec import longform
 from saltlick.spec.problems import path
 
@@ -109,9 +108,8 @@ def _state(opts: Mapping[str, Any], name: str, place: Place, plan: Callable[[Clo
             found = plan(place.cloud())
             found = dataclasses.replace(found, missing=())  # in a dry run, what the SLS makes before is not there yet
             return planned(render.data(found), render.text(found, everything=True))
-        how = {"reason": f"state {name}", "job": job}
-        with Progress(opts, job) as progress, locks(opts).held([place.environment], **how):
-            return carry_out(_estate(place, ()), plan(place.cloud()), place.cloud(), progress)
+        with locked_work(opts, [place.environment], reason=f"state {name}", job=job) as progress:
+            return done(_estate(place, ()), plan(place.cloud()), place.cloud(), progress)
 
     return state(name, step)
 

@@ -45,6 +45,7 @@ def test_the_life_of_an_environment(master, ec2):
     refused = master.call("environment.destroy", "one")["return"]
     assert refused["retcode"] == 2
     assert "confirm=one" in refused["error"]
+    assert {action["action"] for action in refused["actions"]} == {"delete"}, "it says what it would delete"
     destroyed = master.run("environment.destroy", "one", "confirm=one")
     assert destroyed.code == 0, destroyed
     assert "deleted" in destroyed.stdout

@@ -1,0 +1,48 @@
+"""What runners and states do alike around the core: take the lock, tell of it, carry a plan out, tell of that."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from saltlick import provision
+from saltlick.kinds import KINDS
+from saltlick.saltside.locks import locks
+from saltlick.saltside.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from saltlick.engine.apply import Report
+    from saltlick.engine.plan import Plan
+    from saltlick.engine.ports import Cloud
+    from saltlick.provision import Estate
+
+
+@contextlib.contextmanager
+def locked_work(
+    opts: Mapping[str, Any], names: Sequence[str], *, reason: str, job: str = "", user: str = "", wait_s: float = 0.0
+) -> Iterator[Progress]:
+    """Progress to tell of work on these environments, which nobody else touches meanwhile.
+
+    Raises: Locked.
+    """
+    with Progress(opts, job) as progress, locks(opts, user).held(names, reason=reason, job=job, wait_s=wait_s) as taken:
+        for one in taken:
+            if one.notice:
+                progress.line(f"{one.holder.environment}: {one.notice}")
+                progress.step(one.holder.environment, "lock", notice=one.notice)
+        yield progress
+
+
+def carry_out(estate: Estate, plan: Plan, cloud: Cloud, progress: Progress) -> Report:
+    """Apply a plan; start, every finished resource and end are told.
+
+    Raises: NeedsDecision, InvalidInput before anything is touched.
+    """
+    for environment in plan.environments:
+        progress.step(environment, "start", counts=dict(plan.counts))
+    report = provision.apply(plan, cloud, KINDS, watch=progress.watch, deadlines=estate.deadlines)
+    for environment in plan.environments:
+        progress.step(environment, "end", failed=len(report.failed), duration_ms=report.duration_ms)
+    return report
