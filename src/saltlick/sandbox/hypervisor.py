@@ -258,6 +258,7 @@ class Hypervisor:
                 }
                 for b in snapshot.balancers
             ],
+            "networks": dict(actual.networks),
             "passages": [[p.cidr_a, p.cidr_b] for p in packets.passages(snapshot)],
             "faults": vars(self.weather.faults),
             "problems": dict(self.problems),

@@ -123,8 +123,16 @@ def install(settings: Settings, text: str) -> None:
     """
     _run(["iptables-restore", "--wait", "--noflush"], text)
     for table, parent, chain in _jumps(settings):
-        if not _ok(["iptables", "-w", "-t", table, "-C", parent, "-j", chain]):
+        if not _leads_first(table, parent, chain):
+            _ok(["iptables", "-w", "-t", table, "-D", parent, "-j", chain])
             _run(["iptables", "-w", "-t", table, "-I", parent, "1", "-j", chain])
+
+
+def _leads_first(table: str, parent: str, chain: str) -> bool:
+    """Whether a jump is where it works. Docker puts the MASQUERADE of each new network at the very top: ours must be above."""
+    rules = _run(["iptables", "-w", "-t", table, "-S", parent]).splitlines()[1:]
+    ours = f"-A {parent} -j {chain}"
+    return rules[:1] == [ours] if parent == "POSTROUTING" else ours in rules
 
 
 def remove(settings: Settings) -> None:
@@ -140,7 +148,8 @@ def _ok(command: list[str]) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
 
 
-def _run(command: list[str], text: str | None = None) -> None:
+def _run(command: list[str], text: str | None = None) -> str:
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise SaltlickError(f"{' '.join(command)} failed: {done.stderr.strip()}")
+    return done.stdout

@@ -33,7 +33,10 @@ def ec2(aws: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def pair(ec2: Any) -> Pair:
+def pair(ec2: Any, sandbox: Sandbox) -> Pair:
+    # A first VPC, so that our rules stand before Docker puts those of the next networks on top of them.
+    first = site(ec2, "10.200").vpc
+    eventually(lambda: sandbox.status()["networks"], lambda networks: first in networks, 30)
     a, b = site(ec2, "10.201"), site(ec2, "10.202")
     one, two = boot(ec2, a.subnet, "pair-one", USER_DATA), boot(ec2, b.subnet, "pair-two", USER_DATA)
     for instance in (one, two):
