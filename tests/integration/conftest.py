@@ -1,0 +1,103 @@
+"""A real master on loopback, this checkout's orchestrations and top files on it, an AWS with consoles, and real minions."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from house import CONTROL, PROBE, House, environment
+from loopback_cloud import Cloud
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """Short, because it holds sockets."""
+    made = Path(tempfile.mkdtemp(prefix="salt-it-"))
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def tree(folder: Path) -> dict[str, Any]:
+    """Roots: our own orchestrations and pillar top, a harmless state in place of the formulas."""
+    pillar, srv = folder / "pillar", folder / "srv"
+    shutil.copytree(CHECKOUT / "pillar" / "common", pillar / "common")
+    for name in ("control", "test", "prod"):
+        (pillar / name / "roles").mkdir(parents=True)
+        (pillar / name / "environment.sls").write_text(CONTROL if name == "control" else environment(name))
+        (pillar / name / "roles" / "probe.sls").write_text(f"probe: secret of {name}\n")
+    srv.mkdir()
+    (srv / "orch").symlink_to(CHECKOUT / "orch")
+    (srv / "top.sls").write_text("base:\n  '*': [probe]\n")
+    (srv / "probe.sls").write_text(PROBE.format(folder=folder))
+    names = ("control", "test", "prod")
+    return {
+        "file_roots": {"base": [str(srv)]},
+        "pillar_roots": {name: [str(pillar / name), str(pillar / "common")] for name in names},
+        "module_dirs": [str(CHECKOUT)],
+    }
+
+
+@pytest.fixture(scope="session")
+def house(salt_factories: Any, folder: Path, tree: dict[str, Any]) -> Iterator[House]:
+    """The master, running, with control built."""
+    hardened = {
+        "auto_accept": False,
+        "open_mode": False,
+        "interface": "127.0.0.1",
+        "fileserver_followsymlinks": True,
+        "signing_algorithm": "PKCS1v15-SHA224",
+        "publish_signing_algorithm": "PKCS1v15-SHA224",
+        "timeout": 15,
+        "gather_job_timeout": 15,
+        "worker_threads": 3,
+        "log_level_logfile": "warning",
+    }
+    master = salt_factories.salt_master_daemon("salt-master", overrides={**hardened, **tree})
+    with Cloud() as cloud, master.started(start_timeout=180):
+        made = House(master, cloud, folder)
+        applied = made.run("environment.apply", "control", "--out=json")
+        assert applied.code == 0, applied
+        yield made
+        for minion in made.minions.values():
+            minion.kill()
+
+
+@pytest.fixture
+def servers(house: House) -> Iterator[House]:
+    """Both servers of `test` alive, whatever the test before did to them."""
+    house.reset()
+    house.pillar("test", environment("test"))
+    for name in ("test-first-1", "test-second-1"):
+        minion = house.minions.get(name) or house.minion(name)
+        house.cloud.consoles[name] = minion.boot_log
+        if not any(process.poll() is None for process in minion.processes):
+            minion.start()
+    yield house
+    for name, minion in list(house.minions.items()):
+        if name not in {"test-first-1", "test-second-1"}:
+            minion.kill()
+    house.reset()
+
+
+@pytest.fixture
+def deployed(servers: House) -> House:
+    """`test` deployed: both servers in."""
+    done = servers.deploy()
+    assert done.code == 0, (done.failed, done.stderr)
+    servers.reset()
+    return servers
+
+
+def pytest_unconfigure() -> None:
+    """Salt's loggers flush what they kept at the very end, when pytest has closed what they write to."""
+    logging.raiseExceptions = False
