@@ -11,25 +11,24 @@ varnish-service-units-read:
       - file: varnish-config-varnish-arguments
       - file: varnish-config-varnishncsa-arguments
 
-varnish-service-running:
-  service.running:
-    - name: {{ varnish.service }}
-    - enable: true
-    - require:
-      - file: varnish-config-vcl
-      - cmd: varnish-service-units-read
-    - watch:
-      - file: varnish-config-varnish-arguments
-
-# A new VCL is loaded without losing the cache or a connection.
+# A new VCL is loaded without losing the cache or a connection; before a restart, as a daemon just started refuses it.
 varnish-service-reloaded:
   service.running:
     - name: {{ varnish.service }}
+    - enable: true
     - reload: {{ varnish.reload | tojson }}
     - require:
-      - service: varnish-service-running
+      - cmd: varnish-service-units-read
     - watch:
       - file: varnish-config-vcl
+
+varnish-service-running:
+  service.running:
+    - name: {{ varnish.service }}
+    - require:
+      - service: varnish-service-reloaded
+    - watch:
+      - file: varnish-config-varnish-arguments
 
 varnish-service-log-running:
   service.running:

@@ -148,6 +148,6 @@ def _archive(files: dict[str, bytes]) -> bytes:
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, content in sorted(files.items()):
             entry = tarfile.TarInfo(name.lstrip("/"))
-            entry.size, entry.mode = len(content), 0o644
+            entry.size, entry.mode, entry.mtime = len(content), 0o644, time.time()
             archive.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()

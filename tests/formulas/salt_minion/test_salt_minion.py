@@ -42,7 +42,7 @@ def test_a_minion_that_is_not_running_is_not_started(server, host):
 
 def _started(host) -> int:
     """When the minion's process started, in seconds since 1970."""
-    return int(host.check_output("stat -c %%Y /proc/$(systemctl show -P MainPID salt-minion)"))
+    return int(host.check_output("stat -c %Y /proc/$(systemctl show -P MainPID salt-minion)"))
 
 
 def _wait(seen, deadline_s: float = 30) -> None:

@@ -70,7 +70,7 @@ def test_caches_what_may_be_cached_and_gives_each_request_its_own_id(host):
     assert (second["x-request-id"], second["x-seen"]) == ("second", "first")
 
 
-@pytest.mark.parametrize("path", ["/uncacheable", "/error", "/cacheable-error", "/health", "/health?cacheable"])
+@pytest.mark.parametrize("path", ["/unmarked", "/error", "/cacheable-error", "/health", "/health?cacheable"])
 def test_never_caches(host, path):
     assert [_headers(host, path)["x-cache"] for _ in range(3)] == ["miss"] * 3
     bodies = [host.check_output("curl -s http://127.0.0.1:6081%s", path) for _ in range(3)]
