@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 BIN = Path(sys.executable).parent
 LAST_LINES = 25
+STATE = re.compile(r"^-{10}$", re.MULTILINE)
 NOISE = re.compile(r"^(\[WARNING \] )?unclosed ")
 """Salt 3008 reports handles of its own that it has not closed, after everything that matters."""
 
@@ -70,7 +71,7 @@ class Stage:
         with self.step(says) as tell:
             code, output, errors = _run(command, {**os.environ, **self.env}, tell)
             if code not in tuple(expect):
-                raise StepFailed(says, f"exit code {code}", [*output.splitlines(), *errors][-LAST_LINES:])
+                raise StepFailed(says, f"exit code {code}", telling(output, errors))
         return output
 
     @contextlib.contextmanager
@@ -122,6 +123,14 @@ class Stage:
             grid.add_row("", Text(command, style="cyan"))
         self.console.print()
         self.console.print(Panel(grid, title=title, title_align="left", border_style="green", padding=(1, 2)))
+
+
+def telling(output: str, errors: Sequence[str]) -> list[str]:
+    """The lines that say why: the failed states where Salt lists states, else the last lines of both streams."""
+    failed = [state for state in STATE.split(output) if "Result: False" in state]
+    if failed:
+        return [line for state in failed for line in state.strip("\n").splitlines()[:LAST_LINES]]
+    return [*output.splitlines(), *errors][-LAST_LINES:]
 
 
 def tool(name: str) -> str:
