@@ -1,0 +1,130 @@
+"""The smoke check: well several times in a row, or named with what was seen last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from saltlick import smoke, spec
+from saltlick.engine.resource import Key, Observed
+from saltlick.errors import ServerFailed
+from saltlick.smoke import Answer, check, summary
+
+URL = "http://lb.example/"
+
+PILLAR = {
+    "environment": {
+        "name": "test",
+        "region": "us-east-1",
+        "cidr": "10.20.0.0/16",
+        "zones": ["us-east-1a", "us-east-1b"],
+        "image": {"id": "ami-1"},
+        "subnets": {"public": {"cidrs": ["10.20.0.0/24", "10.20.1.0/24"]}},
+        "firewall": {"lb": [{"from": "world", "tcp": 80}], "app": [{"from": "lb", "tcp": 80}]},
+        "salt": {"master": "10.0.0.1"},
+        "servers": {
+            "app": {"count": 3, "type": "t3.small", "subnet": "public", "firewall": "app"},
+            "db": {"count": 2, "type": "t3.small", "subnet": "public", "firewall": "app"},
+        },
+        "balancers": {
+            "www": {"servers": "app", "subnet": "public", "firewall": "lb"},
+            "api": {"servers": "app", "subnet": "public", "firewall": "lb", "port": 8443},
+            "inner": {"servers": "db", "subnet": "public", "firewall": "lb", "internal": True},
+        },
+    }
+}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+def well(server: str = "test-app-1") -> Answer:
+    return Answer(url=URL, status=200, server=server, revision="f5d9859" + "0" * 33, duration_ms=12)
+
+
+def ill(status: int = 503) -> Answer:
+    return Answer(url=URL, status=status, problem="" if status else "refused")
+
+
+@dataclass
+class Pages:
+    """Answers in order; the last one for ever."""
+
+    answers: list[Answer]
+    asked: list[str] = field(default_factory=list)
+
+    def __call__(self, url: str) -> Answer:
+        self.asked.append(url)
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+def test_answers_well_in_a_row_and_says_who():
+    answers = check([URL], requests=2, deadline_s=10, clock=Clock(), fetch=Pages([well("a"), well("b")]))
+    assert [answer.server for answer in answers] == ["a", "b"]
+    assert str(answers[0]) == f"{URL}: 200 from a at revision f5d985900000 in 12 ms"
+    assert summary(answers) == {URL: {"requests": 2, "servers": ["a", "b"], "revisions": ["f5d9859" + "0" * 33]}}
+
+
+def test_one_bad_answer_among_good_ones_starts_the_count_again():
+    pages = Pages([well(), ill(), well(), well(), well()])
+    assert len(check([URL], requests=3, deadline_s=10, clock=Clock(), fetch=pages)) == 3
+    assert len(pages.asked) == 5
+
+
+@pytest.mark.parametrize(("last", "said"), [(ill(), "503"), (ill(0), "refused")])
+def test_a_page_that_stays_ill_is_named_with_its_last_answer(last, said):
+    clock = Clock()
+    with pytest.raises(ServerFailed, match=rf"the page at {URL}: not so after 30 s; last seen: {URL}: {said}"):
+        check([URL], requests=3, deadline_s=30, clock=clock, fetch=Pages([last]))
+    assert clock.time == pytest.approx(30, abs=1)
+
+
+@pytest.mark.parametrize(("status", "ok"), [(200, True), (302, True), (404, False), (500, False), (0, False)])
+def test_well_is_2xx_or_3xx(status, ok):
+    assert Answer(url=URL, status=status).ok is ok
+
+
+@dataclass
+class FakeKind:
+    names: dict[str, str]
+
+    def observe(self, reading, scope):
+        for name, dns in self.names.items():
+            for environment in ("test", "prod"):
+                key = Key(environment, f"load_balancer/{name}")
+                attributes = {"id": "arn", "dns_name": dns if environment == "test" else "prods"}
+                yield Observed(key=key, properties={}, attributes=attributes)
+
+
+class NoCloud:
+    region = "us-east-1"
+
+    def reading(self):
+        return None
+
+
+def test_pages_are_the_public_balancers_of_this_environment():
+    environment = spec.parse(PILLAR, environment="test")
+    kinds = {"load_balancer": FakeKind({"www": "www.elb", "api": "api.elb", "inner": "inner.elb"})}
+    assert smoke.pages(environment, NoCloud(), kinds) == ("http://www.elb/", "http://api.elb:8443/")
+    assert smoke.rounds(environment) == 10  # three app servers, and the two behind the internal one
+
+
+def test_a_declared_balancer_that_aws_does_not_have_is_named():
+    environment = spec.parse(PILLAR, environment="test")
+    with pytest.raises(ServerFailed, match="no load balancer api"):
+        smoke.pages(environment, NoCloud(), {"load_balancer": FakeKind({"www": "www.elb"})})
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[1]", b"\xff", b'{"other": 1}'])
+def test_a_page_that_tells_nothing_of_itself_is_just_well(body):
+    assert smoke._facts(body) == {}
