@@ -67,7 +67,7 @@ need_python() {
   python >/dev/null && return
   case $FAMILY in
     debian) packages ca-certificates python3 python3-venv ;;
-    redhat) packages ca-certificates python3.11 ;;
+    redhat) packages ca-certificates python3.11 python3.11-pip ;;
     freebsd) packages ca_root_nss python311 py311-pyzmq py311-cryptography py311-msgpack py311-yaml py311-psutil ;;
   esac
   python >/dev/null
@@ -154,6 +154,7 @@ install_salt() {
     pip_install --only-binary :all: timelib || need_compiler
     pip_install "salt~=$SALT_VERSION"
     salt_is_there
+    if command -v restorecon >/dev/null; then restorecon -R "$VENV"; fi # SELinux: what systemd starts has to be a bin_t
   fi
   service_files
   commands_on_path
