@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
+from saltlick.sandbox import process
 from saltlick.sandbox.control import Sandbox
 from saltlick.sandbox.engine import why_not
 from saltlick.sandbox.settings import Settings
@@ -23,10 +25,12 @@ def sandbox() -> Iterator[Sandbox]:
         pytest.skip(problem)
     settings = Settings(directory=CHECKOUT / ".saltlick/e2e", name="e2e", port=24566, internet="198.18.1.0/24")
     box = Sandbox(settings, print, CHECKOUT)
-    box.down()
-    box.up()
-    yield box
-    box.down()
+    # One session at a time on this machine: another checkout's tests use the same name and ports.
+    with process.exclusive(Path(tempfile.gettempdir()) / "saltlick-e2e.lock", wait_s=1800):
+        box.down()
+        box.up()
+        yield box
+        box.down()
 
 
 @pytest.fixture(scope="session")

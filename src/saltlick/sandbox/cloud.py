@@ -1,6 +1,6 @@
 """What AWS says exists: moto's EC2, ELBv2 and IAM models read in-process into one frozen value.
 
-The only file that knows moto's classes; a change in moto is mended here.
+The only file that knows moto's models (but for the STS call in `imds.py`); a change in moto is mended here.
 """
 
 from __future__ import annotations
@@ -10,6 +10,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
+
+AMI_ID = "ami-0d12d12d12d12d12d"
+_OWN_IMAGE = {
+    "ami_id": AMI_ID,
+    "name": "debian-12-amd64-saltlick",
+    "description": "Debian 12 as the sandbox boots it",
+    "owner_id": "136693071363",
+    "image_location": "amazon/debian-12-amd64-saltlick",
+    "root_device_name": "/dev/xvda",
+    "root_device_type": "ebs",
+    "creation_date": "2026-01-01T00:00:00.000Z",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +152,23 @@ def read() -> Snapshot:
         groups=tuple(_group(group) for backend in balancing for group in backend.target_groups.values()),
         balancers=tuple(_balancer(lb) for backend in balancing for lb in backend.load_balancers.values()),
     )
+
+
+def stop(instance: Instance) -> None:
+    """What StopInstances would do. The caller holds the lock."""
+    from moto.ec2.models import ec2_backends
+
+    ec2_backends[instance.account][instance.region].get_instance(instance.id).stop()
+
+
+def application() -> Any:
+    """moto's server application; its image catalogue has the sandbox's own image too, all else is as moto brings it."""
+    from moto.ec2.models import amis
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    model = next(ami for ami in amis.AMIS if ami.get("architecture") == "x86_64" and not ami.get("platform"))
+    amis.AMIS.append({**model, **_OWN_IMAGE})
+    return DomainDispatcherApplication(create_backend_app)
 
 
 def _vpc(vpc: Any) -> Vpc:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from saltlick.errors import InvalidInput, SaltlickError
 from saltlick.sandbox import engine, git, image, packets, process
 from saltlick.sandbox.faults import Faults
-from saltlick.sandbox.settings import LABEL, Settings
+from saltlick.sandbox.settings import Settings
 
 READY_TIMEOUT_S = 60
 
@@ -29,6 +28,7 @@ class Sandbox:
     def __init__(
         self, settings: Settings, report: Callable[[str], None] = lambda _line: None, repository: Path | None = None
     ) -> None:
+        engine.complete_path()
         self.settings, self._report = settings, report
         self.repository = repository if repository is not None else checkout()
         self._pid_file = settings.directory / "hypervisor.pid"
@@ -167,7 +167,7 @@ class Sandbox:
                 self.publish("app", self.repository / "examples/app")
 
     def _start(self, faults: Faults | None) -> None:
-        command = [sys.executable, "-m", "saltlick.sandbox.hypervisor", str(self.settings.directory)]
+        command = [sys.executable, "-m", "saltlick.sandbox.serve", str(self.settings.directory)]
         # The hypervisor is AWS: nothing in its surroundings may send it looking for another one.
         clean = {"AWS_ENDPOINT_URL": "", "SALTLICK_SANDBOX_FAULTS": json.dumps(asdict(faults or Faults()))}
         process.start(self._pid_file, command, self._log, clean)
@@ -205,18 +205,3 @@ def checkout() -> Path | None:
     """The repository this package is run from, if it is run from one."""
     top = Path(__file__).resolve().parents[3]
     return top if (top / ".git").exists() and (top / "pyproject.toml").is_file() else None
-
-
-def leftovers(name: str) -> list[str]:
-    """What a sandbox of that name has in Docker now; empty after `down`."""
-    import docker
-
-    api = docker.from_env().api
-    containers = api.containers(all=True, filters={"label": f"{LABEL}={name}"})
-    networks = api.networks(filters={"label": f"{LABEL}={name}"})
-    return [c["Names"][0] for c in containers] + [n["Name"] for n in networks] + _rules_left(name)
-
-
-def _rules_left(name: str) -> list[str]:
-    saved = subprocess.run(["iptables-save"], capture_output=True, text=True, check=False, env=dict(os.environ)).stdout  # noqa: S607
-    return [line for line in saved.splitlines() if f"SALTLICK-{name}-" in line]

@@ -34,14 +34,23 @@ def answers() -> bool:
         return False
 
 
+def complete_path() -> None:
+    """dockerd and iptables are in folders that not every account searches."""
+    wanted = [folder for folder in ("/usr/sbin", "/sbin") if folder not in os.environ.get("PATH", "").split(":")]
+    os.environ["PATH"] = ":".join([os.environ.get("PATH", "/usr/bin:/bin"), *wanted])
+
+
 def why_not() -> str | None:
     """In one sentence what is missing before a sandbox can run here; None when nothing is."""
+    complete_path()
     if not (shutil.which("dockerd") or answers()):
         return MISSING
     if os.geteuid() != 0:
         return NOT_ROOT if answers() else NOT_RUNNING
-    if not shutil.which("iptables-restore"):
-        return "iptables is missing (Debian and Ubuntu: apt-get install iptables)."
+    tools = {"docker": "docker-cli", "iptables-restore": "iptables", "git": "git"}
+    missing = [package for tool, package in tools.items() if not shutil.which(tool)]
+    if missing:
+        return f"Something the sandbox calls is missing (Debian and Ubuntu: apt-get install {' '.join(missing)})."
     return None
 
 

@@ -52,7 +52,7 @@ def traces() -> dict[str, list[str]]:
         "networks": [x for x in lines("docker", "network", "ls", "--format", "{{.Name}}") if mine in x],
         "rules": [x for x in lines("iptables-save") if mine in x or "10.204.0.0/16" in x or "192.0.2.128/25" in x],
         "addresses": [x for x in lines("ip", "-br", "addr") if "10.204." in x or "192.0.2.129" in x],
-        "processes": [x for x in lines("ps", "-ww", "-eo", "args") if "hypervisor" in x and x.endswith("/s")],
+        "processes": [x for x in lines("ps", "-ww", "-eo", "args") if "sandbox.serve" in x and x.endswith("/s")],
     }
 
 

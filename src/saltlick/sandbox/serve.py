@@ -1,0 +1,89 @@
+"""The background process of a sandbox: the AWS API, metadata, names, repositories, and the hypervisor behind them.
+
+Run as `python -m saltlick.sandbox.serve <directory>`; `saltlick sandbox up` does.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from saltlick.errors import SaltlickError
+from saltlick.sandbox import dns, http, settings
+from saltlick.sandbox.answers import console_output, target_health
+from saltlick.sandbox.api import Api
+from saltlick.sandbox.cloud import application
+from saltlick.sandbox.faults import parse
+from saltlick.sandbox.hypervisor import Hypervisor
+from saltlick.sandbox.imds import MetadataService, RoleCredentials, assume_with_moto
+from saltlick.sandbox.metal import Metal
+
+
+def main(directory: Path) -> None:
+    """Serve until SIGTERM. Leaves containers, networks and rules to `saltlick sandbox down`."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    config = settings.load(directory)
+    images = json.loads((directory / "images.json").read_text())
+    hypervisor = Hypervisor(config, images, Metal(config))
+    hypervisor.weather.set(parse(json.loads(os.environ.get("SALTLICK_SANDBOX_FAULTS") or "{}")))
+    start(hypervisor)
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: hypervisor.stop())
+    hypervisor.run()
+
+
+def start(hypervisor: Hypervisor) -> None:
+    """All servers, in threads. Only the API's own port is bound to loopback; the others look at who asks."""
+    config = hypervisor.settings
+    answers = {
+        ("ec2", "GetConsoleOutput"): console_output(hypervisor.console),
+        ("elasticloadbalancing", "DescribeTargetHealth"): target_health(hypervisor.target_health),
+    }
+    api = Api(application(), hypervisor.weather, hypervisor.lock, answers, hypervisor.called)
+    inside = http.internal(api, config.git_root, hypervisor.is_inside)
+    metadata = MetadataService(hypervisor.instance_at, RoleCredentials(assume_with_moto))
+    http.in_background(
+        http.wsgi_server(control(hypervisor, api), "127.0.0.1", config.port),
+        http.wsgi_server(inside, "0.0.0.0", config.internal_port),  # noqa: S104
+        http.MetadataServer(metadata, config.metadata_port),
+    )
+    resolver = dns.Resolver(hypervisor.balancer_addresses, hypervisor.is_inside, dns.upstream())
+    for server in dns.servers(resolver, config.resolver_port):
+        server.start_thread()
+
+
+def control(hypervisor: Hypervisor, api: http.Wsgi) -> http.Wsgi:
+    """What the host sees: `/_saltlick/status` and `/_saltlick/faults` beside the AWS API."""
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if not path.startswith("/_saltlick/"):
+            return api(environ, start_response)
+        if path == "/_saltlick/faults" and environ["REQUEST_METHOD"] == "POST":
+            status, found = _set_faults(hypervisor, environ)
+        else:
+            status, found = "200 OK", hypervisor.status()
+        text = json.dumps(found).encode()
+        start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(text)))])
+        return [text]
+
+    return answer
+
+
+def _set_faults(hypervisor: Hypervisor, environ: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    try:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        hypervisor.weather.set(parse(json.loads(body)))
+    except (SaltlickError, TypeError, ValueError) as error:
+        return "400 Bad Request", {"error": str(error)}
+    return "200 OK", vars(hypervisor.weather.faults)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
