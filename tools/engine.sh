@@ -58,9 +58,18 @@ engine_packages() {
   if apt-cache show docker-cli >/dev/null 2>&1; then echo docker-cli; fi
 }
 
+# A daemon that was killed leaves its pid behind, and the next one refuses to start when some other process has got that number.
+forget_stale_pids() {
+  for file in /var/run/docker.pid /var/run/docker/containerd/containerd.pid; do
+    [ -s "$file" ] || continue
+    case $(cat "/proc/$(cat "$file")/comm" 2>/dev/null) in dockerd | containerd) ;; *) as_root rm -f "$file" ;; esac
+  done
+}
+
 start() {
   [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null || missing "dockerd is installed but not running, and this account may not start it"
   mkdir -p "$state"
+  forget_stale_pids
   say "starting dockerd (log: $log)"
   # Its own session, so that Ctrl-C in this terminal is not for it; the group lets this account use the socket.
   as_root sh -c 'PATH=$PATH:/usr/sbin:/sbin; echo $$ >"$1"; exec setsid dockerd --group "$3" >"$2" 2>&1 </dev/null' \
