@@ -71,6 +71,9 @@ services of tier {{ loop.index }}:
     - highstate: True
     - saltenv: base
     - pillarenv: {{ name }}
+    # An interrupted run leaves its servers at work, and the lock is free again: this one takes its turn. A number, because
+    # for True 3008 puts the job aside, and the master takes a job that is not running for one that is lost.
+    - queue: 9
     # After how long without a word a server is asked whether it still works on it; one that says so is waited for.
     - timeout: {{ [deadlines.get('highstate_s', 1800), 120] | min }}
     - failhard: True
