@@ -138,7 +138,7 @@ class Proxy:
 
     def kill(self, request: web.BaseRequest) -> web.StreamResponse:
         """SIGKILL the process group once; calls of it still under way get no answer either."""
-        if not self.counts.killed:
+        if not self.counts.killed and self.faults.kill_group > 1:
             self.counts.killed = 1
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.faults.kill_group, signal.SIGKILL)
