@@ -102,7 +102,7 @@ def test_an_engine_that_cannot_be_had_is_said_in_one_line(project):
     done = subprocess.run(
         ["tools/engine.sh", "up"],
         cwd=project,
-        env={**os.environ, "DOCKER_HOST": "tcp://127.0.0.1:9"},
+        env={**os.environ, "DOCKER_HOST": "tcp://127.0.0.1:9", "SALTLICK_NO_ENGINE": ""},
         capture_output=True,
         text=True,
         check=False,
