@@ -48,9 +48,10 @@ class Metal:
             return b""
         return output[-last_bytes:]
 
-    def exit_code(self, key: str) -> int:
+    def exit_code(self, key: str) -> int | None:
+        """How a container ended; None for one that has not, as of now. Docker's own says 0 for those too."""
         state: dict[str, Any] = self.client.api.inspect_container(self._container(key))["State"]
-        return int(state["ExitCode"])
+        return int(state["ExitCode"]) if state["Status"] == "exited" else None
 
     # changing
 
