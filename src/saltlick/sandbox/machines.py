@@ -62,11 +62,11 @@ class Machines:
         return [Action(verb="restart", key=key, machine=machines[key]) for key in sorted(due) if key in machines]
 
     def switched_itself_off(self, key: str) -> bool:
-        """Whether a container that was not running ended by itself, and did not merely reboot.
+        """Whether a container ended without our stopping it, and did not merely reboot.
 
-        It is asked for again: one that was about to start when all containers were listed runs by now.
+        Asked of the container itself: in the list this round works with, one that has just been started looks stopped.
         """
-        return key in self._switched_on - self._busy and self._metal.exit_code(key) not in {None, REBOOTED}
+        return key in self._switched_on - self._busy and self._metal.exit_code(key) not in (None, REBOOTED)
 
     def is_off(self, key: str) -> None:
         self._switched_on.discard(key)

@@ -49,7 +49,7 @@ class Metal:
         return output[-last_bytes:]
 
     def exit_code(self, key: str) -> int | None:
-        """How a container ended; None for one that has not, as of now. Docker's own says 0 for those too."""
+        """How a container ended, as it is now; None while it runs, or has never run."""
         state: dict[str, Any] = self.client.api.inspect_container(self._container(key))["State"]
         return int(state["ExitCode"]) if state["Status"] == "exited" else None
 
