@@ -33,8 +33,9 @@ class Registry:
             self._health[key] = DRAINING
             if now >= self._until[key] or key[0] not in drain_s:
                 del self._health[key], self._until[key]
+        stopped = {i.id for i in snapshot.instances if i.state not in ALIVE}
         for key in registered:
-            if key not in self._health or self._until.pop(key, None) is not None:
+            if key not in self._health or self._until.pop(key, None) is not None or key[1].id in stopped:
                 self._health[key] = INITIAL
 
     def judge(self, group: TargetGroup, checks: Mapping[tuple[str, str], Check]) -> None:

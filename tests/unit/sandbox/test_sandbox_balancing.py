@@ -78,6 +78,15 @@ def test_a_stopped_target_is_unused_and_not_asked() -> None:
     assert registry.servers(group(ONE), stopped) == ()
 
 
+def test_a_target_that_was_stopped_has_to_prove_itself_again() -> None:
+    registry = Registry()
+    registry.follow(world(ONE), now=0)
+    registry.judge(group(ONE), {("g1", "i-1_80"): WELL})
+    registry.follow(snapshot(instance(1, state="stopped"), groups=(group(ONE),), balancers=(balancer(),)), now=1)
+    registry.follow(world(ONE), now=2)
+    assert states(registry, ONE) == {"i-1": "initial"}
+
+
 def test_statistics_are_read() -> None:
     checks = haproxy.parse_statistics(STATISTICS)
     assert checks["g1", "i-1_80"] == Check(checked=True, up=True, status="L7OK", code="200", weight=100, sessions=3)
