@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -51,6 +52,7 @@ class Sample:
 
 def main() -> None:
     arguments = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers go too
     chosen = set(arguments.only.split(","))
     with running(latency_s=arguments.latency) as servers, temporary_folder() as folder:
         bench = Bench(servers, folder, arguments.latency)

@@ -84,8 +84,9 @@ def options(config: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def farm(folder: Path) -> Iterator[Farm]:
-    config = master.write_config(folder)
+def farm(folder: Path, *, pillars: Path | None = None) -> Iterator[Farm]:
+    """A farm with the repository's pillar, or another one."""
+    config = master.write_config(folder, pillars=pillars)
     with running(latency_s=0) as servers, pytest.MonkeyPatch.context() as patch:
         for name, value in servers.environ(direct=True).items():
             patch.setenv(name, value)
