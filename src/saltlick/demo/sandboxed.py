@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ENVIRONMENT = "test"
 BALANCER = f"{ENVIRONMENT}-www"
 MASTER = "salt-master"
-DEPLOY = ("salt-run", "state.orchestrate", "orch.deploy-environment", f"pillarenv={ENVIRONMENT}")
+DEPLOY = ("salt-run", "state.orchestrate", "orch.deploy-environment", f"pillarenv={ENVIRONMENT}", "--out=json")
 REQUESTS = 6
 
 
@@ -36,12 +36,12 @@ def play(stage: Stage) -> None:
     stage.run("build control, boot the master, wait for it", saltlick("bootstrap"))
 
     stage.act(f"One command builds {ENVIRONMENT}")
-    deployed = stage.run("network, servers, minions, services, application", on_master(*DEPLOY, colour(stage)))
-    stage.show(deployed, lines=14)
+    deployed = stage.run("network, servers, minions, services, application", on_master(*DEPLOY))
+    stage.show("\n".join(summary(deployed)))
     page = look(stage)
 
     stage.act("The same command again")
-    again = stage.run("nothing is left to do", on_master(*DEPLOY, "--out=json"))
+    again = stage.run("nothing is left to do", on_master(*DEPLOY))
     changed = changes(again)
     if changed:
         raise StepFailed("the same command again", "it changed something", changed)
@@ -57,10 +57,6 @@ def saltlick(*arguments: str) -> list[str]:
 def on_master(*command: str) -> list[str]:
     """A command on the master, as one would type it in a shell there."""
     return saltlick("sandbox", "shell", MASTER, "--", *filter(None, command))
-
-
-def colour(stage: Stage) -> str:
-    return "--force-color" if stage.console.is_terminal else ""
 
 
 def environ(stage: Stage) -> dict[str, str]:
@@ -127,13 +123,29 @@ def fetch(url: str) -> dict[str, str]:
     return told
 
 
-def changes(output: str) -> list[str]:
-    """The steps of an orchestration that changed something, by its JSON: building and configuring, not asking."""
-    told = json.loads(output)
-    steps = [item for master in told["data"].values() for item in master.items()]
+def steps(output: str) -> list[tuple[str, dict[str, Any]]]:
+    """The steps of an orchestration in the order in which they ran, from its JSON."""
+    found = [item for master in json.loads(output)["data"].values() for item in master.items()]
+    return sorted(found, key=lambda item: int(item[1].get("__run_num__", 0)))
+
+
+def summary(output: str) -> list[str]:
+    """A line per step: what it is called, how long it took, and the first thing it says."""
     return [
-        f"{name}: {json.dumps(step.get('changes'))[:500]}"
-        for name, step in steps
+        f"{step.get('__id__', name):<24} {float(step.get('duration', 0)) / 1000:7.1f} s  {_first_line(step)}"
+        for name, step in steps(output)
+    ]
+
+
+def _first_line(step: dict[str, Any]) -> str:
+    return (str(step.get("comment") or "").strip().splitlines() or [""])[0][:100]
+
+
+def changes(output: str) -> list[str]:
+    """The steps of an orchestration that changed something: building and configuring, not asking."""
+    return [
+        f"{name}: {json.dumps(step['changes'])[:500]}"
+        for name, step in steps(output)
         if step.get("changes") and _builds(name)
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -13,7 +14,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -56,7 +57,7 @@ class Stage:
 
     def remark(self, text: str) -> None:
         """One quiet line."""
-        self.console.print(Text(text, style="dim"))
+        self.console.print(Text(text, style="dim"), soft_wrap=True)
 
     def command(self, command: Sequence[str]) -> None:
         """Show what is about to be run, as one would type it."""
@@ -127,10 +128,26 @@ class Stage:
 
 def telling(output: str, errors: Sequence[str]) -> list[str]:
     """The lines that say why: the failed states where Salt lists states, else the last lines of both streams."""
+    with contextlib.suppress(ValueError, AttributeError, TypeError):
+        return _failed_states(json.loads(output)["data"])
     failed = [state for state in STATE.split(output) if "Result: False" in state]
     if failed:
         return [line for state in failed for line in state.strip("\n").splitlines()[:LAST_LINES]]
     return [*output.splitlines(), *errors][-LAST_LINES:]
+
+
+def _failed_states(told: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """Name and comment of each failed state of Salt's JSON."""
+    found = [
+        line
+        for states in told.values()
+        for state in states.values()
+        if state["result"] is False
+        for line in (f"{state.get('__id__')}:", *str(state.get("comment")).splitlines())
+    ]
+    if not found:
+        raise ValueError("nothing failed")
+    return found[: 2 * LAST_LINES]
 
 
 def tool(name: str) -> str:
