@@ -53,7 +53,6 @@ def plainly(account: Farm, *command: str) -> tuple[str, ...]:
 def test_killed_while_applying(account: Farm, position: int) -> None:
     account.servers.reset_aws()
     killed(account, position, *plainly(account, "apply", ESTATE))
-    assert checker.problems() != []
     account.command("apply", ESTATE)
     account.require_exact()
 
