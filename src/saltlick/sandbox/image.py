@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import platform
@@ -25,6 +26,7 @@ BASE = "saltlick/debian:12"
 SUITE = "bookworm"
 MIRROR = "http://deb.debian.org/debian"
 SALT_VERSION = "3008.0"
+KEPT_IMAGES = 3
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 Report = Callable[[str], None]
@@ -47,6 +49,7 @@ def ensure(client: docker.DockerClient, report: Report, repository: Path | None 
                     _base(client)
             with _Timed(report, f"image {tags[kind]}"):
                 _build(client, files, dockerfile, tags[kind])
+            _forget_old(client, tags[kind])
     return tags
 
 
@@ -106,6 +109,14 @@ def _there(client: docker.DockerClient, tag: str) -> bool:
     except ImageNotFound:
         return False
     return True
+
+
+def _forget_old(client: docker.DockerClient, tag: str) -> None:
+    """Only the newest few are kept (another checkout may use one); those that containers run from are left alone."""
+    mine = client.images.list(tag.split(":")[0])
+    for image in sorted(mine, key=lambda image: str(image.attrs["Created"]), reverse=True)[KEPT_IMAGES:]:
+        with contextlib.suppress(APIError):
+            client.images.remove(image.tags[0])
 
 
 def _base(client: docker.DockerClient) -> None:
