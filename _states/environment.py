@@ -98,7 +98,8 @@ def admitted(name, deadline_s=None):
 
 def reachable(name, url=None, deadline_s=None):
     """
-    Look at the environment's page through each of its public load balancers, until it is well several times in a row.
+    Wait until the load balancers find every server behind them healthy, then look at the page through each public one,
+    until it is well several times in a row.
 
     Well is an answer of 2xx or 3xx. The comment names each answer's server and revision, where the page tells them.
 
@@ -106,12 +107,12 @@ def reachable(name, url=None, deadline_s=None):
         The environment; it has to be the run's ``pillarenv``.
 
     url
-        Another address to ask in place of the balancers'.
+        Another address to ask in place of the balancers and their pages.
 
     deadline_s
         Seconds for each page; the pillar's ``deadlines.smoke_s`` when left out.
 
-    IAM: the observe actions of load_balancer.
+    IAM: the observe actions of load_balancer, target_group and target_registration, ec2:DescribeInstances.
 
     .. code-block:: yaml
 

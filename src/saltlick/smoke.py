@@ -1,6 +1,6 @@
-"""The smoke check: the page comes through the load balancer, again and again, and says who answered.
+"""The smoke check: every server behind a load balancer is well, and the page comes through it, again and again.
 
-A page is well when it answers 2xx or 3xx. An application that answers JSON with `server` and `revision` (as the one in
+Whether a server is well is the balancer's own word (DescribeTargetHealth): a page alone would come with one of ten. A page is well when it answers 2xx or 3xx. An application that answers JSON with `server` and `revision` (as the one in
 `examples/app` does) is shown with them.
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
+from saltlick.console import Consoles
 from saltlick.engine.observe import observe
 from saltlick.engine.ports import Clock, Cloud
 from saltlick.engine.resource import Kind, Scope
@@ -23,6 +24,7 @@ from saltlick.spec import Environment, servers
 
 REQUEST_TIMEOUT_S = 10.0
 KIND = "load_balancer"
+GROUP = "target_group"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,19 @@ class Answer:
         return f"{self.url}: {self.status}{who}{what} in {self.duration_ms} ms"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One server behind a balancer, as the balancer sees it."""
+
+    group: str
+    server: str
+    state: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.group}: {self.server} is {self.state}" + (f" ({self.reason})" if self.reason else "")
+
+
 Fetch = Callable[[str], Answer]
 
 
@@ -72,6 +87,43 @@ def _pages(environment: Environment, names: Mapping[str, str]) -> Iterator[str]:
         if not (host := names.get(f"{KIND}/{name}")):
             raise ServerFailed(f"{environment.name}: AWS has no load balancer {name}, though it is declared")
         yield f"http://{host}/" if balancer.port == 80 else f"http://{host}:{balancer.port}/"
+
+
+def targets(environment: Environment, cloud: Cloud, kinds: Mapping[str, Kind]) -> tuple[Target, ...]:
+    """Every server behind the environment's balancers.
+
+    Raises: AwsError.
+    Source: ELBv2 DescribeTargetHealth.
+    IAM: the observe actions of target_group, elasticloadbalancing:DescribeTargetHealth, ec2:DescribeInstances.
+    """
+    seen = observe({GROUP: kinds[GROUP]}, cloud, Scope((environment.name,), {})).objects
+    names = {one.id: one.name for one in Consoles(cloud).instances()}
+    return tuple(
+        Target(
+            group=key.address,
+            server=names.get(told["Target"]["Id"], told["Target"]["Id"]),
+            state=told["TargetHealth"]["State"],
+            reason=told["TargetHealth"].get("Description") or told["TargetHealth"].get("Reason") or "",
+        )
+        for key, group in sorted(seen.items())
+        if key.environment == environment.name
+        for told in cloud.call("elbv2", "describe_target_health", TargetGroupArn=group.id)["TargetHealthDescriptions"]
+    )
+
+
+def all_well(look: Callable[[], tuple[Target, ...]], *, deadline_s: float, clock: Clock) -> tuple[Target, ...]:
+    """Wait until the balancers find every server behind them healthy.
+
+    Raises: ServerFailed naming each that is not; AwsError.
+    """
+    try:
+        return until(look, lambda seen: not _ill(seen), what="servers", say=_ill, deadline_s=deadline_s, clock=clock)
+    except WaitTimeout as error:
+        raise ServerFailed(f"not well behind the balancer after {error.waited_s:.0f} s:\n{error.last}") from error
+
+
+def _ill(seen: tuple[Target, ...]) -> str:
+    return "\n".join(str(target) for target in seen if target.state != "healthy")
 
 
 def rounds(environment: Environment) -> int:

@@ -125,6 +125,63 @@ def test_a_declared_balancer_that_aws_does_not_have_is_named():
         smoke.pages(environment, NoCloud(), {"load_balancer": FakeKind({"www": "www.elb"})})
 
 
+class GroupKind:
+    """Two groups: one of ours, one of prod's."""
+
+    def observe(self, reading, scope):
+        for environment in ("test", "prod"):
+            yield Observed(key=Key(environment, "target_group/www"), properties={}, attributes={"id": environment})
+
+
+@dataclass
+class Elb:
+    """Health by target, one look after the other."""
+
+    looks: list[dict[str, str]]
+    clock: Clock = field(default_factory=Clock)
+    region: str = "us-east-1"
+
+    def reading(self):
+        return self
+
+    def read(self, service, operation, key, /, **parameters):
+        return ()
+
+    def call(self, service, operation, /, **parameters):
+        assert (operation, parameters) == ("describe_target_health", {"TargetGroupArn": "test"})
+        health = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        told = [
+            {"Target": {"Id": server}, "TargetHealth": {"State": state, "Reason": "Target.Timeout"}}
+            for server, state in health.items()
+        ]
+        return {"TargetHealthDescriptions": told}
+
+
+def looking(elb: Elb):
+    return lambda: smoke.targets(spec.parse(PILLAR, environment="test"), elb, {"target_group": GroupKind()})
+
+
+def test_waits_until_every_server_is_well_not_just_one():
+    elb = Elb(
+        [
+            {"i-1": "initial", "i-2": "initial"},
+            {"i-1": "healthy", "i-2": "initial"},
+            {"i-1": "healthy", "i-2": "healthy"},
+        ]
+    )
+    seen = smoke.all_well(looking(elb), deadline_s=60, clock=elb.clock)
+    assert [target.state for target in seen] == ["healthy", "healthy"]
+    assert elb.clock.time > 0
+
+
+def test_a_server_that_stays_ill_behind_the_balancer_is_named():
+    elb = Elb([{"i-1": "healthy", "i-2": "unhealthy"}])
+    with pytest.raises(ServerFailed) as failed:
+        smoke.all_well(looking(elb), deadline_s=30, clock=elb.clock)
+    assert "target_group/www: i-2 is unhealthy (Target.Timeout)" in str(failed.value)
+    assert "i-1" not in str(failed.value)
+
+
 @pytest.mark.parametrize("body", [b"<html>", b"[1]", b"\xff", b'{"other": 1}'])
 def test_a_page_that_tells_nothing_of_itself_is_just_well(body):
     assert smoke._facts(body) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from saltlick import aws, smoke
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def reachable(
     opts: Mapping[str, Any], name: str, *, url: str | None = None, deadline_s: float | None = None, job: str = ""
 ) -> dict[str, Any]:
-    """Ask each public balancer's page, or `url`, until it is well several times in a row."""
+    """Wait until the balancers find all servers well; ask each public page, or only `url`, until it is well several times."""
 
     def step() -> dict[str, Any]:
         require_pillarenv(opts, name)
@@ -30,6 +31,9 @@ def reachable(
         urls = (url,) if url else smoke.pages(declared, cloud, KINDS)
         limit_s = declared.deadlines.smoke_s if deadline_s is None else float(deadline_s)
         with Progress(opts, job) as progress:
+            if not url:
+                look = partial(smoke.targets, declared, cloud, KINDS)
+                smoke.all_well(look, deadline_s=limit_s, clock=cloud.clock)
             answers = smoke.check(urls, requests=smoke.rounds(declared), deadline_s=limit_s, clock=cloud.clock)
             for line in dict.fromkeys(_who(answer) for answer in answers):
                 progress.line(line)
