@@ -1,6 +1,7 @@
 """The smoke check: every server behind a load balancer is well, and the page comes through it, again and again.
 
-Whether a server is well is the balancer's own word (DescribeTargetHealth): a page alone would come with one of ten. A page is well when it answers 2xx or 3xx. An application that answers JSON with `server` and `revision` (as the one in
+Whether a server is well is the balancer's own word (DescribeTargetHealth): a page alone would come with one of ten.
+A page is well when it answers 2xx or 3xx. An application that answers JSON with `server` and `revision` (as the one in
 `examples/app` does) is shown with them.
 """
 
