@@ -216,9 +216,9 @@ def commands(master: Master) -> dict[str, str]:
     keys = master.home / "aws.env"
     keys.write_text("".join(f"export {name}={value}\n" for name, value in environ("http://127.0.0.1:5000").items()))
     return {
-        "an empty AWS that stays": f"{bin_}/moto_server -p 5000 >/dev/null 2>&1 &",
-        "test and its control, built on it": f". {_near(keys)}\n{salt_run} environment.apply control,test",
-        "edit the pillar, then": f"{salt_run} environment.plan test",
+        "try: an empty AWS that stays": f"{bin_}/moto_server -p 5000 >/dev/null 2>&1 &",
+        "try: test and its control, built on it": f". {_near(keys)}\n{salt_run} environment.apply control,test",
+        "try: edit the pillar, then": f"{salt_run} environment.plan test",
     }
 
 

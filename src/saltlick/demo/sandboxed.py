@@ -176,7 +176,7 @@ def commands() -> dict[str, str]:
     shell = f"{bin_} sandbox shell {MASTER} --"
     ask = f"{shell} salt '{ENVIRONMENT}-app-*' cmd.run 'grep -rh my-own /var/log'"
     return {
-        "what would change, had somebody meddled": f"{shell} salt-run environment.drift {ENVIRONMENT}",
-        "production, from the same files": f"{shell} salt-run state.orchestrate orch.deploy-environment pillarenv=prod",
-        "follow one request through every hop": f"curl -si -H 'X-Request-Id: my-own' {address()}\n{ask}",
+        "try: what differs, had somebody meddled": f"{shell} salt-run environment.drift {ENVIRONMENT}",
+        "try: production, from the same files": f"{shell} salt-run state.orchestrate orch.deploy-environment pillarenv=prod",
+        "try: follow one request through every hop": f"curl -si -H 'X-Request-Id: my-own' {address()}\n{ask}",
     }

@@ -118,12 +118,14 @@ class Stage:
         grid = Table.grid(padding=(0, 2))
         for name, value in facts.items():
             grid.add_row(Text(name, style="bold"), Text(value))
-        grid.add_row("", "")
-        for number, (what, command) in enumerate(commands.items(), 1):
-            grid.add_row(Text(f"try {number}", style="bold cyan"), Text(what, style="dim"))
-            grid.add_row("", Text(command, style="cyan"))
         self.console.print()
         self.console.print(Panel(grid, title=title, title_align="left", border_style="green", padding=(1, 2)))
+        # Outside the frame and never wrapped: they are there to be copied.
+        for what, command in commands.items():
+            self.console.print(f"\n  [bold]{escape(what)}[/]")
+            for line in command.splitlines():
+                self.console.print(Text(f"    {line}", style="cyan"), soft_wrap=True)
+        self.console.print()
 
 
 def telling(output: str, errors: Sequence[str]) -> list[str]:
