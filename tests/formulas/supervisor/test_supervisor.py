@@ -13,7 +13,9 @@ def test_service(host):
 def test_runs_and_stops_a_program_that_is_added(server, host):
     server.write("/etc/supervisor/conf.d/test.conf", "[program:test]\ncommand=sleep 1000\nstartsecs=1\n")
     assert "test: added process group" in host.check_output("supervisorctl update")
-    assert "RUNNING" in host.check_output("supervisorctl status test")
+    host.check_output(
+        "for i in $(seq 60); do supervisorctl status test | grep -q RUNNING && exit 0; sleep 0.5; done; exit 1"
+    )
     server.run("rm /etc/supervisor/conf.d/test.conf")
     assert "test: removed process group" in host.check_output("supervisorctl update")
 
