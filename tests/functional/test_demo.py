@@ -28,6 +28,6 @@ def test_embedded_demo_builds_rechecks_changes_and_mends(tmp_path):
         "the tour",
     ]
     assert [told.index(line) for line in story] == sorted(told.index(line) for line in story)
-    for line in ("instance/app-3", "udp 51821", "6379", "0.0.0.0/0"):  # each environment's edit, and the hand's work
+    for line in ("instance/app-3", "51821", "6379", "0.0.0.0/0"):  # each environment's edit, and the hand's work
         assert line in told, f"{line!r} is not in:\n{told}"
     assert told.count("try: ") == 3
