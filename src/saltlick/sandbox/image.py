@@ -152,6 +152,7 @@ def _build(client: docker.DockerClient, files: Mapping[str, bytes], dockerfile: 
             dockerfile=dockerfile,
             tag=tag,
             buildargs={"BASE": BASE},
+            network_mode="host",  # docker0 has packets of 1500 bytes, which a host on a tunnel loses
             rm=True,
         )
     except BuildError as error:
