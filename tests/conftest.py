@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,10 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parent.parent
 IN_CONTAINERS = {"host", "sandbox", "server"}
 """Fixtures that are a container, or are inside one: of tests/e2e and tests/formulas."""
+
+
+# A shell that starts the suite in the background has it ignore Ctrl-C, and every salt-run that a test interrupts would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
