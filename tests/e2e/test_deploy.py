@@ -132,7 +132,7 @@ def test_a_server_of_test_reads_nothing_of_prod(sandbox, built):
         done = sandbox.run("test-app-1", command)
         return json.loads(done.stdout)["local"]
 
-    assert "app" in pillar("test")["roles"]
+    assert pillar("test").keys() >= {"roles", "app"}  # 3008 masks the values
     for other in ("prod", "control"):
         assert not pillar(other).keys() & {"roles", "app", "environment"}
 
