@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
@@ -76,7 +77,7 @@ def _action(action: Action, names: Mapping[str, Key], paint: Paint, width: int) 
     for changes, note in marks:
         remark = note + action.key.address if note.endswith("=") else note
         for change in changes:
-            yield f"        {change.field}: {_value(change.old, names)} → {_value(change.new, names)}{paint('dim', remark)}"
+            yield f"        {change.field}: {_change(change, names)}{paint('dim', remark)}"
 
 
 def _missing(plan: Plan, paint: Paint) -> list[str]:
@@ -106,16 +107,30 @@ def _counts(plan: Plan, paint: Paint) -> str:
     return "  ".join(parts)
 
 
+def _change(change: Change, names: Mapping[str, Key]) -> str:
+    """`old → new`; of lists what comes and what goes, since that is what one looks for in ten firewall rules."""
+    if not (isinstance(change.old, tuple) and isinstance(change.new, tuple)):
+        return f"{_value(change.old, names)} → {_value(change.new, names)}"
+    old, new = ([_value(item, names) for item in items] for items in (change.old, change.new))
+    gone = [f"- {item}" for item in old if item not in new]
+    come = [f"+ {item}" for item in new if item not in old]
+    return "; ".join(gone + come) or "in another order"
+
+
 def _value(value: Any, names: Mapping[str, Key]) -> str:
     """A value in the operator's words: AWS ids as the addresses they belong to, what comes later as such."""
     if isinstance(value, Ref):
-        return f"{value} (known later)"
+        return value.key.address if value.key in names.values() else f"{value.key.address} (known later)"
     if isinstance(value, Join):
         return "(known later)"
     if isinstance(value, str):
         return str(names[value].address) if value in names else (value or '""')
     if isinstance(value, (tuple, list)):
         return "[" + ", ".join(_value(item, names) for item in value) + "]"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        told = {spot.name: getattr(value, spot.name) for spot in dataclasses.fields(value)}
+        named = {name: _value(one, names) for name, one in told.items() if isinstance(one, (str, Ref)) and one != ""}
+        return str(dataclasses.replace(value, **named))
     if value is None:
         return "nothing"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -40,6 +40,11 @@ class Rule:
     source: Text
     description: str = ""
 
+    def __str__(self) -> str:
+        ports = str(self.from_port) if self.from_port == self.to_port else f"{self.from_port}-{self.to_port}"
+        what = "everything" if self.protocol == "-1" else f"{self.protocol} {ports}".removesuffix(" -1")
+        return f"{what} from {self.source}"
+
     @property
     def reach(self) -> tuple[str, int, int, str]:
         """What it allows; two rules of one group cannot have the same."""

@@ -15,9 +15,12 @@ from world import KINDS, Box, Net, World, box, net, with_after
 from saltlick import provision
 from saltlick.engine import render
 from saltlick.engine.apply import Report
-from saltlick.engine.plan import Plan, Verb
-from saltlick.engine.resource import Join, Ref
+from saltlick.engine.diff import Change
+from saltlick.engine.observe import Snapshot
+from saltlick.engine.plan import Action, Plan, Verb
+from saltlick.engine.resource import Effect, Join, Key, Observed, Ref
 from saltlick.errors import AwsError, AwsUnclear, InvalidInput, NeedsDecision
+from saltlick.kinds.security_group_rules import Rule
 
 
 def estate(*resources, environments=("prod",), **more):
@@ -272,6 +275,25 @@ def test_destroy_refuses_production_and_what_others_lean_on():
     world.things["box-2"].tags["saltlick:environment"] = "test"
     with pytest.raises(InvalidInput, match="test:box/app: leans on prod:net/a: destroy test first"):
         provision.plan_destroy(estate(A, others=("test",)), world, KINDS, confirm="prod")
+
+
+def rule(protocol, first, last, source):
+    return Rule(protocol=protocol, from_port=first, to_port=last, source=source)
+
+
+def test_lists_show_what_comes_and_what_goes():
+    """Rules by the group's address, not by AWS's id; what is not made yet as known later."""
+    group, later = Key("prod", "net/a"), Key("prod", "net/b")
+    old = (rule("tcp", 22, 22, "0.0.0.0/0"), rule("tcp", 80, 80, "net-1"))
+    new = (rule("tcp", 80, 80, Ref(group)), rule("udp", 5000, 5010, Ref(later)))
+    observed = Observed(key=group, properties={}, attributes={"id": "net-1"})
+    action = Action(
+        verb=Verb.UPDATE, key=group, title="a", changes=(Change("ingress", old, new, Effect.UPDATE),), observed=observed
+    )
+    shown = render.text(
+        Plan(environments=("prod",), actions=(action,), undeclared=(), missing=(), snapshot=Snapshot({group: observed}))
+    )
+    assert "ingress: - tcp 22 from 0.0.0.0/0; + udp 5000-5010 from net/b (known later)" in shown
 
 
 def test_the_plan_reads_well():
