@@ -174,7 +174,7 @@ def commands() -> dict[str, str]:
     """The three to try next."""
     bin_ = os.path.relpath(tool("saltlick"))
     shell = f"{bin_} sandbox shell {MASTER} --"
-    ask = f"{shell} salt '{ENVIRONMENT}-app-*' cmd.run 'grep -rh my-own /var/log'"
+    ask = f"{shell} salt '{ENVIRONMENT}-app-*' cmd.run 'grep -rhI my-own /var/log || true'"
     return {
         "try: what differs, had somebody meddled": f"{shell} salt-run environment.drift {ENVIRONMENT}",
         "try: production, from the same files": f"{shell} salt-run state.orchestrate orch.deploy-environment pillarenv=prod",
