@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-salt_config = pytest.importorskip("salt.config")
-salt_pillar = pytest.importorskip("salt.pillar")
+import salt.config as salt_config
+import salt.pillar as salt_pillar
 
 ENVIRONMENTS = ("control", "prod", "test")
 APP = {
