@@ -23,6 +23,8 @@ REPORTS = ROOT / ".saltlick" / "reports"
 PARTS = ("lint", "unit", "functional", "packaging", "integration", "formulas", "e2e")
 IN_CONTAINERS = ("formulas", "e2e")
 NO_TESTS_COLLECTED = 5
+# A test that hangs says where after ten minutes; what takes the time is printed.
+PYTEST = ("-q", "--timeout=600", "--durations=12", "--durations-min=3")
 
 
 @dataclass
@@ -96,7 +98,7 @@ def tests(name: str) -> Counts:
         return Counts()
     report = REPORTS / f"{name}.xml"
     report.unlink(missing_ok=True)
-    command = [*as_root(name), sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", f"tests/{name}"]
+    command = [*as_root(name), sys.executable, "-m", "pytest", *PYTEST, f"--junitxml={report}", f"tests/{name}"]
     code = subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603
     counts = read_report(report)
     if code not in (0, NO_TESTS_COLLECTED) and not counts.failed:
@@ -146,7 +148,7 @@ def run(names: Sequence[str], started: float | None) -> int:
     rows = [Part("setup", begin - started, note="environment and container engine")] if started else []
     total = Counts()
     for name in names:
-        banner(name)
+        banner(f"{name} (after {time.time() - (started or begin):.0f} s)")
         clock = time.monotonic()
         counts = lint() if name == "lint" else tests(name)
         rows.append(Part(name, time.monotonic() - clock, counts))
