@@ -71,9 +71,10 @@ start() {
   mkdir -p "$state"
   forget_stale_pids
   say "starting dockerd (log: $log)"
-  # Its own session, so that Ctrl-C in this terminal is not for it; the group lets this account use the socket.
+  # Its own session, so that Ctrl-C in this terminal is not for it; the group lets this account use the socket. The shell
+  # around it stays as long as it runs and must not keep our own output open: whoever reads that would wait for ever.
   as_root sh -c 'PATH=$PATH:/usr/sbin:/sbin; echo $$ >"$1"; exec setsid dockerd --group "$3" >"$2" 2>&1 </dev/null' \
-    sh "$PWD/$pidfile" "$PWD/$log" "$(id -gn)" &
+    sh "$PWD/$pidfile" "$PWD/$log" "$(id -gn)" </dev/null >/dev/null 2>&1 &
   for _ in $(seq 60); do
     if answers; then return; fi
     if [ -s "$pidfile" ] && ! ours && [ "$(wc -c <"$log")" -gt 0 ] && ! kill -0 "$(cat "$pidfile")" 2>/dev/null; then break; fi

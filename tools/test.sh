@@ -18,8 +18,12 @@ case " $parts " in
   *" formulas "* | *" e2e "*)
     tools/engine.sh ours && engine_was_ours=yes
     trap leave EXIT
-    if ! why=$(tools/engine.sh up 2>&1 >/dev/null | tee /dev/stderr | tail -n 1); then
+    # In a variable, not through tee: opened by name, a stderr that is a file would be emptied.
+    said=$(tools/engine.sh up 2>&1) && engine=yes || engine=no
+    [ -z "$said" ] || printf '%s\n' "$said" >&2
+    if [ "$engine" = no ]; then
       [ "${CI:-}" != true ] || { echo "saltlick: under CI=true a container engine is required" >&2; exit 1; }
+      why=$(printf '%s\n' "$said" | tail -n 1)
       export SALTLICK_NO_ENGINE=${why#saltlick: no container engine: }
     elif as_root "$PWD/$venv/bin/saltlick" sandbox status >/dev/null 2>&1; then
       # Two sandboxes cannot have the same networks, and the tests build the same estate as the demo.

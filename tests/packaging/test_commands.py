@@ -113,6 +113,50 @@ def test_an_engine_that_cannot_be_had_is_said_in_one_line(project):
     assert "nothing answers at DOCKER_HOST" in done.stderr
 
 
+DOCKERD = """#!/usr/bin/env python3
+import os, socket
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(os.environ["DOCKER_HOST"].removeprefix("unix://"))
+listener.listen()
+while True:
+    caller, _ = listener.accept()
+    caller.recv(4096)
+    caller.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\nOK")
+    caller.close()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the daemon is started as root")
+def test_starting_the_engine_returns_to_whoever_reads_what_it_says(project, tmp_path):
+    """Once the shell around the daemon kept the pipe open: the tests and the demo waited for its end, which never came."""
+    program = tmp_path / "bin" / "dockerd"
+    program.parent.mkdir()
+    program.write_text(DOCKERD)
+    program.chmod(0o755)
+    settings = {"PATH": f"{program.parent}:{os.environ['PATH']}", "DOCKER_HOST": f"unix://{tmp_path}/engine.sock"}
+    how = {"cwd": project, "env": {**os.environ, **settings, "SALTLICK_NO_ENGINE": ""}, "timeout": 60, "check": True}
+    try:
+        told = subprocess.run(["tools/engine.sh", "up"], capture_output=True, text=True, **how)
+        assert "starting dockerd" in told.stderr
+    finally:
+        subprocess.run(["tools/engine.sh", "down"], **how)
+
+
+def test_what_was_said_before_stays_in_a_log_file(project):
+    """Opened by its name, a standard error that is a file would be emptied."""
+    write(project, "e2e", "def test_boots(): pass\n")
+    log = project / "ci.log"
+    with log.open("w") as out:
+        out.write("before\n")
+        out.flush()
+        settings = {**os.environ, "SALTLICK_NO_ENGINE": "1", "CI": "true", "VENV": "nowhere"}
+        (project / "tools" / "setup.sh").write_text("#!/bin/sh\n")
+        subprocess.run(["tools/test.sh", "e2e"], cwd=project, env=settings, stdout=out, stderr=out, check=False)
+    said = log.read_text()
+    assert said.startswith("before\n")
+    assert "under CI=true a container engine is required" in said
+
+
 def test_stopping_the_engine_leaves_one_that_is_not_ours(project):
     """The pid on file belongs to somebody else by now: this very test."""
     state = project / ".saltlick" / "engine"
