@@ -38,12 +38,12 @@ def apply(
     prune: bool = False,
     job: str = "",
     user: str = "",
-    lock_wait: float = 0,
+    lock_wait: object = 0,
 ) -> Answer:
     """Build what the pillar says, under the lock."""
     names = names_of(opts, name)
     reason = f"environment.apply {','.join(names)}"
-    with locked_work(opts, names, reason=reason, job=job, user=user, wait_s=lock_wait) as progress:
+    with locked_work(opts, names, reason=reason, job=job, user=user, lock_wait=lock_wait) as progress:
         estate = load(opts, names, create_master_key=True)
         cloud = aws.connect(estate.region, tell=progress.line)
         found = provision.plan(estate, cloud, KINDS, replace=words(replace), prune=prune)
@@ -51,7 +51,7 @@ def apply(
 
 
 def destroy(
-    opts: Mapping[str, Any], name: object, *, confirm: str = "", job: str = "", user: str = "", lock_wait: float = 0
+    opts: Mapping[str, Any], name: object, *, confirm: str = "", job: str = "", user: str = "", lock_wait: object = 0
 ) -> Answer:
     """Delete everything of the environments, under the lock, in order. Unconfirmed, say what that would be."""
     names = names_of(opts, name)
@@ -59,7 +59,7 @@ def destroy(
     if str(confirm or "") != typed_back:
         return _unconfirmed(load(opts, names), typed_back)
     reason = f"environment.destroy {typed_back}"
-    with locked_work(opts, names, reason=reason, job=job, user=user, wait_s=lock_wait) as progress:
+    with locked_work(opts, names, reason=reason, job=job, user=user, lock_wait=lock_wait) as progress:
         estate = load(opts, names)
         cloud = aws.connect(estate.region, tell=progress.line)
         found = provision.plan_destroy(estate, cloud, KINDS, confirm=typed_back)

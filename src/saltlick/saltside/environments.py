@@ -12,7 +12,7 @@ from saltlick.lock import Mode
 from saltlick.saltside.commands import words
 from saltlick.saltside.estate import load
 from saltlick.saltside.gate import sweep
-from saltlick.saltside.locks import locks
+from saltlick.saltside.locks import locks, wait_seconds
 from saltlick.saltside.pillar import require_pillarenv
 from saltlick.saltside.state import applied, planned, state
 from saltlick.saltside.work import carry_out, locked_work
@@ -35,7 +35,7 @@ def present(
     replace: object = None,
     prune: bool = False,
     job: str = "",
-    lock_wait: float = 0,
+    lock_wait: object = 0,
 ) -> dict[str, Any]:
     """Make the environment what its pillar says; with `test=True` say what that would take."""
 
@@ -52,7 +52,7 @@ def present(
     return state(name, step)
 
 
-def absent(opts: Mapping[str, Any], name: str, *, confirm: str, job: str = "", lock_wait: float = 0) -> dict[str, Any]:
+def absent(opts: Mapping[str, Any], name: str, *, confirm: str, job: str = "", lock_wait: object = 0) -> dict[str, Any]:
     """Delete everything of the environment; with `test=True` say what that would be."""
 
     def step() -> dict[str, Any]:
@@ -71,7 +71,7 @@ def absent(opts: Mapping[str, Any], name: str, *, confirm: str, job: str = "", l
     return state(name, step)
 
 
-def locked(opts: Mapping[str, Any], name: str, *, reason: str, job: str = "", lock_wait: float = 0) -> dict[str, Any]:
+def locked(opts: Mapping[str, Any], name: str, *, reason: str, job: str = "", lock_wait: object = 0) -> dict[str, Any]:
     """Take the environment's lock for the rest of this process; whatever ends it gives the lock back."""
 
     def step() -> dict[str, Any]:
@@ -80,7 +80,7 @@ def locked(opts: Mapping[str, Any], name: str, *, reason: str, job: str = "", lo
         if opts.get("test"):
             there = desk.read(name)
             return {"result": None, "comment": f"{name} is locked by {there}" if there else f"{name} would be locked"}
-        taken = desk.take(name, reason=reason, job=job, mode=Mode.RUN, wait_s=float(lock_wait))
+        taken = desk.take(name, reason=reason, job=job, mode=Mode.RUN, wait_s=wait_seconds(lock_wait))
         desk.release_at_exit(taken)
         return {"comment": "; ".join(part for part in (f"{name} is locked: {reason}", taken.notice) if part)}
 
@@ -115,9 +115,9 @@ def _shown(plan: Plan) -> dict[str, Any]:
 
 
 def _working(
-    opts: Mapping[str, Any], name: str, what: str, job: str, wait_s: float
+    opts: Mapping[str, Any], name: str, what: str, job: str, lock_wait: object
 ) -> AbstractContextManager[Progress]:
-    return locked_work(opts, [name], reason=f"environment.{what} {name}", job=job, wait_s=wait_s)
+    return locked_work(opts, [name], reason=f"environment.{what} {name}", job=job, lock_wait=lock_wait)
 
 
 def _comment(report: Report) -> str:

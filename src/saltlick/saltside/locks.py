@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
 def locks(opts: Mapping[str, Any], user: str = "") -> Locks:
     """This master's locks. `user` is who Salt says is asking (`sudo_ann`), else who runs the process."""
     return Locks(folder=Path(opts["cachedir"]) / "saltlick" / "locks", user=user or getpass.getuser())
+
+
+def wait_seconds(lock_wait: object) -> float:
+    """How long to wait for another job's lock, as it was typed.
+
+    Raises: InvalidInput for anything but a number from 0 up.
+    """
+    try:
+        seconds = float(lock_wait)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise InvalidInput([Problem("lock_wait", f"{lock_wait} is not a number of seconds")], what="arguments")
+    return seconds
 
 
 def lock(opts: Mapping[str, Any], name: object, *, message: str = "", user: str = "") -> Answer:

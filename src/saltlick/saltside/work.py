@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from saltlick import provision
 from saltlick.kinds import KINDS
-from saltlick.saltside.locks import locks
+from saltlick.saltside.locks import locks, wait_seconds
 from saltlick.saltside.progress import Progress
 
 if TYPE_CHECKING:
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def locked_work(
-    opts: Mapping[str, Any], names: Sequence[str], *, reason: str, job: str = "", user: str = "", wait_s: float = 0.0
+    opts: Mapping[str, Any], names: Sequence[str], *, reason: str, job: str = "", user: str = "", lock_wait: object = 0
 ) -> Iterator[Progress]:
     """Progress to tell of work on these environments, which nobody else touches meanwhile.
 
-    Raises: Locked.
+    Raises: Locked; InvalidInput for a `lock_wait` that is no number of seconds.
     """
-    with Progress(opts, job) as progress, locks(opts, user).held(names, reason=reason, job=job, wait_s=wait_s) as taken:
+    desk, how = locks(opts, user), {"reason": reason, "job": job, "wait_s": wait_seconds(lock_wait)}
+    with Progress(opts, job) as progress, desk.held(names, **how) as taken:
         for one in taken:
             if one.notice:
                 progress.line(f"{one.holder.environment}: {one.notice}")

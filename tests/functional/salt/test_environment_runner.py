@@ -100,6 +100,13 @@ def test_a_wrong_invocation_is_refused_with_a_code(master, arguments, words):
     assert words in answer["error"]
 
 
+@pytest.mark.parametrize("typed", ["abc", "-1", "inf"])
+def test_a_wait_that_is_no_number_is_refused_before_the_lock(master, typed):
+    answer = master.call("environment.apply", "one", f"lock_wait={typed}")["return"]
+    assert answer["retcode"] == 2
+    assert f"lock_wait: {typed} is not a number of seconds" in answer["error"]
+
+
 def test_a_pillar_that_does_not_render_is_no_empty_pillar(master):
     master.pillar("one", "environment: {{ nobody_knows.this }}")
     answer = master.call("environment.plan", "one")["return"]
