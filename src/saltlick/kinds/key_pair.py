@@ -20,7 +20,6 @@ from saltlick.engine.resource import (
     immutable,
 )
 from saltlick.kinds import retry, tags
-from saltlick.kinds.instance import live_instances
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,16 +34,13 @@ class KeyPair(Kind):
     properties = KeyPairProperties
     attributes = frozenset({"id", "name"})
     iam: ClassVar = {
-        "observe": ("ec2:DescribeKeyPairs", "ec2:DescribeInstances"),
+        "observe": ("ec2:DescribeKeyPairs",),
         "create": ("ec2:ImportKeyPair", "ec2:CreateTags"),
         "update": ("ec2:CreateTags",),
         "destroy": ("ec2:DeleteKeyPair",),
     }
 
     def observe(self, reading: Reading, scope: Scope) -> Iterator[Observed]:
-        """No call at all while no key pair is wanted and no server of ours has one, which is how it should be."""
-        if not scope.of_kind(self.name) and not _in_use(reading, scope):
-            return
         items = reading.read("ec2", "describe_key_pairs", "KeyPairs", Filters=tags.ours(scope), IncludePublicKey=True)
         for key, object_tags, pair in tags.found(items, scope, self.name):
             public_key = pair.get("PublicKey")
@@ -75,10 +71,6 @@ class KeyPair(Kind):
 
     def normalise(self, field_name: str, value: Any) -> Any:
         return _bare(value) if field_name == "public_key" else value
-
-
-def _in_use(reading: Reading, scope: Scope) -> bool:
-    return any(instance.get("KeyName") for _, _, instance in live_instances(reading, scope))
 
 
 def _bare(public_key: str) -> str:

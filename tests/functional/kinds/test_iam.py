@@ -43,7 +43,6 @@ RARE = {
     ("nat_gateway", "ec2:DescribeNatGateways"),
     ("load_balancer", "elasticloadbalancing:DescribeLoadBalancers"),
     ("instance", "ec2:DescribeInstances"),
-    ("key_pair", "ec2:DescribeInstances"),
 }
 """Made only while something is in the way or slow; other tests see them."""
 SERVICES = {"elbv2": "elasticloadbalancing"}

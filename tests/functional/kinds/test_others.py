@@ -148,3 +148,11 @@ def test_what_a_server_is_made_with(world: World, cloud: AwsCloud) -> None:
     assert volume["Encrypted"]
     assert volume["Size"] == 30
     assert {tag["Key"] for tag in volume["Tags"]} >= {"Name", "saltlick:environment", "saltlick:address"}
+
+
+@pytest.mark.parametrize("kind", sorted(name for name, kind in KINDS.items() if not kind.lookup))
+def test_what_is_ours_is_seen_though_nothing_is_declared(world: World, kind: str) -> None:
+    """Also what nobody uses: else no plan would show it, and nothing would ever delete it."""
+    resource = next(resource for resource in BY_ADDRESS.values() if resource.kind == kind)
+    world.make(resource)
+    assert resource.key in {observed.key for observed in world.see_all(kind, resource.environment, wanted={})}
