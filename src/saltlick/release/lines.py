@@ -1,0 +1,205 @@
+"""A release on a terminal: the plan before it, a line for each step during it, a table and what to do next after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import tzinfo
+from typing import Any
+
+from saltlick.engine.render import Paint
+from saltlick.release import words
+from saltlick.release.record import ReleaseRecord, Result, ServerRecord, Standing, StepRecord
+from saltlick.release.timeline import Lane, fewest_serving, lanes, left_outside
+from saltlick.release.words import UTC
+
+LONGEST = 160
+"""So much of a good step's detail is shown in its line; of a failure all."""
+
+SIGNS: Mapping[Result, str] = {
+    Result.DONE: "+",
+    Result.UNCHANGED: "dim",
+    Result.PARTIAL: "!",
+    Result.REFUSED: "!",
+    Result.ROLLED_BACK: "±",
+    Result.STUCK: "✗",
+    Result.RUNNING: "?",
+}
+"""Each result's colour, by the marks of `engine.render`."""
+
+
+def step(record: ReleaseRecord, one: StepRecord, *, colour: bool = False, zone: tzinfo = UTC) -> str:
+    """One step, begun or ended: `14:03:58  batch 2/5  prod-app-3  drain  1.2 s  ok  drained, 0 sessions`."""
+    paint = Paint(colour)
+    batch = f"batch {one.batch}/{max(words.batches(record), one.batch)}" if one.batch else ""
+    place = len(f"batch {words.batches(record)}/{words.batches(record)}")
+    widest = max((len(server.name) for server in record.servers), default=0)
+    what = f"{'undo ' if one.undo else ''}{title(one)}"
+    cells = (
+        paint("dim", words.clock(one.ended or one.started, zone)),
+        f"{batch:<{place}}",
+        f"{words.clean(one.server) or 'all':<{widest}}",
+        paint("±" if one.undo else "", f"{what:<16}"),
+        f"{'' if one.ended is None else words.took(one.ended - one.started):>9}",
+        _outcome(one, paint),
+        _detail(one, paint),
+    )
+    return "  ".join(cells).rstrip()
+
+
+def title(one: StepRecord) -> str:
+    """A step's phase, and its name where that says more."""
+    phase, name = words.PHASES[one.phase], words.first_line(one.name)
+    return name if name.startswith(phase) or not name else f"{phase}: {name}" if name != one.phase.value else phase
+
+
+def _outcome(one: StepRecord, paint: Paint) -> str:
+    if one.ok is None:
+        return paint("…", "…     ")
+    return paint("+", "ok    ") if one.ok else paint("✗", "FAILED")
+
+
+def _detail(one: StepRecord, paint: Paint) -> str:
+    if one.ok is False:
+        return paint("✗", words.clean(one.detail).strip().replace("\n", "\n        "))
+    text = words.first_line(one.detail)
+    return paint("dim", text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")
+
+
+def plan(record: ReleaseRecord, *, colour: bool = False, floor: int = 0, notes: Sequence[str] = ()) -> str:
+    """What `test=True` says: each batch with its servers, what they go from and to, and how many stay in traffic.
+
+    `record` is the release as it would begin: servers with batch and previous revision, no steps. `floor`: servers that stay in
+    traffic whatever happens. `notes`: what the pre-flight found, a line each.
+    """
+    paint, total = Paint(colour), len(record.servers)
+    lines = [paint("bold", f"{record.environment}: {_what(record)}  {words.from_to(record)}")]
+    lines.append(
+        f"  {words.count(total, 'server')} of {record.group}, {words.count(words.batches(record), 'batch')}, {record.strategy}"
+        + (f", at least {floor} in traffic" if floor else "")
+    )
+    for number, servers in _by_batch(record).items():
+        left = total - len(servers)
+        name = f"batch {number}/{words.batches(record)}" if number else "not in a batch"
+        said = f"{left} of {total} stay in traffic" if number else ""
+        lines += [
+            "",
+            paint("bold", f"  {name}") + paint("dim", f"  {words.count(len(servers), 'server')}  {said}".rstrip()),
+        ]
+        lines += _planned(record, servers, paint)
+    lines += ["", *(paint("!", f"! {words.clean(note)}") for note in notes)]
+    return "\n".join([*lines, paint("dim", "Nothing was changed (test=True).")])
+
+
+def _what(record: ReleaseRecord) -> str:
+    rev, sha = words.first_line(record.rev), words.short(record.sha)
+    asked = f" ({rev})" if rev and not record.sha.startswith(rev) else ""
+    return (
+        f"{'roll ' if record.rollback else ''}{record.application} {'back ' if record.rollback else ''}to {sha}{asked}"
+    )
+
+
+def _by_batch(record: ReleaseRecord) -> dict[int, list[ServerRecord]]:
+    found: dict[int, list[ServerRecord]] = {}
+    for server in sorted(record.servers, key=lambda server: server.batch or len(record.servers) + 1):
+        found.setdefault(server.batch, []).append(server)
+    return found
+
+
+def _planned(record: ReleaseRecord, servers: Sequence[ServerRecord], paint: Paint) -> Iterator[str]:
+    rows = []
+    for server in servers:
+        same = server.previous == record.sha
+        change = f"{words.short(server.previous)} → {words.short(record.sha)}" if not same else "has it already"
+        rows.append((" " if same else "~", server.name, change, server.zone))
+    for sign, *cells in words.columns(rows):
+        yield f"    {paint(sign, '  '.join((sign, *cells)).rstrip())}"
+
+
+def plan_data(record: ReleaseRecord, *, floor: int = 0, notes: Sequence[str] = ()) -> dict[str, Any]:
+    """The plan for machines."""
+    total = len(record.servers)
+    return {
+        "environment": record.environment,
+        "application": record.application,
+        "rev": record.rev,
+        "sha": record.sha,
+        "strategy": record.strategy,
+        "floor": floor,
+        "batches": [
+            {
+                "batch": number,
+                "in_traffic": total - len(servers),
+                "servers": [
+                    {"name": one.name, "zone": one.zone, "previous": one.previous, "sha": record.sha} for one in servers
+                ],
+            }
+            for number, servers in _by_batch(record).items()
+        ],
+        "notes": list(notes),
+    }
+
+
+def summary(record: ReleaseRecord, *, colour: bool = False, now: float | None = None) -> str:
+    """The closing table, a row per server, then how it came out, why, and what to do next."""
+    return "\n".join([*table(record, colour=colour, now=now), "", *closing(record, colour=colour, now=now)])
+
+
+def table(record: ReleaseRecord, *, colour: bool = False, now: float | None = None) -> list[str]:
+    """A row per server: batch, from → to, seconds out of traffic, how it stands."""
+    paint, outside = Paint(colour), set(left_outside(record, now))
+    found = lanes(record, now)
+    heads = ("server", "zone", "batch", "revision", "away", "stands")
+    rows = [heads, *(_row(record, lane, lane.server.name in outside) for lane in found)]
+    printed = ["  ".join(row).rstrip() for row in words.columns(rows, right=(2, 4))]
+    marks = [_mark(lane.server, lane.server.name in outside) for lane in found]
+    return [paint("dim", printed[0]), *(paint(mark, line) for mark, line in zip(marks, printed[1:], strict=True))]
+
+
+def _row(record: ReleaseRecord, lane: Lane, outside: bool) -> tuple[str, ...]:
+    server = lane.server
+    now_on = words.standing_on(record, server)
+    change = "unknown" if server.standing in (Standing.TOUCHED, Standing.LEFT_OUT) else words.short(now_on)
+    revision = f"{words.short(server.previous)} → {change}" if now_on != server.previous else change
+    away = words.took(lane.away_s) if lane.away_s else "-"
+    return server.name, server.zone, str(server.batch or "-"), revision, away, stands(server, outside)
+
+
+def stands(server: ServerRecord, outside: bool) -> str:
+    """How a server stands at the end, in words; being out of traffic is said first."""
+    detail = words.first_line(server.detail)
+    names = {
+        Standing.UNDONE: "back on what it had",
+        Standing.WAITING: "not touched",
+        Standing.SKIPPED: "skipped",
+        Standing.TOUCHED: "between two revisions",
+    }
+    plain = names.get(server.standing, server.standing.value)
+    if outside:
+        plain = "OUT OF TRAFFIC" + (f", {plain}" if server.standing is not Standing.LEFT_OUT else "")
+    return f"{plain}: {detail}" if detail else plain
+
+
+def _mark(server: ServerRecord, outside: bool) -> str:
+    if outside:
+        return "✗"
+    return {Standing.DONE: "+", Standing.UNDONE: "±", Standing.SKIPPED: "!", Standing.TOUCHED: "…"}.get(
+        server.standing, "dim"
+    )
+
+
+def closing(record: ReleaseRecord, *, colour: bool = False, now: float | None = None) -> list[str]:
+    """How it came out in a sentence, the reason, who is out of traffic, and what to do next."""
+    paint, found = Paint(colour), lanes(record, now)
+    lines = [paint(SIGNS[record.result], words.headline(record)) + paint("dim", f"  {_figures(record, found, now)}")]
+    if record.reason:
+        lines += ["Why: " + words.clean(record.reason).strip().replace("\n", "\n     ")]
+    return lines + [paint("bold", sentence) for sentence in words.advice(record)]
+
+
+def _figures(record: ReleaseRecord, found: Sequence[Lane], now: float | None) -> str:
+    parts = [words.took((record.ended or now or record.started) - record.started)]
+    longest = max((lane.away_s for lane in found), default=0.0)
+    if longest:
+        parts.append(f"a server was away for {words.took(longest)} at the most")
+        parts.append(f"never fewer than {fewest_serving(found)} of {len(found)} in traffic")
+    return "; ".join(parts)

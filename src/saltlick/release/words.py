@@ -1,0 +1,218 @@
+"""A release in words: durations, revisions, how it came out, and what to do next. Everything people read says it with these."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone, tzinfo
+
+from saltlick.release.record import Phase, ReleaseRecord, Result, ServerRecord, Standing, StepRecord
+from saltlick.release.timeline import left_outside
+
+UTC = timezone.utc
+NAMED = 6
+"""So many servers are named in a sentence; of more, the rest is counted. Those out of traffic are always named, each."""
+
+PHASES: Mapping[Phase, str] = {
+    Phase.PREFLIGHT: "pre-flight",
+    Phase.HOOK: "hook",
+    Phase.BUILD: "build",
+    Phase.ONCE: "once",
+    Phase.DRAIN: "drain",
+    Phase.STOP: "stop",
+    Phase.ACTIVATE: "activate",
+    Phase.START: "start",
+    Phase.HEALTH: "health",
+    Phase.RESTORE: "restore",
+    Phase.WAIT: "wait",
+    Phase.FINISH: "finish",
+}
+
+
+def short(sha: str) -> str:
+    """A revision as people write it; `nothing` where there was none."""
+    return sha[:7] or "nothing"
+
+
+def took(seconds: float) -> str:
+    """A duration: `0.4 s`, `12 s`, `4 m 12 s`, `1 h 02 m`, `3 d 4 h`."""
+    seconds = max(0.0, seconds)
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} m {whole % 60:02} s"
+    if whole < 2 * 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02} m"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def clock(when: float, zone: tzinfo = UTC) -> str:
+    """The time of day."""
+    return datetime.fromtimestamp(when, zone).strftime("%H:%M:%S")
+
+
+def day(when: float, zone: tzinfo = UTC) -> str:
+    """The date and the time of day, to the minute."""
+    return datetime.fromtimestamp(when, zone).strftime("%Y-%m-%d %H:%M")
+
+
+def count(number: int, noun: str) -> str:
+    """`1 server`, `2 servers`, `3 batches`."""
+    plural = f"{noun}es" if noun.endswith(("ch", "s")) else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
+
+
+def clean(text: str) -> str:
+    """Text from servers without what would steer a terminal or hide in a page; lines and tabs stay."""
+    return "".join(
+        " " if one == "\r" else one for one in text if one in "\n\t\r" or unicodedata.category(one)[0] != "C"
+    )
+
+
+def first_line(text: str) -> str:
+    """The first line that says something."""
+    return next((line.strip() for line in clean(text).splitlines() if line.strip()), "")
+
+
+def names(servers: Sequence[str], *, all_of_them: bool = False) -> str:
+    """`a, b and c`; of many the first few and how many more."""
+    shown = list(servers if all_of_them or len(servers) <= NAMED + 1 else servers[:NAMED])
+    if len(shown) < len(servers):
+        shown.append(f"{len(servers) - len(shown)} more")
+    return " and ".join(part for part in (", ".join(shown[:-1]), "".join(shown[-1:])) if part)
+
+
+def standing_on(record: ReleaseRecord, server: ServerRecord) -> str:
+    """The revision (SHA) a server is on as far as the journal can say; empty when it cannot."""
+    if server.standing is Standing.DONE:
+        return record.sha
+    if server.standing in (Standing.WAITING, Standing.UNDONE, Standing.SKIPPED):
+        return server.previous
+    return ""
+
+
+def batches(record: ReleaseRecord) -> int:
+    """How many batches there are."""
+    return max((server.batch for server in record.servers), default=0)
+
+
+def previous(record: ReleaseRecord) -> Mapping[str, int]:
+    """The revisions the servers came from, the commonest first, and how many servers each."""
+    found: dict[str, int] = {}
+    for server in record.servers:
+        found[server.previous] = found.get(server.previous, 0) + 1
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def from_to(record: ReleaseRecord) -> str:
+    """`a1b2c3d → f5d9859`, or how many revisions it was before."""
+    before = list(previous(record))
+    origin = short(before[0]) if len(before) == 1 else f"{len(before)} revisions" if before else "?"
+    return f"{origin} → {short(record.sha)}"
+
+
+def failed(record: ReleaseRecord) -> tuple[StepRecord, ...]:
+    """The steps that failed, in order; hooks after the fact only warn, but are among them."""
+    return tuple(step for step in record.steps if step.ok is False)
+
+
+def not_undone(record: ReleaseRecord) -> tuple[str, ...]:
+    """The once steps that took place and were not taken back, of a release that was."""
+    if record.result not in (Result.ROLLED_BACK, Result.STUCK):
+        return ()
+    back = {step.name for step in record.steps if step.phase is Phase.ONCE and step.undo and step.ok}
+    there = (step.name for step in record.steps if step.phase is Phase.ONCE and not step.undo and step.ok)
+    return tuple(name for name in dict.fromkeys(there) if name not in back)
+
+
+def headline(record: ReleaseRecord) -> str:
+    """How it came out, in one sentence."""
+    total, sha = len(record.servers), short(record.sha)
+    done = sum(server.standing is Standing.DONE for server in record.servers)
+    what = "rollback" if record.rollback else "release"
+    where = f"{count(total, 'server')} of {record.environment}"
+    if record.result is Result.DONE:
+        return f"{'All ' if total > 1 else ''}{where} {'run' if total > 1 else 'runs'} {sha}."
+    if record.result is Result.UNCHANGED:
+        return f"{'All ' if total > 1 else ''}{where} had {sha} already; nothing was touched."
+    if record.result is Result.PARTIAL:
+        return f"{done} of {where} {'run' if done != 1 else 'runs'} {sha}; {_rest(record)}."
+    if record.result is Result.REFUSED:
+        return f"The {what} of {sha} was refused before anything was touched."
+    if record.result is Result.ROLLED_BACK:
+        undone = [server for server in record.servers if server.standing is Standing.UNDONE]
+        if not undone:
+            return f"The {what} of {sha} failed before a server had it; all run what they ran before."
+        rest = f"; {_rest(record)}" if _rest(record) else ""
+        own = "it" if len(undone) == 1 else "each"
+        return f"The {what} of {sha} failed; {_each(undone)} back on what {own} ran before{rest}."
+    if record.result is Result.STUCK:
+        whom = names(outside, all_of_them=True) or "the servers"
+        return (
+            f"The {what} of {sha} failed and could not be taken back everywhere; {_rest(record) or 'see the reason'}."
+        )
+    undoing = any(step.undo for step in record.steps)
+    stage = max((step.batch for step in record.steps if not step.undo), default=0)
+    batch = f", batch {stage} of {batches(record)}" if stage and not undoing else ""
+    return f"{'Undoing' if undoing else 'Running'}{batch}: {done} of {where} {'run' if done != 1 else 'runs'} {sha}."
+
+
+def _each(servers: Sequence[ServerRecord]) -> str:
+    return f"{servers[0].name} is" if len(servers) == 1 else f"the {len(servers)} servers it had touched are"
+
+
+def _rest(record: ReleaseRecord) -> str:
+    """The servers that are not as they should be."""
+    outside = left_outside(record)
+    skipped = [server.name for server in record.servers if server.standing is Standing.SKIPPED]
+    parts = []
+    if outside:
+        parts.append(f"out of traffic: {names(outside, all_of_them=True)}")
+    if skipped:
+        parts.append(f"skipped, as before and in traffic: {names(skipped)}")
+    return "; ".join(parts)
+
+
+def advice(record: ReleaseRecord) -> tuple[str, ...]:
+    """What to do next, a sentence each; the first is the one for the closing line."""
+    env, outside = record.environment, left_outside(record)
+    look = f"salt-run release.show {record.id}"
+    once = not_undone(record)
+    loud = (
+        (f"Not undone, since no undo is given for it: {', '.join(once)}. Check what it left behind.",) if once else ()
+    )
+    if record.result is Result.DONE:
+        return (f"To go back: salt-run release.rollback {env}",)
+    if record.result is Result.UNCHANGED:
+        return (f"To do it all the same: salt-run release.rolling {env} rev={short(record.sha)} force=True",)
+    if record.result is Result.REFUSED:
+        return ("Mend what it says and give the same command again; there is nothing to clean up.",)
+    if record.result is Result.PARTIAL:
+        again = f"salt-run release.rolling {env} rev={short(record.sha)}"
+        if not outside:
+            return (f"When they may have it too: {again}",)
+        return (f"Mend {names(outside, all_of_them=True)} ({look} says what failed), then: {again}",)
+    if record.result is Result.ROLLED_BACK:
+        mend = f"Mend {names(outside, all_of_them=True)}, then put" if outside else "Put"
+        return (f"{mend} the revision right and release that; what failed: {look}", *loud)
+    if record.result is Result.STUCK:
+        whom = names(outside, all_of_them=True) or "the servers"
+        return (
+            f"{env} stays locked. Look at {whom} ({look}), then: salt-run release.resume {env}",
+            f"If the servers were put right by hand: salt-run release.unlock {env} force=True",
+            *loud,
+        )
+    return (f"To look on: salt-run release.watch {env}; if nobody runs it any more: salt-run release.resume {env}",)
+
+
+def columns(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> list[list[str]]:
+    """Cells padded to equal columns; those named in `right` to the right. The last column is left as it is."""
+    cells = [list(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)] if cells else []
+    for row in cells:
+        for place, width in enumerate(widths[:-1]):
+            row[place] = row[place].rjust(width) if place in right else row[place].ljust(width)
+    return cells
