@@ -22,6 +22,8 @@ BIN = Path(sys.executable).parent
 REPORTS = ROOT / ".saltlick" / "reports"
 PARTS = ("lint", "unit", "functional", "packaging", "integration", "formulas", "e2e")
 IN_CONTAINERS = ("formulas", "e2e")
+SIDE_BY_SIDE = ("functional", "formulas")
+"""Parts that wait a lot, whose files know nothing of each other: two processes share them."""
 NO_TESTS_COLLECTED = 5
 # A test that hangs says where after ten minutes; what takes the time is printed.
 PYTEST = ("-q", "--timeout=600", "--durations=12", "--durations-min=3")
@@ -98,7 +100,17 @@ def tests(name: str) -> Counts:
         return Counts()
     report = REPORTS / f"{name}.xml"
     report.unlink(missing_ok=True)
-    command = [*as_root(name), sys.executable, "-m", "pytest", *PYTEST, f"--junitxml={report}", f"tests/{name}"]
+    side_by_side = ("-n", "2", "--dist", "loadfile") if name in SIDE_BY_SIDE else ()
+    command = [
+        *as_root(name),
+        sys.executable,
+        "-m",
+        "pytest",
+        *PYTEST,
+        *side_by_side,
+        f"--junitxml={report}",
+        f"tests/{name}",
+    ]
     code = subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603
     counts = read_report(report)
     if code not in (0, NO_TESTS_COLLECTED) and not counts.failed:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
 import tarfile
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -116,8 +118,10 @@ def make_network(client: docker.DockerClient) -> Network:
 
 
 def _image(client: docker.DockerClient) -> str:
-    """The sandbox's image of an instance: built here if it is not there yet."""
-    return os.environ.get("SALTLICK_FORMULAS_IMAGE") or image.ensure(client, print, ROOT)["instance"]
+    """The sandbox's image of an instance: built here if it is not there yet, by one of the processes that want it."""
+    with (Path(tempfile.gettempdir()) / "saltlick-formulas.lock").open("w") as one_at_a_time:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+        return os.environ.get("SALTLICK_FORMULAS_IMAGE") or image.ensure(client, print, ROOT)["instance"]
 
 
 def _systemd(client: docker.DockerClient) -> dict[str, Any]:
