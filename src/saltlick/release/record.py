@@ -104,6 +104,8 @@ class ReleaseRecord:
     result: Result = Result.RUNNING
     reason: str = ""
     """Why it failed, one or more sentences; empty when it did not."""
+    undoing: bool = False
+    """It was decided that everything goes back."""
     servers: tuple[ServerRecord, ...] = ()
     steps: tuple[StepRecord, ...] = ()
     requests: tuple[tuple[str, float, int], ...] = ()
