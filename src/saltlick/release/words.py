@@ -150,7 +150,6 @@ def headline(record: ReleaseRecord) -> str:
         own = "it" if len(undone) == 1 else "each"
         return f"The {what} of {sha} failed; {_each(undone)} back on what {own} ran before{rest}."
     if record.result is Result.STUCK:
-        whom = names(outside, all_of_them=True) or "the servers"
         return (
             f"The {what} of {sha} failed and could not be taken back everywhere; {_rest(record) or 'see the reason'}."
         )
