@@ -24,18 +24,18 @@ def parse(pillar: Mapping[str, Any], *, environment: str) -> Environment:
     raw = pillar.get(ROOT)
     if not isinstance(raw, Mapping):
         raise InvalidInput([Problem(ROOT, _nothing(raw, environment))], what=what)
-    rest = Readable(raw)
+    rest = Readable(raw, Environment)
     found = {*_misnamed(raw, environment), *_senseless(rest)}
     if rest.error:
         found |= set(problems(rest.error, Environment, raw, ROOT))
-    if found or not rest.environment:
+    if found or not rest.value:
         raise InvalidInput(sorted(found), what=what)
-    return rest.environment
+    return rest.value
 
 
-def _senseless(rest: Readable) -> Iterator[Problem]:
+def _senseless(rest: Readable[Environment]) -> Iterator[Problem]:
     """What makes no sense in the readable part, but for what the unreadable part may be the cause of."""
-    for finding in own_findings(rest.environment) if rest.environment else ():
+    for finding in own_findings(rest.value) if rest.value else ():
         location = rest.original(finding.location)
         if not any(rest.concerns(each) for each in (location, *finding.lacks)):
             yield Problem(path(location, ROOT), finding.message)

@@ -23,6 +23,8 @@ _SENTENCES = {
     "int_type": "{value} is not a whole number",
     "int_parsing": "{value} is not a whole number",
     "int_from_float": "{value} is not a whole number",
+    "float_type": "{value} is not a number",
+    "float_parsing": "{value} is not a number",
     "string_type": "{value} is not text",
     "tuple_type": "this has to be a list, not {value}",
     "list_type": "this has to be a list, not {value}",
@@ -34,6 +36,7 @@ _SENTENCES = {
     "greater_than_equal": "{value} is too small: {ge} is the least",
     "less_than_equal": "{value} is too large: {le} is the most",
     "too_short": "this needs at least {min_length}",
+    "string_too_short": "this must not be empty",
     "string_too_long": "{value} is too long: {max_length} characters are the most",
     "enum": "{value} is none of: {expected}",
     "literal_error": "{value} is none of: {expected}",
@@ -110,7 +113,8 @@ def _sentence(detail: Any, model: type[BaseModel], location: Location) -> str:
         return str(context["error"])
     value = shown(detail.get("input"))
     if detail["type"] == "extra_forbidden":
-        return f"{location[-1]} is not known here{did_you_mean(str(location[-1]), _known(model, location[:-1]))}"
+        known = _known(model, detail["loc"][:-1]) or _known(model, location[:-1])
+        return f"{location[-1]} is not known here{did_you_mean(str(location[-1]), known)}"
     if detail["type"] == "string_type" and isinstance(detail["input"], (int, float)):
         return f"{value} is not text; put it in quotes if it is meant as text"
     template = _SENTENCES.get(detail["type"], "{value}: " + detail["msg"].lower())
@@ -131,13 +135,18 @@ def _inside(annotation: Any, step: str | int) -> Any:
             if step == (field.alias or name):
                 return field.annotation
     arguments = [each for each in typing.get_args(annotation) if each is not Ellipsis]
-    return arguments[-1] if arguments else None
+    tagged = (
+        each for each in arguments if any(getattr(mark, "tag", None) == step for mark in typing.get_args(each)[1:])
+    )
+    return next(tagged, arguments[-1] if arguments else None)
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models an annotation may stand for, through `X | None`."""
+    """The models an annotation may stand for, through `X | None` and `Annotated`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif typing.get_origin(annotation) in (typing.Union, types.UnionType):
         for each in typing.get_args(annotation):
             yield from _models(each)
+    elif typing.get_origin(annotation) is typing.Annotated:
+        yield from _models(typing.get_args(annotation)[0])

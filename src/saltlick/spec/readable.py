@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from saltlick.spec.model import Environment
 from saltlick.spec.problems import Location, as_written, details
 
+T = TypeVar("T", bound=BaseModel)
 
-class Readable:
-    """The readable part of a raw environment, and pydantic's `error` about the whole. None of it, if something is
+
+class Readable(Generic[T]):
+    """The readable part of a raw value of a model, and pydantic's `error` about the whole. `value` is None if something is
     missing that nothing can be said without."""
 
-    def __init__(self, raw: Mapping[str, Any]) -> None:
+    def __init__(self, raw: Mapping[str, Any], model: type[T]) -> None:
         self.gone: set[Location] = set()
-        self.environment: Environment | None = None
+        self.value: T | None = None
         self.error: ValidationError | None = None
+        self._model = model
         self._rest: Any = copy.deepcopy(dict(raw))
         self._taken: dict[Location, list[int]] = {}
-        while self.environment is None and () not in self.gone:
-            self.environment = self._read()
+        while self.value is None and () not in self.gone:
+            self.value = self._read()
 
     def original(self, location: Location) -> Location:
         """Where a location of the rest stands in the whole pillar."""
@@ -39,10 +41,10 @@ class Readable:
         """Whether a location lies in, or around, a part that could not be read."""
         return any(location[: len(part)] == part or part[: len(location)] == location for part in self.gone)
 
-    def _read(self) -> Environment | None:
-        """The rest as an environment; None when more had to be taken out."""
+    def _read(self) -> T | None:
+        """The rest as the model has it; None when more had to be taken out."""
         try:
-            return Environment.model_validate(self._rest)
+            return self._model.model_validate(self._rest)
         except ValidationError as error:
             self.error = self.error or error
             self._without({_unreadable(detail, self._rest) for detail in details(error)})

@@ -96,4 +96,7 @@ class Balancer(Model):
     target_port: Port | None = Field(None, description="Port of the servers. Left out: the same.")
     health: UrlPath = Field("/health", description="Path that says whether a server is well.")
     health_codes: HttpCodes = Field("200", description="HTTP codes that mean well.")
+    drain_s: StrictInt = Field(
+        30, ge=0, le=3600, description="How long requests to a server that is taken out may take to end."
+    )
     internal: bool = Field(False, description="Only reachable inside the network.")

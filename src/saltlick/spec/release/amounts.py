@@ -55,7 +55,7 @@ def _some(value: Any) -> Amount:
     return found
 
 
-def _list(value: Any) -> Any:
+def as_list(value: Any) -> Any:
     """One value stands for a list of one, and `1,25%,100%` for three."""
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(","))
@@ -72,6 +72,6 @@ _PLAIN = PlainSerializer(_plain, return_type=int | str)
 Floor = Annotated[Amount, BeforeValidator(amount), _PLAIN, WithJsonSchema(_ONE)]
 Batch = Annotated[
     tuple[Annotated[Amount, BeforeValidator(_some), _PLAIN], ...],
-    BeforeValidator(_list),
+    BeforeValidator(as_list),
     WithJsonSchema({"anyOf": [*_ONE["anyOf"], {"type": "string"}, {"type": "array", "items": _ONE}]}),
 ]

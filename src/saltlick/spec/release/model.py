@@ -5,7 +5,16 @@ from __future__ import annotations
 from enum import Enum
 from typing import Annotated
 
-from pydantic import Field, SecretStr, StrictBool, StrictFloat, StrictInt, StrictStr, field_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    field_serializer,
+    model_validator,
+)
 
 from saltlick.spec.fields import Label, Model, form
 from saltlick.spec.release.amounts import Amount, Batch, Floor
@@ -18,7 +27,7 @@ RelativePath = Annotated[
 ]
 UserName = Annotated[StrictStr, form(r"[a-z_][a-z0-9_-]*", "the name of a user")]
 Wait = Annotated[StrictInt, Field(ge=0, le=86400)]
-Interval = Annotated[StrictInt | StrictFloat, Field(ge=0, le=3600)]
+Interval = Annotated[float, Field(strict=True, ge=0, le=3600)]
 OK = 200
 MASKED = "**********"
 
@@ -147,17 +156,19 @@ class Moment(str, Enum):
     FAILED = "failed"
 
 
+def _address(url: SecretStr) -> SecretStr:
+    if (text := url.get_secret_value()) != MASKED and not text.startswith(("https://", "http://", "sdb://")):
+        raise ValueError("an address begins with https://, http:// or sdb://")
+    return url
+
+
 class Webhook(Model):
     """An address that is told, as JSON, how releases go. An address may be a secret: no log and no journal has it."""
 
-    url: SecretStr = Field(description="`https://…`, or `sdb://…` where the address is looked up.")
+    url: Annotated[SecretStr, AfterValidator(_address)] = Field(
+        description="`https://…`, or `sdb://…` where the address is looked up."
+    )
     on: tuple[Moment, ...] = Field((Moment.STARTED, Moment.DONE, Moment.FAILED), description="What it is told of.")
-
-    @model_validator(mode="after")
-    def _address(self) -> Webhook:
-        if not self.url.get_secret_value().startswith(("https://", "http://", "sdb://")) and self.kept:
-            raise ValueError("an address begins with https://, http:// or sdb://")
-        return self
 
     @property
     def kept(self) -> bool:

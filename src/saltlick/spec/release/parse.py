@@ -1,0 +1,80 @@
+"""From the compiled pillar to a `Recipe`, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from saltlick.errors import InvalidInput, Problem
+from saltlick.spec.model import Environment
+from saltlick.spec.problems import Location, as_written, path, problems
+from saltlick.spec.readable import Readable
+from saltlick.spec.release.checks import findings, primary
+from saltlick.spec.release.model import Recipe
+from saltlick.spec.release.overrides import Overrides, override
+
+ROOT = "release"
+
+
+def parse(pillar: Mapping[str, Any], environment: Environment, overrides: Overrides | None = None) -> Recipe:
+    """The recipe that a compiled pillar has under `release`, sound beside the environment whose servers it is for.
+
+    `overrides` is what the operator said in place of the pillar (`batch=`, `canary=`, `group=`, `pause=`); a problem with that
+    goes by the argument's name.
+
+    Raises:
+        InvalidInput: with every problem, each with its path.
+    """
+    what = f"pillar of {environment.name}"
+    raw = pillar.get(ROOT)
+    if not isinstance(raw, Mapping):
+        raise InvalidInput([Problem(ROOT, _nothing(raw, environment))], what=what)
+    raw, given = override(raw, overrides or Overrides())
+    rest = Readable(raw, Recipe)
+    found = set(_senseless(rest, raw, environment))
+    if rest.error:
+        found |= set(problems(rest.error, Recipe, raw, ROOT))
+    if found or not rest.value:
+        raise InvalidInput(sorted(_by_argument(problem, given) for problem in found), what=what)
+    return _resolved(rest.value, environment)
+
+
+def restore(text: str) -> Recipe:
+    """The recipe that `Recipe.model_dump_json()` wrote: how the journal keeps it. A webhook's secret address is not in there."""
+    return Recipe.model_validate_json(text)
+
+
+def _senseless(rest: Readable[Recipe], raw: Mapping[str, Any], environment: Environment) -> Iterator[Problem]:
+    """What makes no sense in the readable part, but for what the unreadable part may be the cause of."""
+    for finding in findings(rest.value, environment) if rest.value else ():
+        location = rest.original(finding.location)
+        if not any(rest.concerns(each) for each in (location, *finding.lacks)):
+            yield Problem(path(_spot(location, raw), ROOT), finding.message)
+
+
+def _spot(location: Location, raw: Mapping[str, Any]) -> Location:
+    """Where in the pillar: a step that is a line of text has no inside; a key that is not there stands for its part."""
+    found = as_written(location, raw, "")
+    missing = location[len(found) : len(found) + 1] if location[: len(found)] == found else ()
+    inside: Any = raw
+    for step in found:
+        inside = inside[step]
+    return (*found, *missing) if isinstance(inside, Mapping) else found
+
+
+def _resolved(recipe: Recipe, environment: Environment) -> Recipe:
+    once = [step.model_copy(update={"primary": primary(step, environment, recipe)}) for step in recipe.once]
+    return recipe.model_copy(update={"once": tuple(once)})
+
+
+def _by_argument(problem: Problem, given: Mapping[str, str]) -> Problem:
+    for spot, argument in given.items():
+        if problem.path.startswith(f"{ROOT}.{spot}"):
+            return Problem(argument, problem.message)
+    return problem
+
+
+def _nothing(raw: Any, environment: Environment) -> str:
+    if raw is None:
+        return f"the pillar of {environment.name} has no recipe for releases (for the master: top file, '*_master')"
+    return "this has to be a mapping of names to values"
