@@ -128,8 +128,11 @@ class Locks:
         mode: Mode = Mode.JOB,
         wait_s: float = 0.0,
         over_stale: bool = True,
+        succeeds: str = "",
     ) -> Taken:
         """Take the lock, waiting up to `wait_s` for another job (never for a person).
+
+        `succeeds` is the job that this one takes up: the lock it left behind, by dying or by `keep`, is taken over.
 
         Raises: Locked, naming the holder and the way on.
         """
@@ -138,7 +141,7 @@ class Locks:
         while True:
             with self._guard():
                 there = self.read(environment)
-                if there is None or (over_stale and self.stale(there)):
+                if there is None or (over_stale and self.stale(there)) or self._left_behind(there, succeeds):
                     return self._write(holder, instead_of=there)
                 if self._joins(there, mode):
                     return Taken(there, joined=True)
@@ -154,6 +157,19 @@ class Locks:
         with self._guard():
             if self.read(taken.holder.environment) == taken.holder:
                 self._remove(taken.holder, "released")
+
+    def keep(self, taken: Taken, *, reason: str) -> Holder | None:
+        """Leave the lock behind on purpose: it outlives this process until a person, or who takes up the job, ends it.
+
+        Returns it as it is now; None when it was not ours any more.
+        """
+        with self._guard():
+            if taken.joined or self.read(taken.holder.environment) != taken.holder:
+                return None
+            kept = dataclasses.replace(taken.holder, mode=Mode.MANUAL, reason=reason)
+            self._replace(kept)
+            self._audit("kept", kept)
+            return kept
 
     def release_at_exit(self, taken: Taken) -> None:
         """Release when this very process ends, however it does short of SIGKILL; forked children release nothing."""
@@ -178,7 +194,7 @@ class Locks:
             return there
 
     def unlock(self, environment: str, *, reason: str = "", force: bool = False) -> Holder | None:
-        """Remove a lock by hand: one's own by-hand lock or a stale one freely, any other only by force. Audited.
+        """Remove a lock by hand: one's own by-hand lock or a stale one freely, any other (a kept one too) only by force. Audited.
 
         Raises: Locked when it is somebody's and `force` is not set.
         """
@@ -186,7 +202,7 @@ class Locks:
             there = self.read(environment)
             if there is None:
                 return None
-            own = there.mode is Mode.MANUAL and there.user == self.user
+            own = there.mode is Mode.MANUAL and there.user == self.user and not there.job
             if not (force or own or self.stale(there)):
                 raise Locked(self._refusal(there))
             self._remove(there, "unlocked" if own else "forced", reason=reason)
@@ -216,20 +232,28 @@ class Locks:
             since=self.today().strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
 
+    def _left_behind(self, there: Holder, job: str) -> bool:
+        """Whether that very job had it and is over; a lock that a person took by hand belongs to no job."""
+        return bool(job) and there.job == job and (there.mode is Mode.MANUAL or self.stale(there))
+
     def _joins(self, there: Holder, mode: Mode) -> bool:
         mine = there.host == self.host and there.process == self.processes.mine()
         return mine and there.mode is Mode.RUN and mode is not Mode.MANUAL
 
     def _write(self, holder: Holder, *, instead_of: Holder | None) -> Taken:
-        path = self._path(holder.environment)
-        with tempfile.NamedTemporaryFile("w", dir=self.folder, encoding="utf-8", delete=False) as whole:
-            json.dump(holder.as_data(), whole)
-        Path(whole.name).replace(path)
+        self._replace(holder)
         if instead_of is None:
             self._audit("taken", holder)
             return Taken(holder)
         self._audit("taken over", holder, previous=instead_of)
-        return Taken(holder, notice=f"took over a stale lock, its process is gone: {instead_of}")
+        which = "the lock that was kept" if instead_of.mode is Mode.MANUAL else "a stale lock, its process is gone"
+        return Taken(holder, notice=f"took over {which}: {instead_of}")
+
+    def _replace(self, holder: Holder) -> None:
+        """Whole and at once, whoever reads meanwhile."""
+        with tempfile.NamedTemporaryFile("w", dir=self.folder, encoding="utf-8", delete=False) as whole:
+            json.dump(holder.as_data(), whole)
+        Path(whole.name).replace(self._path(holder.environment))
 
     def _remove(self, there: Holder, action: str, *, reason: str = "") -> None:
         self._path(there.environment).unlink()

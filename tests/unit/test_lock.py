@@ -132,6 +132,45 @@ def test_a_release_does_not_take_a_dead_holders_lock_over(desk, machine):
         desk().take("prod", reason="release", over_stale=False, wait_s=60)
 
 
+def test_who_takes_up_a_job_takes_over_the_lock_that_it_left_behind(desk, machine):
+    desk("bob", pid=200).take("prod", reason="release", job="41")
+    with pytest.raises(Locked):
+        desk().take("prod", reason="resume", job="41", over_stale=False, succeeds="41")
+    machine.running.pop(200)
+    for job in ("42", ""):
+        with pytest.raises(Locked):
+            desk().take("prod", reason="resume", job=job, over_stale=False, succeeds=job)
+    taken = desk().take("prod", reason="resume", job="41", over_stale=False, succeeds="41")
+    assert "stale lock" in taken.notice
+
+
+def test_a_kept_lock_stays_until_its_job_is_taken_up_or_somebody_forces_it(desk, machine):
+    taken = desk("bob", pid=200).take("prod", reason="release", job="41")
+    kept = desk("bob", pid=200).keep(taken, reason="stuck on app-2")
+    assert kept.mode is Mode.MANUAL
+    assert [line["action"] for line in audit(desk())] == ["taken", "kept"]
+    machine.running.pop(200)
+    desk("bob").release(taken)  # late, and not any more its own
+    with pytest.raises(Locked, match="stuck on app-2"):
+        desk("ann").take("prod", reason="deploy")
+    with pytest.raises(Locked):
+        desk("bob").unlock("prod")
+    assert desk("ann").take("prod", reason="resume", job="41", succeeds="41").notice.startswith("took over the lock")
+
+
+def test_a_lock_that_was_broken_is_not_kept(desk):
+    taken = desk("bob").take("prod", reason="release", job="41")
+    desk("ann").unlock("prod", force=True)
+    assert desk("bob").keep(taken, reason="stuck") is None
+    assert desk().read("prod") is None
+
+
+def test_nobody_takes_up_no_job(desk):
+    desk("bob").take("prod", reason="by hand", mode=Mode.MANUAL)
+    with pytest.raises(Locked):
+        desk().take("prod", reason="resume", succeeds="")
+
+
 def test_a_lock_of_another_host_is_never_thought_dead(desk, machine):
     desk("bob", pid=200, host="elsewhere").take("prod", reason="deploy")
     machine.running.pop(200)
