@@ -1,4 +1,4 @@
-"""Run the parts of the test suite one after another, say how long each took, and end with one line of counts.
+"""Run the parts of the test suite, those that wait a lot side by side; say how long each took, and end with counts.
 
     python tools/check.py [--started EPOCH] [part ...]
 
@@ -11,19 +11,23 @@ import argparse
 import os
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 REPORTS = ROOT / ".saltlick" / "reports"
 PARTS = ("lint", "unit", "functional", "packaging", "integration", "formulas", "e2e")
 IN_CONTAINERS = ("formulas", "e2e")
-SIDE_BY_SIDE = ("functional", "formulas")
-"""Parts that wait a lot, whose files know nothing of each other: two processes share them."""
+LANES = (("functional", "packaging", "integration"), ("formulas", "e2e"))
+"""Parts that wait a lot, in two lanes side by side: the second drives containers, the first does not."""
+SHOWING = threading.Lock()
 NO_TESTS_COLLECTED = 5
 # A test that hangs says where after ten minutes; what takes the time is printed.
 PYTEST = ("-q", "--timeout=600", "--durations=12", "--durations-min=3")
@@ -92,26 +96,16 @@ def tracked(*patterns: str) -> list[str]:
     return sorted(name for name in names.split("\0") if name and (ROOT / name).is_file())
 
 
-def tests(name: str) -> Counts:
-    """Run the tests under one folder."""
+def pytest(name: str, out: IO[str] | None = None) -> Counts:
+    """Run the tests under one folder; what they print goes to `out` where one is given."""
     folder = ROOT / "tests" / name
     if not any(folder.rglob("test_*.py")):
         say(f"no tests in tests/{name}")
         return Counts()
     report = REPORTS / f"{name}.xml"
     report.unlink(missing_ok=True)
-    side_by_side = ("-n", "2", "--dist", "loadfile") if name in SIDE_BY_SIDE else ()
-    command = [
-        *as_root(name),
-        sys.executable,
-        "-m",
-        "pytest",
-        *PYTEST,
-        *side_by_side,
-        f"--junitxml={report}",
-        f"tests/{name}",
-    ]
-    code = subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603
+    command = [*as_root(name), sys.executable, "-m", "pytest", *PYTEST, f"--junitxml={report}", f"tests/{name}"]
+    code = subprocess.run(command, cwd=ROOT, check=False, stdout=out, stderr=out).returncode  # noqa: S603
     counts = read_report(report)
     if code not in (0, NO_TESTS_COLLECTED) and not counts.failed:
         counts.failed += 1  # pytest itself broke: it has counted nothing, and nothing must not look like success
@@ -156,18 +150,43 @@ def table(parts: Sequence[Part]) -> None:
 def run(names: Sequence[str], started: float | None) -> int:
     """Run the parts, print the table and the closing line; 0 when nothing failed."""
     REPORTS.mkdir(parents=True, exist_ok=True)
-    begin = time.time()
-    rows = [Part("setup", begin - started, note="environment and container engine")] if started else []
+    began = started or time.time()
+    rows = [Part("setup", time.time() - began, note="environment and container engine")] if started else []
+    lanes = [[name for name in lane if name in names] for lane in LANES]
+    rows += [part(name, began) for name in names if not any(name in lane for lane in lanes)]
+    if all(lanes):
+        with ThreadPoolExecutor() as pool:
+            for finished in pool.map(lambda lane: [aside(name, began) for name in lane], lanes):
+                rows += finished
+    else:
+        rows += [part(name, began) for lane in lanes for name in lane]
     total = Counts()
-    for name in names:
-        banner(f"{name} (after {time.time() - (started or begin):.0f} s)")
-        clock = time.monotonic()
-        counts = lint() if name == "lint" else tests(name)
-        rows.append(Part(name, time.monotonic() - clock, counts))
-        total += counts
+    for row in rows:
+        total += row.counts
     table(rows)
-    say(f"\n{total} in {time.time() - (started or begin):.1f}s")
+    say(f"\n{total} in {time.time() - began:.1f}s")
     return int(total.failed > 0 or total.passed == 0)
+
+
+def part(name: str, began: float) -> Part:
+    """One part, which prints as it goes."""
+    banner(f"{name} (after {time.time() - began:.0f} s)")
+    clock = time.monotonic()
+    counts = lint() if name == "lint" else pytest(name)
+    return Part(name, time.monotonic() - clock, counts)
+
+
+def aside(name: str, began: float) -> Part:
+    """One part beside another: what it prints is shown when it is done, whole."""
+    log = REPORTS / f"{name}.log"
+    say(f"{name}: begun after {time.time() - began:.0f} s (log: {log.relative_to(ROOT)})")
+    clock = time.monotonic()
+    with log.open("w", encoding="utf-8") as out:
+        counts = pytest(name, out)
+    with SHOWING:
+        banner(f"{name} (done after {time.time() - began:.0f} s)")
+        say(log.read_text("utf-8", "replace"))
+    return Part(name, time.monotonic() - clock, counts)
 
 
 def main() -> int:
