@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import salt.minion
 import salt.runner
+import salt.utils.args
+import salt.utils.jid
 
 from saltlick.release.ports import Call, Reply
 from saltlick.saltside.fleet import misread
@@ -26,7 +28,7 @@ class OnMaster:
         self._opts = dict(opts)
         self._clock = clock
         self._runners: Any = None
-        self._modules: Any = None
+        self._minion: Any = None
 
     def run(self, calls: Mapping[str, Call], *, deadline_s: float) -> Mapping[str, Reply]:
         """One reply per call. What does not end in time is left behind: nothing on this side of a function can stop it."""
@@ -44,7 +46,7 @@ class OnMaster:
         try:
             content = result.get(timeout=deadline_s)
         except queue.Empty:
-            error = f"{call.function} on the master: not done in {deadline_s:.0f} s; it may still run"
+            error = f"{call.function} on the master: not done in {deadline_s:g} s; it may still run"
             return Reply(False, error=error, silent=True, duration_ms=self._since_ms(began))
         return reply_of(call.function, content, self._since_ms(began))
 
@@ -74,10 +76,16 @@ class OnMaster:
         return {"return": value, "retcode": retcode, "success": not retcode}
 
     def _module(self, call: Call) -> Mapping[str, Any]:
-        """An execution function says with `__context__["retcode"]` that it failed."""
+        """An execution function says with `__context__["retcode"]` that it failed.
+
+        It is told of a publication, as on a minion: `cmd.run` takes its text for the shell's only then.
+        """
         context = self.modules.pack["__context__"]
         context.pop("retcode", None)
-        value = self.modules[call.function](*call.args, **call.kwargs)
+        published = {"fun": call.function, "jid": salt.utils.jid.gen_jid(self._opts)}
+        given = salt.utils.args.condition_input(list(call.args), dict(call.kwargs))
+        args, kwargs = salt.minion.load_args_and_kwargs(self.modules[call.function], given, published)
+        value = self.modules[call.function](*args, **kwargs)
         retcode = context.pop("retcode", 0)
         return {"return": value, "retcode": retcode, "success": not retcode}
 
@@ -94,12 +102,13 @@ class OnMaster:
     @property
     def modules(self) -> Any:
         """The master's execution modules, loaded when first used."""
-        if self._modules is None:
-            self._modules = salt.minion.MasterMinion(self._opts, returners=False, states=False, rend=False).functions
-        return self._modules
+        if self._minion is None:
+            self._minion = salt.minion.MasterMinion(self._opts, returners=False, states=False, rend=False)
+        return self._minion.functions
 
     def close(self) -> None:
-        """Let go of the runners' sockets."""
-        if self._runners is not None and hasattr(self._runners, "destroy"):
-            self._runners.destroy()
-            self._runners = None
+        """Let go of their sockets."""
+        for one in (self._runners, self._minion):
+            if hasattr(one, "destroy"):
+                one.destroy()
+        self._runners = self._minion = None
