@@ -30,6 +30,8 @@ CHECKS = {
     "healthy_count": "HealthyThresholdCount",
     "unhealthy_count": "UnhealthyThresholdCount",
 }
+DRAIN = "deregistration_delay.timeout_seconds"
+"""Source: Elastic Load Balancing API, TargetGroupAttribute. AWS's own default is 300."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +46,13 @@ class TargetGroupProperties(Properties):
     timeout_s: int = mutable("Seconds until a check counts as failed, less than `interval_s`.", default=5)
     healthy_count: int = mutable("Good checks in a row until a target gets requests, 2 to 10.", default=2)
     unhealthy_count: int = mutable("Failed checks in a row until it gets none, 2 to 10.", default=2)
+    drain_s: int | None = mutable(
+        "Seconds for which requests to a target that is taken out may go on, 0 to 3600. Left out: as AWS has it.", default=None
+    )
 
 
 class TargetGroup(Kind):
-    """Source: ELBv2 CreateTargetGroup, ModifyTargetGroup, DeleteTargetGroup, DescribeTargetGroups, DescribeTags."""
+    """Source: ELBv2 Create-, Modify-, Delete- and DescribeTargetGroup(s), Modify- and DescribeTargetGroupAttributes, DescribeTags."""
 
     name = "target_group"
     properties = TargetGroupProperties
@@ -55,12 +60,21 @@ class TargetGroup(Kind):
     iam: ClassVar = {
         "observe": (
             "elasticloadbalancing:DescribeTargetGroups",
+            "elasticloadbalancing:DescribeTargetGroupAttributes",
             "elasticloadbalancing:DescribeLoadBalancers",
             "elasticloadbalancing:DescribeTags",
             "ec2:DescribeVpcs",
         ),
-        "create": ("elasticloadbalancing:CreateTargetGroup", "elasticloadbalancing:AddTags"),
-        "update": ("elasticloadbalancing:ModifyTargetGroup", "elasticloadbalancing:AddTags"),
+        "create": (
+            "elasticloadbalancing:CreateTargetGroup",
+            "elasticloadbalancing:ModifyTargetGroupAttributes",
+            "elasticloadbalancing:AddTags",
+        ),
+        "update": (
+            "elasticloadbalancing:ModifyTargetGroup",
+            "elasticloadbalancing:ModifyTargetGroupAttributes",
+            "elasticloadbalancing:AddTags",
+        ),
         "destroy": ("elasticloadbalancing:DeleteTargetGroup",),
     }
     destroy_after = frozenset({"load_balancer"})
@@ -77,6 +91,7 @@ class TargetGroup(Kind):
                     "protocol": group["Protocol"],
                     "health_codes": group.get("Matcher", {}).get("HttpCode"),
                     **{name: group.get(aws_name) for name, aws_name in CHECKS.items()},
+                    **_drain(reading, group["TargetGroupArn"]),
                 },
                 attributes=_attributes(group["TargetGroupArn"]),
                 references=frozenset({group["VpcId"]}),
@@ -84,6 +99,7 @@ class TargetGroup(Kind):
             )
 
     def create(self, cloud: Cloud, wanted: Wanted) -> Attributes:
+        """In two calls: one that ends between them shows as a change of `drain_s`."""
         answer = cloud.call(
             balancing.SERVICE,
             "create_target_group",
@@ -95,10 +111,14 @@ class TargetGroup(Kind):
             Tags=tags.as_list(wanted.tags),
             **_checks(wanted.properties),
         )
-        return _attributes(answer["TargetGroups"][0]["TargetGroupArn"])
+        arn = answer["TargetGroups"][0]["TargetGroupArn"]
+        _set_drain(cloud, arn, wanted.properties.drain_s)
+        return _attributes(arn)
 
     def update(self, cloud: Cloud, wanted: Wanted, observed: Observed, fields: frozenset[str]) -> Attributes:
-        if fields - {"tags"}:
+        if "drain_s" in fields:
+            _set_drain(cloud, observed.id, wanted.properties.drain_s)
+        if fields - {"tags", "drain_s"}:
             checks = _checks(wanted.properties)
             cloud.call(balancing.SERVICE, "modify_target_group", TargetGroupArn=observed.id, **checks)
         if "tags" in fields:
@@ -120,6 +140,18 @@ class TargetGroup(Kind):
 def _checks(properties: Any) -> dict[str, Any]:
     checks = {aws_name: getattr(properties, name) for name, aws_name in CHECKS.items()}
     return {**checks, "Matcher": {"HttpCode": properties.health_codes}}
+
+
+def _drain(reading: Reading, arn: str) -> dict[str, int]:
+    """AWS tells attributes one target group at a time."""
+    found = reading.read(balancing.SERVICE, "describe_target_group_attributes", "Attributes", TargetGroupArn=arn)
+    return {"drain_s": int(each["Value"]) for each in found if each["Key"] == DRAIN}
+
+
+def _set_drain(cloud: Cloud, arn: str, seconds: int | None) -> None:
+    if seconds is not None:
+        attributes = [{"Key": DRAIN, "Value": str(seconds)}]
+        cloud.call(balancing.SERVICE, "modify_target_group_attributes", TargetGroupArn=arn, Attributes=attributes)
 
 
 def _attributes(arn: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,8 +18,24 @@ from pydantic import BaseModel
 from saltlick.engine.resource import Effect, Kind
 from saltlick.kinds import KINDS
 from saltlick.spec.model import Deadlines, Environment, LongForm, Salt
-from saltlick.spec.network import Rule, Tier
-from saltlick.spec.servers import Balancer, Image, ServerGroup
+from saltlick.spec.network import Nat, Rule, Tier
+from saltlick.spec.release.balancing import Command, Elbv2, Haproxy, NoBalancer, Service
+from saltlick.spec.release.model import (
+    Check,
+    Health,
+    Hooks,
+    Moment,
+    Pause,
+    Recipe,
+    RequestLog,
+    Source,
+    Strategy,
+    StrategyKind,
+    Webhook,
+    Windows,
+)
+from saltlick.spec.release.steps import BuildStep, OnceStep, Place, PlacedStep, Step, When
+from saltlick.spec.servers import Balancer, BootAs, Image, ServerGroup
 
 SECTIONS: Mapping[str, type[BaseModel]] = {
     "environment": Environment,
@@ -30,7 +47,27 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "environment.salt": Salt,
     "environment.deadlines": Deadlines,
     "environment.resources[]": LongForm,
+    "release": Recipe,
+    "release.source": Source,
+    "release.strategy": Strategy,
+    "release.build[]": BuildStep,
+    "release.stop[], kill[], start[]": Step,
+    "release.once[]": OnceStep,
+    "release.hooks.<moment>[], steps of balancers": PlacedStep,
+    "release.balancer: elbv2": Elbv2,
+    "release.balancer: haproxy": Haproxy,
+    "release.balancer: service": Service,
+    "release.balancer: command": Command,
+    "release.balancer: none": NoBalancer,
+    "release.health": Health,
+    "release.health.checks[]": Check,
+    "release.hooks": Hooks,
+    "release.windows": Windows,
+    "release.webhook": Webhook,
+    "release.traffic": RequestLog,
 }
+
+CHOICES: tuple[type[Enum], ...] = (Nat, BootAs, StrategyKind, Pause, When, Place, Moment)
 
 _HEAD = """\
 <!-- Written by `python -m saltlick.spec.reference > docs/pillar.md`: change the models, not this page. -->
@@ -40,6 +77,9 @@ _HEAD = """\
 An environment is declared under the key `environment` of its own pillar: `pillar/prod/environment.sls` for `prod`. The three
 files in `pillar/` are complete examples. What is wrong with one is said before AWS is touched, all of it, each with its path.
 `saltlick schema` prints the same as JSON Schema, for editors.
+
+How a revision gets onto the servers of a group is declared under the key `release`: `pillar/common/release.sls` for the
+application of the examples, `pillar/examples/plone/release.sls` for Plone with buildout, npm and gulp.
 
 Most of an environment is written in the short form. What that does not know goes into `resources`, the long form, where every
 kind of object and every property is at hand; an entry with `override: true` changes an object that the short form makes.
@@ -67,7 +107,8 @@ def _sections() -> Iterator[str]:
 
 
 def _keys(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
-    shapes = model.model_json_schema(by_alias=True)["properties"]
+    shape = model.model_json_schema(by_alias=True)
+    shapes = shape["properties"] if "properties" in shape else shape["anyOf"][-1]["properties"]  # or a line of text
     for name, field in model.model_fields.items():
         key = field.alias or name
         default = "" if field.is_required() or field.default_factory else _value(field.default)
@@ -103,6 +144,8 @@ def _row(cells: Iterable[str]) -> str:
 def _value(value: Any) -> str:
     if value is None or value == ():
         return ""
+    if isinstance(value, tuple):
+        return f"`[{', '.join(str(getattr(each, 'value', each)) for each in value)}]`"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{getattr(value, 'value', value)}`" if value != "" else ""
@@ -112,7 +155,7 @@ def _words(shape: Mapping[str, Any]) -> str:
     """What a key takes, in a few words, from its JSON Schema."""
     if choices := shape.get("enum") or ([shape["const"]] if "const" in shape else None):
         return ", ".join(f"`{choice}`" for choice in choices)
-    if ways := shape.get("anyOf"):
+    if ways := shape.get("anyOf") or shape.get("oneOf"):
         return " or ".join(dict.fromkeys(_words(way) for way in ways if way.get("type") != "null"))
     if "$ref" in shape:
         return _NAMED[shape["$ref"].rpartition("/")[2]]
@@ -121,16 +164,17 @@ def _words(shape: Mapping[str, Any]) -> str:
     if shape.get("type") == "object":
         return "mapping"
     if "format" in shape:
-        return {"ipv4network": "network", "ipv4": "address"}[shape["format"]]
-    return {"string": "text", "integer": "number", "boolean": "`true`, `false`"}.get(shape.get("type", ""), "anything")
+        return {"ipv4network": "network", "ipv4": "address", "password": "text"}[shape["format"]]
+    return _PLAIN.get(shape.get("type", ""), "anything")
 
 
+_PLAIN = {"string": "text", "integer": "number", "number": "number", "boolean": "`true`, `false`"}
 _NAMED = {
-    "Nat": "`none`, `one`, `per_zone`",
-    "BootAs": "`minion`, `master`, `none`",
+    **{each.__name__: ", ".join(f"`{one.value}`" for one in each) for each in CHOICES},
     **{model.__name__: "mapping, see below" for model in SECTIONS.values()},
     "Rule": "rule, see below",
     "LongForm": "entry, see below",
+    **{each.__name__: "step: a line of text, or a mapping" for each in (Step, BuildStep, OnceStep, PlacedStep)},
 }
 
 

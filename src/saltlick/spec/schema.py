@@ -7,10 +7,14 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic.json_schema import models_json_schema
+
 from saltlick.engine.resource import Join, Kind, Ref
 from saltlick.kinds import KINDS
 from saltlick.spec.model import Environment
 from saltlick.spec.problems import ROOT
+from saltlick.spec.release.model import Recipe
+from saltlick.spec.release.parse import ROOT as RELEASE
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -24,15 +28,15 @@ _PLAIN = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of a pillar file that holds an environment. Other keys may stand beside it."""
-    inner = Environment.model_json_schema(by_alias=True)
-    definitions = inner.pop("$defs")
+    """The JSON Schema of a pillar file that holds an environment, a recipe for releases, or both. Other keys may stand beside."""
+    shapes, found = models_json_schema([(Environment, "validation"), (Recipe, "validation")], by_alias=True)
+    definitions = found["$defs"]
     definitions["LongForm"] |= _long_form(definitions["LongForm"]["properties"])
     return {
         "$schema": DIALECT,
         "title": "Saltlick environment",
         "type": "object",
-        "properties": {ROOT: inner},
+        "properties": {ROOT: shapes[Environment, "validation"], RELEASE: shapes[Recipe, "validation"]},
         "$defs": definitions,
     }
 

@@ -48,6 +48,7 @@ def _target_group(draft: Draft, name: str, wanted: Balancer) -> Resource:
         protocol="HTTP",
         health_path=wanted.health,
         health_codes=wanted.health_codes,
+        drain_s=wanted.drain_s,
     )
 
 

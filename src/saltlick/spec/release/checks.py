@@ -165,8 +165,8 @@ def _placeholders_of_balancer(recipe: Recipe) -> Iterator[Finding]:
 def _words_of(step: Step, where: Location, known: tuple[str, ...]) -> Iterator[Finding]:
     for number, value in enumerate(step.args):
         yield from _known(value, (*where, "args", number), known)
-        if isinstance(value, str) and (name := _TAKEN_FOR_A_NAME.match(value)):
-            said = f"Salt takes {shown(value)} for an argument named {name[1]}: write it by its own name, under kwargs"
+        if isinstance(value, str) and (taken := _TAKEN_FOR_A_NAME.match(value)):
+            said = f"Salt takes {shown(value)} for an argument named {taken[1]}: write it by its own name, under kwargs"
             yield at(*where, "args", number, says=said)
     for name, value in step.kwargs.items():
         yield from _known(value, (*where, "kwargs", name), known)
