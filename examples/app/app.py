@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from urllib.parse import parse_qs
 
 HEADERS = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
 
@@ -27,7 +28,7 @@ IDENTITY = {
 
 
 def application(environ, start_response):
-    """Answer /health and /; log one JSON line for each request."""
+    """Answer /health and / (after `?wait=` seconds); log one JSON line for each request."""
     started = time.monotonic()
     request_id = environ.get("HTTP_X_REQUEST_ID", "")
     status, content_type, body = respond(environ, request_id)
@@ -46,10 +47,19 @@ def respond(environ, request_id: str) -> tuple[str, str, str]:
         return "200 OK", "text/plain; charset=utf-8", "ok\n"
     if path != "/":
         return "404 Not Found", "text/plain; charset=utf-8", f"nothing at {path}\n"
+    time.sleep(wait_s(environ.get("QUERY_STRING", "")))
     facts = {**IDENTITY, "request_id": request_id}
     if "text/html" in environ.get("HTTP_ACCEPT", ""):
         return "200 OK", "text/html; charset=utf-8", page(facts)
     return "200 OK", "application/json", json.dumps(facts) + "\n"
+
+
+def wait_s(query: str) -> float:
+    """`?wait=1.5`: answer after so many seconds, 10 at most, to see what becomes of slow requests."""
+    try:
+        return min(max(float(parse_qs(query).get("wait", ["0"])[0]), 0.0), 10.0)
+    except ValueError:
+        return 0.0
 
 
 def log(environ, request_id: str, status: str, duration_s: float) -> None:
