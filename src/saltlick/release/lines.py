@@ -161,22 +161,26 @@ def _row(record: ReleaseRecord, lane: Lane, outside: bool) -> tuple[str, ...]:
     change = "unknown" if server.standing in (Standing.TOUCHED, Standing.LEFT_OUT) else words.short(now_on)
     revision = f"{words.short(server.previous)} → {change}" if now_on != server.previous else change
     away = words.took(lane.away_s) if lane.away_s else "-"
-    return server.name, server.zone, str(server.batch or "-"), revision, away, stands(server, outside)
+    said = ": ".join(part for part in (stands(record, server, outside), words.first_line(server.detail)) if part)
+    return server.name, server.zone, str(server.batch or "-"), revision, away, said
 
 
-def stands(server: ServerRecord, outside: bool) -> str:
-    """How a server stands at the end, in words; being out of traffic is said first."""
-    detail = words.first_line(server.detail)
-    names = {
-        Standing.UNDONE: "back on what it had",
-        Standing.WAITING: "not touched",
-        Standing.SKIPPED: "skipped",
-        Standing.TOUCHED: "between two revisions",
-    }
-    plain = names.get(server.standing, server.standing.value)
+_STANDS: Mapping[Standing, str] = {
+    Standing.WAITING: "not touched",
+    Standing.TOUCHED: "between two revisions",
+    Standing.UNDONE: "back on what it had",
+}
+
+
+def stands(record: ReleaseRecord, server: ServerRecord, outside: bool) -> str:
+    """How a server stands, in words; being out of traffic is said first."""
+    running = record.result is Result.RUNNING
+    plain = _STANDS.get(server.standing, server.standing.value)
+    if running and server.standing in (Standing.WAITING, Standing.TOUCHED):
+        plain = "waiting" if server.standing is Standing.WAITING else "under way"
     if outside:
-        plain = "OUT OF TRAFFIC" + (f", {plain}" if server.standing is not Standing.LEFT_OUT else "")
-    return f"{plain}: {detail}" if detail else plain
+        return "OUT OF TRAFFIC" + (f", {plain}" if server.standing is not Standing.LEFT_OUT else "")
+    return plain
 
 
 def _mark(server: ServerRecord, outside: bool) -> str:

@@ -212,9 +212,10 @@ def axis(record: ReleaseRecord, found: Sequence[Lane], now: float | None = None)
     walked = [(span.start, span.end) for lane in found for span in lane.walked if span.steps]
     if not walked:
         return Axis(((record.started, max(end_of(record, now), record.started + 1.0), 0.0, 100.0),))
-    first, last = min(start for start, _ in walked), max(end for _, end in walked)
-    pad = max(0.5, 0.02 * (last - first))
-    return _folded(_united(walked), first - pad, last + pad)
+    busy, end = _united(walked), end_of(record, now)
+    pad = max(0.5, 0.03 * sum(stop - start for start, stop in busy))
+    first, last = busy[0][0], busy[-1][1]
+    return _folded(busy, min(first, max(first - pad, record.started)), max(last, min(last + pad, end)))
 
 
 def _united(stretches: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone, tzinfo
 
@@ -10,6 +10,10 @@ from saltlick.release.record import Phase, ReleaseRecord, Result, ServerRecord, 
 from saltlick.release.timeline import left_outside
 
 UTC = timezone.utc
+_STEERING = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # colours and window titles, whole
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"  # controls, and what turns text around
+)
 NAMED = 6
 """So many servers are named in a sentence; of more, the rest is counted. Those out of traffic are always named, each."""
 
@@ -59,6 +63,11 @@ def day(when: float, zone: tzinfo = UTC) -> str:
     return datetime.fromtimestamp(when, zone).strftime("%Y-%m-%d %H:%M")
 
 
+def zone_name(when: float, zone: tzinfo = UTC) -> str:
+    """What that time zone is called then."""
+    return datetime.fromtimestamp(when, zone).strftime("%Z")
+
+
 def count(number: int, noun: str) -> str:
     """`1 server`, `2 servers`, `3 batches`."""
     plural = f"{noun}es" if noun.endswith(("ch", "s")) else f"{noun}s"
@@ -67,9 +76,7 @@ def count(number: int, noun: str) -> str:
 
 def clean(text: str) -> str:
     """Text from servers without what would steer a terminal or hide in a page; lines and tabs stay."""
-    return "".join(
-        " " if one == "\r" else one for one in text if one in "\n\t\r" or unicodedata.category(one)[0] != "C"
-    )
+    return _STEERING.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def first_line(text: str) -> str:
@@ -134,10 +141,13 @@ def headline(record: ReleaseRecord) -> str:
     done = sum(server.standing is Standing.DONE for server in record.servers)
     what = "rollback" if record.rollback else "release"
     where = f"{count(total, 'server')} of {record.environment}"
+    each = {1: f"The server of {record.environment}", 2: f"Both servers of {record.environment}"}.get(
+        total, f"All {where}"
+    )
     if record.result is Result.DONE:
-        return f"{'All ' if total > 1 else ''}{where} {'run' if total > 1 else 'runs'} {sha}."
+        return f"{each} {'run' if total != 1 else 'runs'} {sha}."
     if record.result is Result.UNCHANGED:
-        return f"{'All ' if total > 1 else ''}{where} had {sha} already; nothing was touched."
+        return f"{each} had {sha} already; nothing was touched."
     if record.result is Result.PARTIAL:
         return f"{done} of {where} {'run' if done != 1 else 'runs'} {sha}; {_rest(record)}."
     if record.result is Result.REFUSED:

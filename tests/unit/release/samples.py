@@ -76,8 +76,10 @@ class Tape:
 
     def back(self, name: str) -> None:
         """One server back to what it had; its requests come again from then on."""
-        self.away = [(who, start, min(end, self.now) if who == name else end) for who, start, end in self.away]
+        was_away = [(who, start, end) for who, start, end in self.away if who == name and end > self.now]
+        self.away = [one for one in self.away if one not in was_away]
         self.walk(name, undo=True)
+        self.away += [(who, start, self.now) for who, start, _ in was_away]
 
     def begin(self, *, build: float = 41.0) -> None:
         """What comes before the first batch."""
