@@ -87,7 +87,14 @@ class Journal:
     def undo(self, release: str, reason: str) -> None:
         """From here on the release goes back, whoever resumes it."""
         with self._transaction("undo", release, reason=reason):
-            self._db.execute("UPDATE releases SET undoing = 1, reason = ? WHERE id = ?", (reason, release))
+            self._db.execute(
+                "UPDATE releases SET undoing = 1, failure = ?, reason = ? WHERE id = ?", (reason, reason, release)
+            )
+
+    def explain(self, release: str, reason: str) -> None:
+        """Why it stands where it stands, though it is not over."""
+        with self._transaction("explain", release, reason=reason):
+            self._db.execute("UPDATE releases SET reason = ? WHERE id = ?", (reason, release))
 
     def finish(self, release: str, result: Result, reason: str = "") -> None:
         """It is over."""
@@ -176,9 +183,10 @@ class Journal:
         row = self._db.execute("SELECT recipe FROM releases WHERE id = ?", (release,)).fetchone()
         return str(row["recipe"])
 
-    def attempt(self, release: str) -> int:
-        """How often it was taken up again after it was stuck."""
-        return int(self._db.execute("SELECT attempt FROM releases WHERE id = ?", (release,)).fetchone()["attempt"])
+    def attempt(self, release: str) -> tuple[int, str]:
+        """How often it was taken up again after it was stuck, and why it goes back, if it does."""
+        row = self._db.execute("SELECT attempt, failure FROM releases WHERE id = ?", (release,)).fetchone()
+        return int(row["attempt"]), str(row["failure"])
 
     # -- inside
 
@@ -229,12 +237,13 @@ class Journal:
 
     @contextlib.contextmanager
     def _transaction(self, action: str, release: str, **audited: Any) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             yield
             self._commit()
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # a signal may come at any moment, also just after the commit
+                self._db.execute("ROLLBACK")
             raise
         self._append({"at": self._epoch(), "release": release, "action": action, **audited})
 

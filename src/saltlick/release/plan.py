@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from saltlick.release.batches import Rule, planned
+from saltlick.release.batches import Rule, ordered, planned
 from saltlick.release.preflight import Finding, Findings
-from saltlick.release.stage import Asked
+from saltlick.release.record import ReleaseRecord, ServerRecord, Standing
+from saltlick.release.stage import Asked, Server
 from saltlick.spec.release import Recipe
 
 
@@ -40,7 +42,12 @@ class Plan:
     rev: str
     sha: str
     """Empty: could not be resolved."""
-    total: int
+    servers: tuple[Server, ...]
+    """The group in the order in which it goes."""
+    current: Mapping[str, str]
+    """Server → the revision it runs."""
+    silent: Mapping[str, str]
+    """Server → what it did not answer to."""
     floor: int
     batches: tuple[PlannedBatch, ...]
     already: tuple[str, ...] = ()
@@ -58,16 +65,54 @@ class Plan:
     @property
     def unchanged(self) -> bool:
         """Whether there is nothing to do."""
-        return not self.batches and not self.left and bool(self.sha) and len(self.already) == self.total
+        return not self.batches and not self.left and bool(self.sha) and len(self.already) == len(self.servers)
+
+    def as_record(self, asked: Asked) -> ReleaseRecord:
+        """The release as it would begin: each server with its batch and the revision it has (`lines.plan` prints it)."""
+        batch = {server.name: batch.number for batch in self.batches for server in batch.servers}
+        return ReleaseRecord(
+            id="",
+            environment=self.environment,
+            application=self.application,
+            group=self.group,
+            strategy=self.strategy,
+            rev=self.rev,
+            sha=self.sha,
+            rollback=asked.rollback,
+            who=asked.who,
+            host=asked.host,
+            job=asked.job,
+            message=asked.message,
+            started=0.0,
+            servers=tuple(
+                ServerRecord(
+                    name=server.name,
+                    zone=server.zone,
+                    batch=batch.get(server.name, 0),
+                    previous=self.current.get(server.name, ""),
+                    standing=self._standing(server.name),
+                    detail=self._detail(server.name),
+                )
+                for server in self.servers
+            ),
+        )
+
+    def _standing(self, name: str) -> Standing:
+        if name in self.silent:
+            return Standing.LEFT_OUT
+        return Standing.DONE if name in self.already else Standing.WAITING
+
+    def _detail(self, name: str) -> str:
+        return self.silent.get(name) or ("it had it already" if name in self.already else "")
 
 
 def plan_of(recipe: Recipe, asked: Asked, seen: Findings) -> Plan:
     """The plan, by what pre-flight saw."""
-    rule = rule_of(recipe, asked)
+    rule = rule_of(recipe, [server.name for server in asked.servers])
     walking = [server for server in asked.servers if server.name not in seen.already]
     cut = [server for server in walking if server.name not in seen.silent]
     batches = []
-    serving = set(seen.in_traffic)
+    serving = set(seen.in_traffic) - set(seen.silent)
     for number, batch in enumerate(planned(cut, serving, rule), start=1):
         names = {server.name for server in batch}
         servers = tuple(PlannedServer(s.name, s.zone, seen.current.get(s.name, ""), seen.sha) for s in batch)
@@ -82,7 +127,9 @@ def plan_of(recipe: Recipe, asked: Asked, seen: Findings) -> Plan:
         strategy=recipe.strategy.kind.value,
         rev=asked.rev,
         sha=seen.sha,
-        total=len(asked.servers),
+        servers=ordered(asked.servers, rule),
+        current=seen.current,
+        silent=seen.silent,
         floor=rule.keep,
         batches=tuple(batches),
         already=seen.already,
@@ -91,11 +138,10 @@ def plan_of(recipe: Recipe, asked: Asked, seen: Findings) -> Plan:
     )
 
 
-def rule_of(recipe: Recipe, asked: Asked) -> Rule:
-    """How the group is cut into batches; a `once` step's primary goes first."""
-    names = {server.name for server in asked.servers}
+def rule_of(recipe: Recipe, names: Collection[str]) -> Rule:
+    """How a group is cut into batches; a `once` step's primary goes first."""
     first = next((step.primary for step in recipe.once if step.primary in names), None) or ""
-    return Rule.of(recipe.strategy, len(asked.servers), first=first)
+    return Rule.of(recipe.strategy, len(names), first=first)
 
 
 def _floor_findings(left: tuple[str, ...], rule: Rule) -> tuple[Finding, ...]:

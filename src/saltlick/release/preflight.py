@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from saltlick.errors import InvalidInput
+from saltlick.release import calls
+from saltlick.release.ports import Reply, Seen, Traffic
+from saltlick.release.record import Result
+from saltlick.release.stage import FORCE_WORDS
+from saltlick.spec.release import fill_check
+from saltlick.spec.release.windows import denied
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from saltlick.release.stage import Asked, Stage
+    from saltlick.spec.release import Recipe
+
+ASK_S = 60.0
+RESOLVE_S = 180.0
+TRIES = 3
+"""Servers that are asked, one after the other, what a revision is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +48,119 @@ class Findings:
     current: Mapping[str, str]
     """Server → the revision it runs."""
     in_traffic: frozenset[str] = frozenset()
-    silent: frozenset[str] = frozenset()
+    silent: Mapping[str, str] = field(default_factory=dict)
+    """Server → what was tried."""
     already: tuple[str, ...] = ()
     """Servers that have the revision already, healthy and in traffic (none of them if `force=True`)."""
-    findings: tuple[Finding, ...] = field(default=())
+    findings: tuple[Finding, ...] = ()
+
+
+def look(recipe: Recipe, asked: Asked, on: Stage) -> Findings:
+    """Ask every server, the balancer, the repository, the calendar and the journal; changes nothing.
+
+    Raises: InvalidInput for a force word that means nothing.
+    """
+    if unknown := sorted(asked.force - set(FORCE_WORDS)):
+        raise InvalidInput([f"force={word}: there is {', '.join(FORCE_WORDS)}" for word in unknown], what="release")
+    names = tuple(server.name for server in asked.servers)
+    replies = on.fleet.run(dict.fromkeys(names, calls.current(recipe.source, recipe.strategy.kind)), deadline_s=ASK_S)
+    silent = {name: reply.error for name, reply in replies.items() if reply.silent}
+    there = tuple(name for name in names if name not in silent)
+    current = {name: str(replies[name].value or "") for name in there if replies[name].ok}
+    sha, unresolved = _resolve(recipe, asked, on, there)
+    unwell = tuple(_unwell(recipe, asked, on, there, current))
+    shown = {name: Seen(Traffic.UNKNOWN) for name in names} | dict(on.balancer.look(names))
+    in_traffic = frozenset(name for name in names if _in_traffic(shown[name].traffic, recipe))
+    found = [
+        *(Finding(f"does not answer: {why}", name, "silent") for name, why in silent.items()),
+        *(Finding(f"cannot tell its revision: {replies[n].error}", n) for n in there if not replies[n].ok),
+        *unresolved,
+        *unwell,
+        *_disk(recipe, on, there),
+        *(
+            Finding(
+                f"the balancer shows it {shown[name].traffic.value}: {shown[name].detail}".rstrip(": "),
+                name,
+                "unhealthy",
+            )
+            for name in there
+            if name not in in_traffic
+        ),
+        *_calendar(recipe, on),
+        *_unfinished(asked, on),
+    ]
+    well = (set(there) & in_traffic) - {finding.server for finding in unwell}
+    already = tuple(name for name in names if name in well and sha and current.get(name) == sha)
+    return Findings(
+        sha=sha,
+        current=current,
+        in_traffic=in_traffic,
+        silent=silent,
+        already=() if "True" in asked.force else already,
+        findings=tuple(replace(finding, forced=finding.force in asked.force) for finding in found),
+    )
+
+
+def _resolve(recipe: Recipe, asked: Asked, on: Stage, there: tuple[str, ...]) -> tuple[str, list[Finding]]:
+    """What the revision is now, by the first servers that answer: one SHA for all of them."""
+    reply = Reply(False, error="there is no server to ask")
+    for name in there[:TRIES]:
+        reply = on.fleet.run({name: calls.resolve(recipe.source, asked.rev)}, deadline_s=RESOLVE_S)[name]
+        if reply.ok and reply.value:
+            return str(reply.value), []
+        if not reply.silent:
+            break
+    return "", [Finding(f"{asked.rev!r} cannot be resolved: {reply.error}")]
+
+
+def _unwell(
+    recipe: Recipe, asked: Asked, on: Stage, there: tuple[str, ...], current: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Servers whose own health checks fail now: a release cannot be told from what was broken before."""
+    health = recipe.health.model_copy(update={"successes": 1, "deadline_s": min(10, recipe.health.deadline_s)})
+    common = {"environment": asked.environment, "application": recipe.application, "rev": asked.rev, "who": asked.who}
+    common |= {"directory": recipe.source.directory, "user": recipe.source.user, "id": ""}
+    for check in recipe.health.checks:
+        told = {}
+        for name in there:
+            own = current.get(name, "")
+            words = {**common, "server": name, "sha": own, "previous": own}
+            words["release"] = f"{recipe.source.directory}/releases/{own}"
+            told[name] = fill_check(check, health, words, delayed=False)
+        replies = on.fleet.run(told, deadline_s=health.deadline_s + ASK_S)
+        yield from (
+            Finding(f"is not healthy now: {reply.error}", name, "unhealthy")
+            for name, reply in replies.items()
+            if not reply.ok
+        )
+
+
+def _disk(recipe: Recipe, on: Stage, there: tuple[str, ...]) -> Iterator[Finding]:
+    wanted = recipe.source.min_free_mb
+    for name, reply in on.fleet.run(dict.fromkeys(there, calls.free(recipe.source)), deadline_s=ASK_S).items():
+        if not reply.ok:
+            yield Finding(f"cannot tell its free space: {reply.error}", name, "disk")
+        elif float(reply.value) < wanted:
+            yield Finding(f"{reply.value} MB free in {recipe.source.directory}, wanted are {wanted}", name, "disk")
+
+
+def _calendar(recipe: Recipe, on: Stage) -> Iterable[Finding]:
+    why = denied(recipe.windows, datetime.fromtimestamp(on.epoch(), timezone.utc))
+    return [Finding(why, force="window")] if why else []
+
+
+def _unfinished(asked: Asked, on: Stage) -> Iterable[Finding]:
+    """A release whose process died left servers in the middle: it is taken up or back, not built over."""
+    before = on.journal.latest(asked.environment)
+    if before is None or before.result not in {Result.RUNNING, Result.STUCK}:
+        return []
+    way = f"`release.resume {asked.environment}` goes on with it, `release.rollback {asked.environment}` takes it back"
+    return [Finding(f"{before.id} is {_said(before.result)}: {way}", force="unfinished")]
+
+
+def _said(result: Result) -> str:
+    return "not finished" if result is Result.RUNNING else result.value
+
+
+def _in_traffic(traffic: Traffic, recipe: Recipe) -> bool:
+    return traffic is Traffic.IN or (traffic is Traffic.UNKNOWN and recipe.balancer.kind == "none")

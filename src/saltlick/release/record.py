@@ -34,6 +34,19 @@ class Result(str, Enum):
     ROLLED_BACK = "rolled back"  # every touched server is on its own previous revision
     STUCK = "stuck"  # some server is neither here nor there; the lock stays
 
+    @property
+    def exit_code(self) -> int:
+        """What a shell is told. A release that stopped half way is stuck until somebody takes it up."""
+        return {
+            Result.DONE: 0,
+            Result.UNCHANGED: 0,
+            Result.ROLLED_BACK: 5,
+            Result.STUCK: 6,
+            Result.RUNNING: 6,
+            Result.REFUSED: 7,
+            Result.PARTIAL: 8,
+        }[self]
+
 
 class Standing(str, Enum):
     """Where one server is in the release."""

@@ -1,20 +1,81 @@
-"""A release goes on after its process died."""
+"""A release goes on after its process died, by the journal's facts alone; and a rollback, which may be just that."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from saltlick.errors import InvalidInput
+from saltlick.release import calls, rollout
+from saltlick.release.plan import rule_of
+from saltlick.release.preflight import ASK_S
+from saltlick.release.record import Result, Standing
+from saltlick.release.run import Run
+from saltlick.release.targets import target
+from saltlick.release.traffic import in_traffic
+from saltlick.spec.release import Recipe
 
 if TYPE_CHECKING:
     from saltlick.release.record import ReleaseRecord
-    from saltlick.release.stage import Stage
+    from saltlick.release.stage import Asked, Stage
+
+UNFINISHED = {Result.RUNNING, Result.STUCK}
 
 
 def resume(release: str, on: Stage, *, who: str, back: bool = False) -> ReleaseRecord:
-    """Take up a release by the journal's facts alone: the recipe is the one it began with.
+    """Take up a release: the recipe is the one it began with. The caller has taken over its lock.
 
     Forward, or back if it was going back or `back` says so. Servers that are done are verified, those it was working on walk
     again from drain; a `once` step that began is asked for its result and never repeated.
 
     Raises: InvalidInput when there is no such release, or it is over.
     """
-    raise NotImplementedError
+    record = on.journal.read(release)
+    if record is None or record.result not in UNFINISHED:
+        said = "there is no such release" if record is None else f"it is over: {record.result.value}"
+        raise InvalidInput([f"{release}: {said}"], what="release.resume")
+    recipe = Recipe.model_validate_json(on.journal.recipe(release))
+    on.journal.reopen(release, who=who)
+    record = replace(record, result=Result.RUNNING, ended=None)
+    run = Run(recipe, record, rule_of(recipe, [server.name for server in record.servers]), on)
+    if not run.head.undoing:
+        if back:
+            run.go_back(f"taken back by {who}")
+        else:
+            _verify(run)
+    return rollout.story(run)
+
+
+def rollback(recipe: Recipe, asked: Asked, on: Stage) -> ReleaseRecord:
+    """A release of an earlier revision: the last good different one, or `asked.rev` (SHA, tag, or a number of releases back).
+
+    While a release is unfinished (its process was killed) or stuck, a rollback without `rev` takes back that one.
+
+    Raises: InvalidInput when the journal knows no such revision.
+    """
+    before = on.journal.latest(asked.environment)
+    if before and before.result in UNFINISHED and not asked.rev:
+        return resume(before.id, on, who=asked.who, back=True)
+    return rollout.release(recipe, rollback_to(recipe, asked, on), on)
+
+
+def rollback_to(recipe: Recipe, asked: Asked, on: Stage) -> Asked:
+    """The same with the revision that it means, for a plan of it.
+
+    Raises: InvalidInput as `rollback`.
+    """
+    history = on.journal.history(asked.environment, application=recipe.application)
+    return replace(asked, rev=target(history, asked.rev), rollback=True)
+
+
+def _verify(run: Run) -> None:
+    """Done servers that are not on the revision, or not in traffic any more, walk again."""
+    done = run.standing(Standing.DONE)
+    ask = calls.current(run.recipe.source, run.recipe.strategy.kind)
+    replies = run.on.fleet.run(dict.fromkeys(done, ask), deadline_s=ASK_S) if done else {}
+    inside = in_traffic(run)
+    lost = [name for name in done if not (replies[name].ok and replies[name].value == run.head.sha and name in inside)]
+    for name in lost:
+        batch = run.servers[name].batch or 1
+        run.servers[name] = replace(run.servers[name], batch=batch)
+    run.move(lost, Standing.TOUCHED, "it was done, and is not any more")

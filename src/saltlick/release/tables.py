@@ -10,7 +10,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS releases (
     id TEXT PRIMARY KEY, environment TEXT, application TEXT, "group" TEXT, strategy TEXT, rev TEXT, sha TEXT,
     rollback INTEGER, who TEXT, host TEXT, job TEXT, message TEXT, started REAL, ended REAL, result TEXT, reason TEXT,
-    undoing INTEGER, recipe TEXT, attempt INTEGER DEFAULT 0
+    undoing INTEGER, failure TEXT DEFAULT '', recipe TEXT, attempt INTEGER DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS servers (
     release TEXT, position INTEGER, name TEXT, zone TEXT, batch INTEGER, previous TEXT, standing TEXT, detail TEXT,

@@ -1,0 +1,137 @@
+"""The course of a release: which batch is next, what becomes of servers that failed, how long to linger."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from saltlick.release.batches import following, ordered
+from saltlick.release.decide import Verdict, decide
+from saltlick.release.ports import Reply
+from saltlick.release.record import Phase, Standing
+from saltlick.release.run import EVERYONE, GoBack
+from saltlick.release.stage import Server
+from saltlick.release.traffic import in_traffic, put_out
+from saltlick.release.walk import Way, healthy
+from saltlick.spec.release.model import Pause
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from saltlick.release.run import Run
+
+CAPACITY_S = 60.0
+
+Servers = tuple[str, ...]
+
+
+def upcoming(run: Run) -> int:
+    """The number of the next batch, 0 when all had their turn. One that a killed release was working on comes again."""
+    if touched := run.standing(Standing.TOUCHED):
+        return run.servers[touched[0]].batch
+    return run.walked + 1 if run.standing(Standing.WAITING) else 0
+
+
+def next_batch(run: Run, number: int) -> Servers:
+    """The servers of that batch, by who is in traffic now. None when the last ones were skipped meanwhile.
+
+    Raises: GoBack when the floor lets nobody out, or the release was aborted.
+    """
+    run.heed()
+    names = run.standing(Standing.TOUCHED) or run.standing(Standing.WAITING)
+    waiting = ordered([Server(name, run.servers[name].zone) for name in names], run.rule)
+    batch: tuple[Server, ...] = ()
+
+    def let_out() -> bool:
+        nonlocal batch
+        batch = following(waiting, number, in_traffic(run), run.rule)
+        return bool(batch)
+
+    if run.aborted or (waiting and not run.wait(CAPACITY_S, let_out)):
+        keep, total = run.rule.keep, run.rule.total
+        raise GoBack(run.aborted or f"{keep} of {total} servers have to stay in traffic, and no more are left")
+    return tuple(server.name for server in batch)
+
+
+def settle(run: Run, batch: int = 0) -> None:
+    """Decide about the servers that failed: go on without them, or not at all.
+
+    Raises: GoBack when the failure budget is spent, or the release was aborted.
+    """
+    run.heed()
+    left_out = len(run.standing(Standing.LEFT_OUT))
+    budget = run.recipe.strategy.max_failures
+    decision = decide(run.failed, left_out=left_out, max_failures=budget, abort=run.aborted)
+    if decision.verdict is Verdict.UNDO:
+        raise GoBack(decision.reason)
+    if decision.verdict is Verdict.LEAVE_OUT:
+        leave_out(run, batch)
+
+
+def leave_out(run: Run, batch: int) -> None:
+    """Go on without the servers that failed: out of traffic, and named.
+
+    Raises: GoBack when one cannot be put out, or too few would stay.
+    """
+    failed = dict(run.failed)
+    if len(in_traffic(run) - set(failed)) < run.rule.keep:
+        raise GoBack(f"{_said(failed)}; without it fewer than {run.rule.keep} servers would be in traffic")
+    if inside := put_out(run, tuple(failed), batch=batch):
+        raise GoBack(f"{_said(failed)}; {', '.join(sorted(inside))} could not be taken out of traffic")
+    for name, why in failed.items():
+        run.move([name], Standing.LEFT_OUT, why)
+        run.say(f"{name} is left out: {why}")
+    run.failed = {}
+
+
+def keep_out(run: Run) -> None:
+    """Servers that were left out from the start (silent, and the operator goes on) get no traffic.
+
+    Raises: GoBack when one cannot be taken out.
+    """
+    if inside := put_out(run, run.standing(Standing.LEFT_OUT), batch=0, entering=Standing.LEFT_OUT):
+        raise GoBack(f"{', '.join(sorted(inside))}: silent, and could not be taken out of traffic")
+
+
+def linger(run: Run, *, after: int) -> None:
+    """Between two batches: watch the canary, wait for `promote`, wait. What was waited for before a resume is not again.
+
+    Raises: GoBack when an abort comes, the canary falls ill, or nobody promotes.
+    """
+    if not after:
+        return
+    strategy = run.recipe.strategy
+    if after == 1 and strategy.soak_s and _wait(run, "soak", strategy.soak_s, after):
+        healthy(run, run.standing(Standing.DONE), Way(after))
+        settle(run, after)
+    paused = strategy.pause is Pause.EVERY or (strategy.pause is Pause.CANARY and after == 1)
+    run.heed()
+    if paused or run.pause:
+        _wait(run, "until promoted", strategy.pause_limit_s, after)
+        run.pause = False
+    _wait(run, "between batches", strategy.wait_s, after)
+
+
+def _wait(run: Run, name: str, seconds: float, batch: int) -> bool:
+    """Wait so long, or until promoted. Returns False where there is nothing to wait for.
+
+    Raises: GoBack when an abort comes, or a pause is not ended in time.
+    """
+    before = run.had(Phase.WAIT, name, batch=batch)
+    if not seconds or (before and before.ok):
+        return False
+    run.promoted = False
+
+    def do(_: Servers) -> dict[str, Reply]:
+        promoted = run.wait(seconds, lambda: run.promoted)
+        if run.aborted or (name == "until promoted" and not promoted):
+            return {"": Reply(False, error=run.aborted or f"nobody promoted it within {seconds:g} s")}
+        return {"": Reply(True, "promoted" if promoted else "")}
+
+    reply = run.step(Phase.WAIT, name, EVERYONE, do, batch=batch)[""]
+    if not reply.ok:
+        raise GoBack(reply.error)
+    return True
+
+
+def _said(failed: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {why}" for name, why in failed.items())

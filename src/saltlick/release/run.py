@@ -1,0 +1,292 @@
+"""A release under way. Each step goes through `Run.step`: in the journal before it starts, in the journal after it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from saltlick.release.detached import run_detached
+from saltlick.release.orders import Order, Want
+from saltlick.release.ports import Reply
+from saltlick.release.record import Phase, ReleaseRecord, Result, ServerRecord, Standing, StepRecord
+from saltlick.release.stage import News
+from saltlick.release.steps import judged
+
+if TYPE_CHECKING:
+    from saltlick.release.batches import Rule
+    from saltlick.release.ports import Call
+    from saltlick.release.stage import Stage
+    from saltlick.spec.release import Recipe
+    from saltlick.spec.release.steps import Step
+
+Replies = Mapping[str, Reply]
+Doing = Callable[[tuple[str, ...]], Replies]
+EVERYONE = ("",)
+"""The address of a step that is about the release as a whole."""
+
+
+class GoBack(Exception):
+    """The release has failed, the message says why: every touched server goes back."""
+
+
+class Run:
+    """What is known of a release while it runs: a mirror of its rows in the journal, and the ports."""
+
+    def __init__(self, recipe: Recipe, record: ReleaseRecord, rule: Rule, on: Stage) -> None:
+        self.recipe, self.rule, self.on = recipe, rule, on
+        self.head = replace(record, servers=(), steps=(), requests=())
+        self.servers = {server.name: server for server in record.servers}
+        self.steps = {step.number: step for step in record.steps}
+        self.failed: dict[str, str] = {}
+        """Servers that failed since the last decision, and why."""
+        self.silent: set[str] = set()
+        """Servers whose last word was none."""
+        self.attempt, self.failure = on.journal.attempt(record.id)
+        self.aborted = ""
+        self.pause = False
+        self.promoted = False
+
+    # -- facts
+
+    @property
+    def id(self) -> str:
+        return self.head.id
+
+    @property
+    def record(self) -> ReleaseRecord:
+        """As it is told: without steps."""
+        return replace(self.head, servers=tuple(self.servers.values()))
+
+    def standing(self, *standings: Standing) -> tuple[str, ...]:
+        """Servers that stand so, in order."""
+        return tuple(server.name for server in self.servers.values() if server.standing in standings)
+
+    def had(self, phase: Phase, name: str, *, batch: int = 0, undo: bool = False) -> StepRecord | None:
+        """The latest step of that name, if there was one."""
+        for step in reversed(self.steps.values()):
+            if (step.phase, step.name, step.batch, step.undo) == (phase, name, batch, undo):
+                return step
+        return None
+
+    @property
+    def walked(self) -> int:
+        """How many batches have begun."""
+        drains = (step.batch for step in self.steps.values() if step.phase is Phase.DRAIN and not step.undo)
+        return max(drains, default=0)
+
+    # -- what is written
+
+    def step(
+        self,
+        phase: Phase,
+        name: str,
+        servers: Sequence[str],
+        do: Doing,
+        *,
+        batch: int = 0,
+        undo: bool = False,
+        entering: Standing | None = None,
+        leaving: Standing | None = None,
+    ) -> Replies:
+        """Do one thing on some servers at once. `entering`: where they stand from its start; `leaving`: where good ones end."""
+        first = next(reversed(self.steps), 0) + 1
+        started = self.on.epoch()
+        begun = [
+            StepRecord(number=n, phase=phase, name=name, server=server, batch=batch, undo=undo, started=started)
+            for n, server in enumerate(servers, start=first)
+        ]
+        self.on.journal.begin(self.id, begun, self._move(servers, entering, batch=batch) if entering else ())
+        self._tell(begun)
+        replies = do(tuple(servers))
+        ended = [_ended(step, replies.get(step.server), started, self.on.epoch()) for step in begun]
+        good = [step.server for step in ended if step.ok]
+        failed = {step.server: f"{step.name}: {step.detail}" for step in ended if not step.ok and step.server}
+        moved = self._move(good, leaving) if leaving else ()
+        self.on.journal.end(self.id, ended, moved)
+        self._tell(ended)
+        self.failed |= failed
+        self._listen(replies)
+        return {step.server: replies.get(step.server) or _no_word() for step in ended}
+
+    def call(
+        self,
+        phase: Phase,
+        name: str,
+        told: Mapping[str, Call],
+        *,
+        deadline_s: float,
+        step: Step | None = None,
+        batch: int = 0,
+        undo: bool = False,
+    ) -> Replies:
+        """One call each, as one step; values are judged where the recipe has a `step` for it."""
+
+        def do(_: tuple[str, ...]) -> Replies:
+            replies = self.on.fleet.run(told, deadline_s=deadline_s)
+            return {server: judged(reply, step) for server, reply in replies.items()} if step else replies
+
+        return self.step(phase, name, tuple(told), do, batch=batch, undo=undo) if told else {}
+
+    def job(
+        self,
+        phase: Phase,
+        name: str,
+        told: Mapping[str, Call],
+        *,
+        job: str,
+        deadline_s: float,
+        step: Step | None = None,
+        batch: int = 0,
+        undo: bool = False,
+    ) -> Replies:
+        """The same for what takes long: a detached job, by an id that is the same after a resume.
+
+        On the way back a job may be tried again, once per time that somebody took the release up after it was stuck.
+        """
+        way = f"undo-{self.attempt}-" if undo else ""
+
+        def do(_: tuple[str, ...]) -> Replies:
+            job_id = f"{self.id}/{way}{job}"
+            replies = run_detached(self.on.fleet, self.on.clock, told, job=job_id, deadline_s=deadline_s)
+            return {server: judged(reply, step) for server, reply in replies.items()} if step else replies
+
+        return self.step(phase, name, tuple(told), do, batch=batch, undo=undo) if told else {}
+
+    def _listen(self, replies: Replies) -> None:
+        self.silent -= {server for server, reply in replies.items() if not reply.silent}
+        self.silent |= {server for server, reply in replies.items() if reply.silent}
+
+    def move(self, servers: Iterable[str], standing: Standing, detail: str | None = None) -> None:
+        """Servers stand elsewhere now."""
+        if moved := self._move(servers, standing, detail=detail):
+            self.on.journal.move(self.id, moved)
+
+    def go_back(self, reason: str) -> None:
+        """From here on everything goes back, whoever resumes it."""
+        self.on.journal.undo(self.id, reason)
+        self.on.journal.took(self.id, self.on.journal.orders(self.id))
+        self.head, self.failure = replace(self.head, undoing=True, reason=reason), reason
+        self.failed, self.aborted = {}, ""
+        self.say(f"going back: {reason}")
+
+    def finish(self, result: Result, reason: str = "") -> None:
+        """It is over."""
+        self.on.journal.finish(self.id, result, reason)
+        self.head = replace(self.head, result=result, reason=reason, ended=self.on.epoch())
+        self.on.tell(News(release=self.record, batches=self.batches))
+
+    def begins(self) -> None:
+        """Tell that it starts, or goes on."""
+        self.on.tell(News(release=self.record, batches=self.batches))
+
+    def unless_going_back(self) -> None:
+        """Raises: GoBack when that was decided before the release was taken up again."""
+        if self.head.undoing:
+            raise GoBack(self.failure)
+
+    def stops(self, why: str) -> None:
+        """Stopped at once: nothing is undone, what is left is said, it can be taken up again."""
+        left = "; ".join(
+            f"{server.name}: {server.standing.value}"
+            for server in self.servers.values()
+            if server.standing in {Standing.TOUCHED, Standing.WAITING, Standing.LEFT_OUT}
+        )
+        reason = f"{self.head.reason}. " if self.head.reason else ""
+        self.head = replace(self.head, reason=f"{reason}stopped at once ({why}); left: {left or 'nothing'}")
+        self.on.journal.explain(self.id, self.head.reason)
+        self.say(self.head.reason)
+
+    def whole(self) -> ReleaseRecord:
+        """As the journal has it."""
+        record = self.on.journal.read(self.id)
+        assert record is not None
+        return record
+
+    # -- what is heard and said
+
+    @property
+    def batches(self) -> int:
+        """How many there are, as planned."""
+        return max((server.batch for server in self.servers.values()), default=0)
+
+    def say(self, text: str) -> None:
+        """A sentence to whoever watches."""
+        self.on.tell(News(release=self.record, batches=self.batches, text=text))
+
+    def heed(self) -> None:
+        """Read the orders that came."""
+        if self.on.interrupts.asked and not self.head.undoing:
+            self.aborted = f"{self.on.interrupts.asked} by {self.head.who}"
+        followed = []
+        for order in self.on.journal.orders(self.id):
+            if order.want is Want.ABORT and not self.head.undoing:
+                self.aborted = str(order)  # followed when the journal says that it goes back
+            else:
+                self._follow(order)
+                followed.append(order)
+        self.on.journal.took(self.id, followed)
+
+    def wait(self, seconds: float, ready: Callable[[], bool] = lambda: False) -> bool:
+        """Wait until `ready`, at most so long; orders are heeded meanwhile, an abort ends it. Returns whether it was ready."""
+        deadline = self.on.clock.now() + seconds
+        while not ready():
+            self.heed()
+            left = deadline - self.on.clock.now()
+            if self.aborted or left <= 0:
+                return False
+            self.on.clock.sleep(min(1.0, left))
+        return True
+
+    def _follow(self, order: Order) -> None:
+        if order.want is Want.PAUSE:
+            self.pause = True
+        elif order.want is Want.PROMOTE:
+            self.promoted, self.pause = True, False
+        elif (server := self.servers.get(order.server)) and server.standing is Standing.WAITING:
+            self.move([server.name], Standing.SKIPPED, str(order))
+        self.say(str(order))
+
+    def _move(
+        self, servers: Iterable[str], standing: Standing | None, *, batch: int = 0, detail: str | None = None
+    ) -> tuple[ServerRecord, ...]:
+        moved = []
+        for name in servers:
+            server = self.servers[name]
+            server = replace(
+                server,
+                standing=standing or server.standing,
+                batch=batch or server.batch,
+                detail=server.detail if detail is None else detail,
+            )
+            self.servers[name] = server
+            moved.append(server)
+        return tuple(moved)
+
+    def _tell(self, steps: Sequence[StepRecord]) -> None:
+        self.steps.update((step.number, step) for step in steps)
+        release, batches = self.record, self.batches
+        for step in steps:
+            self.on.tell(News(release=release, step=step, batches=batches))
+
+
+def _ended(step: StepRecord, reply: Reply | None, started: float, now: float) -> StepRecord:
+    reply = reply or _no_word()
+    took_s = reply.duration_ms / 1000
+    ended = min(now, started + took_s) if reply.duration_ms else now
+    return replace(step, ended=ended, ok=reply.ok, detail=_said(reply))
+
+
+def _said(reply: Reply) -> str:
+    if not reply.ok:
+        return ("silent: " if reply.silent and "no answer" not in reply.error else "") + (
+            reply.error or "no reason given"
+        )
+    value = reply.value
+    if isinstance(value, Mapping) and "how" in value:
+        return ", ".join([str(value["how"]), *(f"{value['sessions']} sessions" for _ in "1" if "sessions" in value)])
+    return value if isinstance(value, str) and len(value) <= 200 and "\n" not in value else ""
+
+
+def _no_word() -> Reply:
+    return Reply(False, error="the fleet had no reply of it", silent=True)

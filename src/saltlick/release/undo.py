@@ -1,0 +1,119 @@
+"""Back: every touched server to the revision it had itself, newest first, by the same walk; the floor holds on this way too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from saltlick.release import calls
+from saltlick.release.batches import within_floor
+from saltlick.release.hooks import hooks
+from saltlick.release.once import undo_once
+from saltlick.release.record import Phase, Result, Standing
+from saltlick.release.traffic import in_traffic, put_out
+from saltlick.release.walk import DIRECT_S, Way, walk
+from saltlick.spec.release.model import StrategyKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from saltlick.release.once import Left
+    from saltlick.release.run import Run
+
+CAPACITY_S = 60.0
+
+Servers = tuple[str, ...]
+
+
+def undo(run: Run, reason: str) -> None:
+    """Take everything back and close the release: ROLLED_BACK, or STUCK with every server named that is in between."""
+    if not run.head.undoing:
+        run.go_back(reason)
+        hooks(run, "on_failure", undo=True)
+    stuck = _take_back(run)
+    tasks = undo_once(run)
+    run.failed = {}
+    _tell_servers(run)
+    hooks(run, "on_rollback", undo=True)
+    result = Result.STUCK if stuck or any(task.tried for task in tasks) else Result.ROLLED_BACK
+    run.finish(result, _reason(run, stuck, tasks))
+
+
+def _take_back(run: Run) -> dict[str, str]:
+    """Batch after batch, until each server was tried once. Returns those that are stuck, and why."""
+    stuck: dict[str, str] = {}
+    left = _touched(run)
+    while left:
+        number = run.servers[left[0]].batch
+        same = tuple(name for name in left if run.servers[name].batch == number)
+        group = _let_out(run, same)
+        if not group:
+            keep = run.rule.keep
+            why = f"it stays on what it has: {keep} of {run.rule.total} servers have to stay in traffic, more are not left"
+            stuck |= dict.fromkeys(left, why)
+            run.move(left, Standing.TOUCHED, why)
+            break
+        stuck |= _walk_back(run, group, number)
+        left = tuple(name for name in left if name not in group)
+    return stuck
+
+
+def _touched(run: Run) -> Servers:
+    """Whoever is not where it was, newest first; those out of traffic before others, as they cost no capacity."""
+    names = [*run.standing(Standing.TOUCHED, Standing.LEFT_OUT)]
+    names += [name for name in run.standing(Standing.DONE) if run.servers[name].batch]
+    out = set(names) - in_traffic(run) if names else set()
+    return tuple(sorted(names, key=lambda name: (name not in out, -run.servers[name].batch)))
+
+
+def _let_out(run: Run, servers: Servers) -> Servers:
+    """As many as the floor lets go now; waits a while for capacity that is on its way back."""
+    group: Servers = ()
+
+    def some() -> bool:
+        nonlocal group
+        group = within_floor(servers, in_traffic(run), run.rule.keep)
+        return bool(group)
+
+    run.wait(CAPACITY_S, some)
+    return group
+
+
+def _walk_back(run: Run, servers: Servers, batch: int) -> dict[str, str]:
+    """Returns those that are stuck. One that is silent and out of traffic is not: it is left out, and named."""
+    run.failed = {}
+    new = tuple(name for name in servers if not run.servers[name].previous)
+    walk(run, tuple(name for name in servers if name not in new), Way(batch, back=True))
+    failed = {**{name: run.servers[name].detail or "it had no revision before" for name in new}, **run.failed}
+    inside = put_out(run, tuple(failed), batch=batch, undo=True)
+    stuck = {}
+    for name, why in failed.items():
+        lost = name not in inside and (name in run.silent or name in new)
+        if not lost:
+            stuck[name] = f"{why} ({'in' if name in inside else 'out of'} traffic)"
+        run.move([name], Standing.LEFT_OUT if lost else Standing.TOUCHED, why)
+    return stuck
+
+
+def _tell_servers(run: Run) -> None:
+    """Each server that answers learns that the revision is bad; nothing hangs on it."""
+    touched = run.standing(Standing.UNDONE, Standing.TOUCHED)
+    there = tuple(name for name in touched if name not in run.silent)
+    source, sha = run.recipe.source, run.head.sha
+    told = [("note", calls.note(f"{run.head.rev} ({sha[:12]}) failed and was taken back, release {run.id}"))]
+    if run.recipe.strategy.kind is StrategyKind.PREPARED:
+        told.insert(0, ("mark failed", calls.mark(source, sha, run.id, good=False)))
+    for name, call in told:
+        if there:
+            run.call(Phase.FINISH, name, dict.fromkeys(there, call), deadline_s=DIRECT_S, undo=True)
+
+
+def _reason(run: Run, stuck: Mapping[str, str], tasks: Sequence[Left]) -> str:
+    """Why it failed, and all that is not as it was."""
+    left_out = [f"{name} ({run.servers[name].detail})" for name in run.standing(Standing.LEFT_OUT)]
+    said = [
+        run.failure,
+        "out of traffic, and left there: " + "; ".join(left_out) if left_out else "",
+        "stuck: " + "; ".join(f"{name}: {why}" for name, why in stuck.items()) if stuck else "",
+        "done once and not undone: " + "; ".join(map(str, tasks)) if tasks else "",
+    ]
+    return ". ".join(filter(None, said))
