@@ -11,8 +11,8 @@ import salt.loader
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def modules(folder: Path, *names: str) -> Any:
-    """The functions of these modules by name; the minion's own files lie in `folder`."""
+def modules(folder: Path, *names: str, **more: Any) -> Any:
+    """The functions of these modules by name; the minion's own files lie in `folder`, `more` is of its configuration."""
     opts = salt.config.DEFAULT_MINION_OPTS.copy()
     opts.update(
         file_client="local",
@@ -23,6 +23,7 @@ def modules(folder: Path, *names: str) -> Any:
         module_dirs=[str(ROOT)],
         grains={},
     )
+    opts.update(more)
     return salt.loader.minion_mods(opts, whitelist=[*names])
 
 
