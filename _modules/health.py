@@ -8,7 +8,11 @@ Needs Salt and the standard library only, so a plain module sync carries it.
 """
 
 import http.client as http_client
+import os
+import pwd
+import signal
 import socket
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -18,7 +22,7 @@ from salt.exceptions import CommandExecutionError
 MAX_BODY_BYTES = 1_000_000
 
 
-def http(url, status=200, body=None, successes=1, interval_s=1, timeout_s=5, deadline_s=30):
+def http(url, status=200, body=None, successes=1, interval_s=1, timeout_s=5, deadline_s=30, readiness_delay_s=0):
     """
     Wait until an address answers as it should.
 
@@ -37,7 +41,9 @@ def http(url, status=200, body=None, successes=1, interval_s=1, timeout_s=5, dea
     timeout_s
         how long one answer may take
     deadline_s
-        how long all of it may take
+        how long all of it may take, from the first check on
+    readiness_delay_s
+        how long to wait before the first check: what has just been started cannot answer yet
 
     Returns ``{"healthy": True, "checks": 3, "seconds": 2.1, "last": "status 200"}``.
 
@@ -53,11 +59,11 @@ def http(url, status=200, body=None, successes=1, interval_s=1, timeout_s=5, dea
     expected = f"status {status}" + (f" with {body!r} in it" if body is not None else "")
     return _wait(
         f"{url}, expected {expected}", lambda left_s: _fetch(url, status, body, min(timeout_s, left_s)),
-        successes, interval_s, deadline_s,
+        successes, interval_s, deadline_s, readiness_delay_s,
     )  # fmt: skip
 
 
-def tcp(host, port, successes=1, interval_s=1, timeout_s=5, deadline_s=30):
+def tcp(host, port, successes=1, interval_s=1, timeout_s=5, deadline_s=30, readiness_delay_s=0):
     """
     Wait until a port accepts connections.
 
@@ -65,7 +71,7 @@ def tcp(host, port, successes=1, interval_s=1, timeout_s=5, deadline_s=30):
         name or address
     port
         number of the port
-    successes, interval_s, timeout_s, deadline_s
+    successes, interval_s, timeout_s, deadline_s, readiness_delay_s
         as for ``health.http``
 
     Returns ``{"healthy": True, "checks": 1, "seconds": 0.0, "last": "connected"}``.
@@ -81,12 +87,43 @@ def tcp(host, port, successes=1, interval_s=1, timeout_s=5, deadline_s=30):
     """
     return _wait(
         f"{host}:{port}", lambda left_s: _connect(host, int(port), min(timeout_s, left_s)),
-        successes, interval_s, deadline_s,
+        successes, interval_s, deadline_s, readiness_delay_s,
     )  # fmt: skip
 
 
-def _wait(what, check, successes, interval_s, deadline_s):
+def command(cmd, runas=None, retcode=0, successes=1, interval_s=1, timeout_s=5, deadline_s=30, readiness_delay_s=0):
+    """
+    Wait until a command ends as it should.
+
+    cmd
+        what to run, in a shell
+    runas
+        as which user; the minion's own when None
+    retcode
+        the exit code that is healthy
+    successes, interval_s, timeout_s, deadline_s, readiness_delay_s
+        as for ``health.http``; a command that takes longer than `timeout_s` is ended
+
+    Returns ``{"healthy": True, "checks": 1, "seconds": 0.2, "last": "exit code 0"}``.
+
+    Raises:
+        CommandExecutionError: it did not end so in time; says how it ended last, and its last words.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'prod-app-*' health.command 'bin/zopectl status | grep -q running' runas=plone
+    """
+    return _wait(
+        f"{cmd}, expected exit code {retcode}", lambda left_s: _run(cmd, runas, int(retcode), min(timeout_s, left_s)),
+        successes, interval_s, deadline_s, readiness_delay_s,
+    )  # fmt: skip
+
+
+def _wait(what, check, successes, interval_s, deadline_s, readiness_delay_s):
     """Repeat a check until it was healthy often enough in a row. A check takes the seconds left and answers (healthy, seen)."""
+    time.sleep(readiness_delay_s)
     started = time.monotonic()
     checks = streak = 0
     while True:
@@ -151,3 +188,23 @@ def _connect(host, port, timeout_s):
             return True, "connected"
     except OSError as error:
         return False, f"no connection: {error or type(error).__name__}"
+
+
+def _run(cmd, runas, retcode, timeout_s):
+    """(healthy, seen) of one run of a command, in a session of its own so that all of it can be ended."""
+    who = pwd.getpwnam(runas) if runas else None
+    as_user = (
+        {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": os.getgrouplist(runas, who.pw_gid)} if who else {}
+    )
+    home = {"HOME": who.pw_dir, "USER": runas, "LOGNAME": runas} if who else {}
+    with subprocess.Popen(  # noqa: S602 - the operator's own command line
+        cmd, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/",
+        env={**os.environ, **home}, start_new_session=True, **as_user,
+    ) as process:  # fmt: skip
+        try:
+            output = process.communicate(timeout=timeout_s)[0]
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return False, f"not done after {timeout_s:g} s"
+    words = output.decode("utf-8", "replace").strip().splitlines()
+    return process.returncode == retcode, f"exit code {process.returncode}" + (f": {words[-1][:200]}" if words else "")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import http.server
+import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import salt.config
 import salt.loader
@@ -156,6 +159,60 @@ def test_tcp_says_why_not(health, closed_port):
         health["health.tcp"]("127.0.0.1", closed_port, **QUICK)
 
 
+def test_a_command_that_ends_well_is_healthy(health):
+    answer = health["health.command"]("echo one; echo two | tr a-z A-Z", **QUICK)
+    assert (answer["healthy"], answer["checks"], answer["last"]) == (True, 1, "exit code 0: TWO")
+
+
+def test_waits_until_a_command_ends_well(health, tmp_path):
+    count = f"echo x >> {tmp_path}/n; test $(wc -l < {tmp_path}/n) -ge 3"
+    assert health["health.command"](count, **{**QUICK, "deadline_s": 20})["checks"] == 3
+
+
+@pytest.mark.parametrize(
+    ("cmd", "arguments", "last"),
+    [
+        ("echo down >&2; exit 3", {}, "exit code 3: down"),
+        ("true", {"retcode": 1}, "exit code 0"),
+        ("no-such-command-at-all 2>/dev/null", {}, "exit code 127"),
+    ],
+)
+def test_a_command_that_ends_otherwise_is_unhealthy(health, cmd, arguments, last):
+    with pytest.raises(CommandExecutionError, match="expected exit code") as caught:
+        health["health.command"](cmd, **arguments, **QUICK)
+    assert str(caught.value).endswith(f"last seen: {last}")
+
+
+def test_a_command_that_hangs_is_ended_with_its_children(health, tmp_path):
+    hangs = f"sh -c 'sleep 600 & echo $! > {tmp_path}/pid; wait'"
+    with pytest.raises(CommandExecutionError, match=r"last seen: not done after 1 s"):
+        health["health.command"](hangs, interval_s=10, timeout_s=1, deadline_s=5)
+    left = int((tmp_path / "pid").read_text())
+    give_up = time.monotonic() + 20
+    while psutil.pid_exists(left) and psutil.Process(left).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, as a minion has it")
+def test_a_command_runs_as_its_user(health):
+    assert (
+        health["health.command"]("id -un", runas="nobody", **{**QUICK, "deadline_s": 5})["last"]
+        == "exit code 0: nobody"
+    )
+
+
+def test_the_first_check_waits_for_the_readiness_delay(health, tmp_path):
+    """And the deadline begins after it."""
+    started = time.monotonic()
+    health["health.command"]("true", readiness_delay_s=0.5, interval_s=0.01, timeout_s=5, deadline_s=0.4)
+    assert time.monotonic() - started >= 0.5
+
+
 def test_only_the_checks_are_commands():
     loader = salt.loader.LazyLoader([str(ROOT / "_modules")], salt.config.DEFAULT_MINION_OPTS.copy(), tag="module")
-    assert {name for name in loader if name.startswith("health.")} == {"health.http", "health.tcp"}
+    assert {name for name in loader if name.startswith("health.")} == {
+        "health.http",
+        "health.tcp",
+        "health.command",
+    }
