@@ -118,7 +118,7 @@ def _template() -> jinja2.Template:
     made = jinja2.Environment(
         loader=here, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    made.filters["clean"] = words.clean
+    made.filters |= {"clean": words.clean, "first_line": words.first_line}
     return made.get_template("page.html.j2")
 
 
@@ -141,7 +141,7 @@ def _values(record: ReleaseRecord, now: float | None, zone: tzinfo) -> dict[str,
         "advice": [_sentence(words.clean(sentence)) for sentence in words.advice(record)],
         "not_undone": words.not_undone(record),
         "strip": _strip(record, end, zone),
-        "groups": _rows(record, found, line, counts, zone),
+        "groups": _rows(record, found, line, counts, zone) if _worth_drawing(found) else [],
         "sum": _total(counts, record),
         "ticks": [(line.at(moment), words.clock(moment, zone)) for moment in ticks(line)],
         "grid": _grid(line),
@@ -235,6 +235,11 @@ def _stage(step: StepRecord) -> str:
 
 
 # The time line: a row per server.
+
+
+def _worth_drawing(found: Sequence[Lane]) -> bool:
+    """Whether any server did more than serve as before."""
+    return any(span.state is not State.OLD for lane in found for span in lane.spans)
 
 
 def _rows(
