@@ -35,10 +35,12 @@ def until(
     say: Callable[[T], str] = str,
     deadline_s: float,
     clock: Clock,
+    longest_s: float = LONGEST_S,
 ) -> T:
     """Call `probe` until `ready` says yes of its answer; return that answer.
 
-    `what` names what is waited for, `say` puts an answer into words for the error. Intervals start at 0.1 s and grow to 10 s.
+    `what` names what is waited for, `say` puts an answer into words for the error. Intervals start at 0.1 s and grow to
+    `longest_s`.
 
     Raises: WaitTimeout after `deadline_s` seconds, with the last answer in words.
     """
@@ -53,4 +55,4 @@ def until(
             raise WaitTimeout(what, say(seen), waited_s)
         jittered_s = pause_s * random.uniform(0.8, 1.2)  # noqa: S311 - spreading load, not secrets
         clock.sleep(min(jittered_s, max(deadline_s - waited_s, 0.01)))
-        pause_s = min(pause_s * GROWTH, LONGEST_S)
+        pause_s = min(pause_s * GROWTH, longest_s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from datetime import date
 from difflib import get_close_matches
 from typing import Any
 
@@ -115,7 +116,7 @@ def _sentence(detail: Any, model: type[BaseModel], location: Location) -> str:
     if detail["type"] == "extra_forbidden":
         known = _known(model, detail["loc"][:-1]) or _known(model, location[:-1])
         return f"{location[-1]} is not known here{did_you_mean(str(location[-1]), known)}"
-    if detail["type"] == "string_type" and isinstance(detail["input"], (int, float)):
+    if detail["type"] == "string_type" and isinstance(detail["input"], (int, float, date)):
         return f"{value} is not text; put it in quotes if it is meant as text"
     template = _SENTENCES.get(detail["type"], "{value}: " + detail["msg"].lower())
     return str(template.format_map({"value": value, **context}))

@@ -12,7 +12,7 @@ from saltlick.spec.model import Environment
 from saltlick.spec.problems import Location, did_you_mean, shown
 from saltlick.spec.release import windows
 from saltlick.spec.release.balancing import SELF, Command, Elbv2, Haproxy, NoBalancer, Service
-from saltlick.spec.release.fill import HOOK_WORDS, WORDS, fill_in, words_in
+from saltlick.spec.release.fill import BALANCER_WORDS, HOOK_WORDS, WORDS, fill_in, words_in
 from saltlick.spec.release.model import Hooks, Recipe, StrategyKind
 from saltlick.spec.release.steps import OnceStep, Place, PlacedStep, Step
 
@@ -153,13 +153,13 @@ def _placeholders_of_balancer(recipe: Recipe) -> Iterator[Finding]:
     spec = recipe.balancer
     if isinstance(spec, Haproxy):
         for number, name in enumerate(spec.server):
-            yield from _known(name, ("balancer", "server", number), WORDS)
+            yield from _known(name, ("balancer", "server", number), BALANCER_WORDS)
     if isinstance(spec, Command):
         for key, steps in (("drain", spec.drain), ("restore", spec.restore)):
             for number, step in enumerate(steps):
-                yield from _words_of(step, ("balancer", key, number), WORDS)
+                yield from _words_of(step, ("balancer", key, number), BALANCER_WORDS)
     if isinstance(spec, (Command, Service)) and spec.look:
-        yield from _words_of(spec.look, ("balancer", "look"), WORDS)
+        yield from _words_of(spec.look, ("balancer", "look"), BALANCER_WORDS)
 
 
 def _words_of(step: Step, where: Location, known: tuple[str, ...]) -> Iterator[Finding]:

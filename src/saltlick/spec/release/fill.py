@@ -23,6 +23,8 @@ WORDS = (
     "who",
     "id",
 )
+BALANCER_WORDS = ("environment", "application", "server", "directory", "user")
+"""What a balancer knows: it stands there between releases too."""
 HOOK_WORDS = ("servers", "seconds", "reason")
 """What hooks know besides: the servers in question (with commas), seconds since the start, and why it failed."""
 

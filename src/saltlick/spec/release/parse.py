@@ -29,7 +29,7 @@ def parse(pillar: Mapping[str, Any], environment: Environment, overrides: Overri
     raw = pillar.get(ROOT)
     if not isinstance(raw, Mapping):
         raise InvalidInput([Problem(ROOT, _nothing(raw, environment))], what=what)
-    raw, given = override(raw, overrides or Overrides())
+    raw, given = override(_with_words(raw), overrides or Overrides())
     rest = Readable(raw, Recipe)
     found = set(_senseless(rest, raw, environment))
     if rest.error:
@@ -44,6 +44,13 @@ def restore(text: str) -> Recipe:
     return Recipe.model_validate_json(text)
 
 
+def _with_words(raw: Any) -> Any:
+    """YAML 1.1 reads the key `on` as true, and so does Salt."""
+    if isinstance(raw, Mapping):
+        return {"on" if name is True else name: _with_words(each) for name, each in raw.items()}
+    return [_with_words(each) for each in raw] if isinstance(raw, (list, tuple)) else raw
+
+
 def _senseless(rest: Readable[Recipe], raw: Mapping[str, Any], environment: Environment) -> Iterator[Problem]:
     """What makes no sense in the readable part, but for what the unreadable part may be the cause of."""
     for finding in findings(rest.value, environment) if rest.value else ():
@@ -53,13 +60,15 @@ def _senseless(rest: Readable[Recipe], raw: Mapping[str, Any], environment: Envi
 
 
 def _spot(location: Location, raw: Mapping[str, Any]) -> Location:
-    """Where in the pillar: a step that is a line of text has no inside; a key that is not there stands for its part."""
+    """Where in the pillar: a line of text has no inside, and a step's arguments may stand in such a line."""
     found = as_written(location, raw, "")
     missing = location[len(found) : len(found) + 1] if location[: len(found)] == found else ()
     inside: Any = raw
     for step in found:
         inside = inside[step]
-    return (*found, *missing) if isinstance(inside, Mapping) else found
+    if not isinstance(inside, Mapping):
+        return found
+    return (*found, "call") if missing in {("args",), ("kwargs",)} and "call" in inside else (*found, *missing)
 
 
 def _resolved(recipe: Recipe, environment: Environment) -> Recipe:

@@ -53,7 +53,7 @@ class Step(Model):
     false, `{"result": false}` or has a `retcode` that is not zero, or when `expect` is not found in the value's text.
     """
 
-    call: Function = Field(description="The function, like `cmd.run_all`.")
+    call: Function = Field(description="The function, like `cmd.run_all`, or it with its arguments as a line.")
     args: tuple[Any, ...] = Field((), description="Its arguments by position.")
     kwargs: Mapping[StrictStr, Any] = Field(default_factory=dict, description="Its arguments by name.")
     name: StrictStr = Field("", max_length=80, description="What people read. Left out: the call itself.")
@@ -63,7 +63,13 @@ class Step(Model):
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, value: Any) -> Any:
-        return read_line(value) if isinstance(value, str) else value
+        """`supervisord.stop all`, alone or as `call` beside other keys."""
+        if isinstance(value, str):
+            return read_line(value)
+        if not isinstance(value, Mapping) or not isinstance(line := value.get("call"), str) or " " not in line:
+            return value
+        read = read_line(line)
+        return {key: each for key, each in read.items() if each} | {k: v for k, v in value.items() if k != "call"}
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
