@@ -1,4 +1,4 @@
-"""Hooks: steps at certain moments, on the master unless they say `on: server`. `pre_` ones stop what they precede, others warn."""
+"""Hooks: steps at certain moments, on the master unless they say `on: server`. `pre_` ones stop what follows, others warn."""
 
 from __future__ import annotations
 

@@ -62,7 +62,8 @@ def undo_once(run: Run) -> tuple[Left, ...]:
         if step.undo is None:
             left.append(Left(step.label, "it has no `undo` in the recipe", tried=False))
             continue
-        reply = _do(run, number, step.undo, name, began.server, back=True)[began.server]
+        server = undone.server if undone else _answering(run, began.server)
+        reply = _do(run, number, step.undo, name, server, back=True)[server]
         if not reply.ok:
             left.append(Left(step.label, reply.error, tried=True))
     return tuple(left)
@@ -84,6 +85,13 @@ def _each(run: Run, when: When, servers: Servers) -> None:
 def _do(run: Run, number: int, step: BuildStep, name: str, server: str, *, back: bool = False) -> Replies:
     told = {server: fill(step, words_for(run.recipe, run.head, run.servers[server]))}
     return run.job(Phase.ONCE, name, told, job=f"{number}-once", deadline_s=step.deadline_s, step=step, undo=back)
+
+
+def _answering(run: Run, server: str) -> str:
+    """The server that did the task; another one of the group where that one is dead."""
+    if server not in run.silent:
+        return server
+    return next((name for name in run.standing(Standing.UNDONE, Standing.WAITING) if name not in run.silent), server)
 
 
 def _numbered(run: Run) -> Iterator[tuple[int, OnceStep]]:

@@ -1,0 +1,348 @@
+"""A simulated fleet behind a simulated balancer, which watches the rules of a release itself, after each effect.
+
+Never a stopped server in traffic, never fewer than the floor, a `once` task at most once. What a revision does to a server is in its
+name: `bad-build`, `bad-start`, `sick`, `late`, `deadly` (takes the minion down when it starts).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from saltlick.release.journal import Journal
+from saltlick.release.ports import Call, Reply, Seen, Traffic
+from saltlick.release.record import ReleaseRecord, Standing
+from saltlick.release.stage import Asked, Interrupts, News, Server, Stage
+from saltlick.spec.release import Recipe
+
+EPOCH = 1_790_000_000.0
+
+
+def sha(rev: str) -> str:
+    return hashlib.sha1(rev.encode()).hexdigest()
+
+
+OLD = sha("old")
+
+
+class Killed(BaseException):
+    """SIGKILL: nothing of the process runs after it."""
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time_s = 0.0
+
+    def now(self) -> float:
+        return self.time_s
+
+    def epoch(self) -> float:
+        return EPOCH + self.time_s
+
+    def sleep(self, seconds: float) -> None:
+        self.time_s += seconds
+
+
+@dataclass
+class Machine:
+    """One server: what it runs, whether anybody can talk to it, what the balancer thinks."""
+
+    name: str
+    current: str = OLD
+    running: str = OLD
+    """The revision of the process that runs; empty: stopped."""
+    alive: bool = True
+    traffic: Traffic = Traffic.IN
+    folders: set[str] = field(default_factory=lambda: {OLD})
+    prepared: set[str] = field(default_factory=set)
+    marks: dict[str, bool] = field(default_factory=dict)
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asked: int = 0
+
+
+@dataclass
+class World:
+    names: Sequence[str]
+    floor: int = 1
+    kind: str = "prepared"
+    revisions: dict[str, str] = field(default_factory=dict)
+    """SHA → the revision's name."""
+    tick: Callable[[], None] = lambda: None
+    """Called where a process may die."""
+    fault: Callable[[str, str, Call], str] = lambda server, function, call: ""
+    """What goes wrong with a call: `fail`, `silent` (this once), `die` (from now on); empty: nothing."""
+    when: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """Function → something that happens when it is called, once."""
+
+    def __post_init__(self) -> None:
+        self.clock = Clock()
+        self.machines = {name: Machine(name) for name in self.names}
+        self.once: list[tuple[str, str]] = []
+        self.master: list[Call] = []
+        self.calls: list[tuple[str, Call]] = []
+        self.least = len(self.machines)
+        for rev in ("old", "new", "newer", "bad-build", "bad-start", "sick", "late", "deadly"):
+            self.revisions[sha(rev)] = rev
+
+    # -- Fleet
+
+    def run(self, calls: Mapping[str, Call], *, deadline_s: float) -> dict[str, Reply]:
+        replies = {}
+        for number, (server, call) in enumerate(calls.items()):
+            if number == len(calls) // 2:
+                self.tick()  # half of them have done it
+            replies[server] = self._reply(server, call, deadline_s)
+        self.clock.sleep(deadline_s if any(reply.silent for reply in replies.values()) else 0.1)
+        self.watch()
+        return replies
+
+    def _reply(self, server: str, call: Call, deadline_s: float) -> Reply:
+        self.calls.append((server, call))
+        machine = self.machines[server]
+        if happens := self.when.pop(call.function, None):
+            happens()
+        wrong = self.fault(server, call.function, call)
+        if wrong == "die":
+            machine.alive, machine.running = False, ""
+        if not machine.alive or wrong == "silent":
+            return Reply(False, error=f"{call.function}: no answer in {deadline_s:.0f} s", silent=True)
+        if wrong:
+            return Reply(False, error=wrong)
+        return getattr(self, "do_" + call.function.replace(".", "_"))(machine, *call.args, **call.kwargs)
+
+    def do_revision_current(self, machine, directory, in_place):
+        return Reply(True, machine.current)
+
+    def do_revision_resolve(self, machine, repository, rev, user, directory):
+        found = [one for one, name in self.revisions.items() if rev == name or one.startswith(rev)]
+        return Reply(True, found[0]) if found else Reply(False, error=f"there is no branch, tag or commit {rev}")
+
+    def do_revision_free(self, machine, directory):
+        return Reply(True, 5000)
+
+    def do_revision_prepare(self, machine, directory, repository, sha, user, bridge, release):
+        machine.prepared.add(sha)
+        return Reply(True, {"state": "built" if sha in machine.folders else "prepared"})
+
+    def do_revision_built(self, machine, directory, sha, bridge, release):
+        machine.folders.add(sha)
+        return Reply(True, {})
+
+    def do_revision_activate(self, machine, directory, sha):
+        assert sha in machine.folders, "activated what is not complete"
+        machine.current = sha
+        return Reply(True, {})
+
+    def do_revision_checkout(self, machine, directory, repository, sha, user):
+        assert not machine.running, "checked out under a running application"
+        machine.current = sha
+        return Reply(True, {})
+
+    def do_revision_mark(self, machine, directory, sha, good, release):
+        machine.marks[sha] = good
+        return Reply(True, {})
+
+    def do_revision_prune(self, machine, directory, keep, protect):
+        return Reply(True, {})
+
+    def do_revision_note(self, machine, line):
+        return Reply(True, line)
+
+    def do_requests_seen_count(self, machine, log, since, until):
+        return Reply(True, {int(since): 7})
+
+    def do_build_make(self, machine, sha):
+        bad = self.revisions[sha] == "bad-build"
+        return Reply(True, {"retcode": 2, "stderr": "no such package\n"} if bad else {"retcode": 0})
+
+    def do_db_migrate(self, machine, sha):
+        self.once.append(("migrate", machine.name))
+        return Reply(True, True)
+
+    def do_db_back(self, machine):
+        self.once.append(("back", machine.name))
+        return Reply(True, True)
+
+    def do_db_after(self, machine):
+        self.once.append(("after", machine.name))
+        return Reply(True, True)
+
+    def do_app_stop(self, machine):
+        machine.running = ""
+        return Reply(True, True)
+
+    do_app_kill = do_app_stop
+
+    def do_app_start(self, machine):
+        rev = self.revisions[machine.current]
+        if rev == "bad-start":
+            return Reply(True, False)
+        if rev == "deadly":
+            machine.alive = False
+            return Reply(False, error="app.start: no answer in 60 s", silent=True)
+        machine.running = machine.current
+        return Reply(True, True)
+
+    def do_health_http(self, machine, url, **how):
+        if self.well(machine):
+            return Reply(True, {"healthy": True})
+        return Reply(False, error=f"{url}: not healthy after {how['deadline_s']} s, last seen status 500")
+
+    def do_detached_start(self, machine, job, function, args, kwargs, deadline_s):
+        if job not in machine.jobs:
+            machine.jobs[job] = {"state": "failed", "error": "the worker was killed"}
+            reply = self._reply(machine.name, Call(function, tuple(args), kwargs), deadline_s)
+            good = {"state": "done", "result": reply.value}
+            machine.jobs[job] = good if reply.ok else {"state": "failed", "error": reply.error}
+        return Reply(True, {"state": "running"})
+
+    def do_detached_status(self, machine, job):
+        machine.asked += 1
+        if machine.asked % 2:
+            return Reply(True, {"state": "running"})
+        return Reply(True, machine.jobs.get(job, {"state": "unknown"}))
+
+    def well(self, machine: Machine) -> bool:
+        return machine.alive and bool(machine.running) and self.revisions[machine.running] not in {"sick", "late"}
+
+    # -- Balancer
+
+    def look(self, servers: Sequence[str]) -> dict[str, Seen]:
+        return {name: Seen(self.machines[name].traffic) for name in servers}
+
+    def drain(self, servers: Sequence[str]) -> dict[str, Reply]:
+        return {name: self._switch(name, "drain", Traffic.OUT) for name in self._halfway(servers)}
+
+    def restore(self, servers: Sequence[str]) -> dict[str, Reply]:
+        return {name: self._switch(name, "restore", Traffic.IN) for name in self._halfway(servers)}
+
+    def _halfway(self, servers: Sequence[str]):
+        for number, name in enumerate(servers):
+            if number == len(servers) // 2:
+                self.tick()
+            yield name
+        self.clock.sleep(1)
+
+    def _switch(self, name: str, what: str, traffic: Traffic) -> Reply:
+        if happens := self.when.pop(what, None):
+            happens()
+        machine = self.machines[name]
+        wrong = self.fault(name, what, Call(what))
+        if wrong == "die":
+            machine.alive, machine.running = False, ""
+        elif wrong:
+            return Reply(False, error=wrong)
+        if traffic is Traffic.IN and not self.well(machine):
+            return Reply(False, error="the balancer does not find it healthy")
+        machine.traffic = traffic
+        self.watch()
+        return Reply(True, {"how": "drained", "sessions": 0})
+
+    # -- the rules
+
+    def watch(self) -> None:
+        serving = 0
+        for machine in self.machines.values():
+            if machine.traffic is Traffic.IN:
+                if not machine.alive:
+                    machine.traffic = Traffic.UNHEALTHY  # the balancer's own check finds it
+                    continue
+                assert machine.running, f"{machine.name} is stopped and in traffic"
+                serving += 1
+        dead = sum(not machine.alive for machine in self.machines.values())
+        assert serving >= self.floor - dead, f"{serving} in traffic, the floor is {self.floor}"
+        self.least = min(self.least, serving)
+
+    def consistent(self, record: ReleaseRecord) -> None:
+        """What has to be true of every release that is over, whatever happened to it."""
+        for server in record.servers:
+            machine = self.machines[server.name]
+            inside = machine.traffic is Traffic.IN
+            if not inside and machine.alive:
+                assert server.standing in {Standing.LEFT_OUT, Standing.TOUCHED}, f"{server} is out of traffic unsaid"
+            if server.standing in {Standing.LEFT_OUT, Standing.TOUCHED}:
+                assert server.name in record.reason, f"{server.name} is not named: {record.reason}"
+            if server.standing is Standing.DONE:
+                assert machine.current == record.sha
+                assert inside
+            if server.standing in {Standing.UNDONE, Standing.WAITING, Standing.SKIPPED}:
+                assert machine.current == server.previous
+                assert inside or not machine.alive
+            if inside and machine.running:
+                assert machine.running == machine.current, "an old process of a new revision"
+        done = [task for task, _ in self.once]
+        assert len(done) == len(set(done)), f"once, and not {done}"
+
+    def on(self, path: Any, news: list[News] | None = None, journal: Journal | None = None) -> Stage:
+        return Stage(
+            fleet=self,
+            master=Master(self),
+            balancer=self,
+            journal=journal or Journal(path / "releases.sqlite", epoch=self.clock.epoch, durable=False),
+            clock=self.clock,
+            epoch=self.clock.epoch,
+            tell=(lambda one: None) if news is None else news.append,
+            interrupts=Interrupts(),
+        )
+
+
+@dataclass
+class Master:
+    """Hooks end here."""
+
+    world: World
+
+    def run(self, calls: Mapping[str, Call], *, deadline_s: float) -> dict[str, Reply]:
+        replies = {}
+        for server, call in calls.items():
+            self.world.master.append(call)
+            if happens := self.world.when.pop(call.function, None):
+                happens()
+            wrong = self.world.fault(server, call.function, call)
+            replies[server] = Reply(not wrong, error=wrong)
+        return replies
+
+
+class Dying(Journal):
+    """A journal whose process may die before and after each commit."""
+
+    tick: Callable[[], None] = lambda: None
+
+    def _commit(self) -> None:
+        self.tick()
+        super()._commit()
+        self.tick()
+
+
+def recipe(**changes: Any) -> Recipe:
+    """A recipe for the world; keyword arguments are laid over it (`strategy={"batch": 2}`)."""
+    pillar: dict[str, Any] = {
+        "application": "app",
+        "servers": "app",
+        "source": {"repository": "http://git.saltlick.internal/app.git", "directory": "/srv/app", "user": "app"},
+        "strategy": {"batch": [1, "100%"], "floor": 1},
+        "balancer": {"kind": "elbv2", "name": "www"},
+        "build": [{"call": "build.make", "args": ["{sha}"], "name": "make"}],
+        "once": [
+            {"call": "db.migrate", "args": ["{sha}"], "name": "migrate", "undo": "db.back"},
+            {"call": "db.after", "name": "after", "when": "after"},
+        ],
+        "stop": ["app.stop"],
+        "start": ["app.start"],
+        "health": {"checks": [{"http": "http://127.0.0.1/health"}]},
+    }
+    for key, value in changes.items():
+        pillar[key] = {**pillar[key], **value} if isinstance(value, dict) and key in pillar else value
+    return Recipe.model_validate(pillar)
+
+
+def asked(world: World, rev: str = "new", *, zones: Sequence[str] = ("",), **more: Any) -> Asked:
+    servers = tuple(Server(name, zones[n % len(zones)]) for n, name in enumerate(world.names))
+    more = {"who": "alice", "host": "master", "job": "1", **more}
+    return Asked(environment="prod", servers=servers, rev=rev, **more)
+
+
+def names(count: int) -> tuple[str, ...]:
+    return tuple(f"prod-app-{n}" for n in range(1, count + 1))
