@@ -1,0 +1,84 @@
+"""What the servers run now: three rounds of questions, whatever their number, and the journal's memory of when that came."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from saltlick.release import calls
+from saltlick.release.ports import Reply, Seen, Traffic
+from saltlick.release.record import ReleaseRecord, Standing
+from saltlick.release.status import ServerNow
+from saltlick.spec.release import fill_check
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from saltlick.release.stage import Server, Stage
+    from saltlick.spec.release import Recipe
+
+ASK_S = 60.0
+
+
+def observe(recipe: Recipe, environment: str, servers: Sequence[Server], on: Stage) -> tuple[ServerNow, ...]:
+    """Each server as it is seen now. What cannot be asked is told with the reason; nothing is changed."""
+    names = tuple(server.name for server in servers)
+    replies = on.fleet.run(dict.fromkeys(names, calls.current(recipe.source, recipe.strategy.kind)), deadline_s=ASK_S)
+    runs = {name: str(reply.value or "") for name, reply in replies.items() if reply.ok}
+    health = _health(recipe, environment, runs, on)
+    traffic = on.balancer.look(names)
+    past = on.journal.history(environment, application=recipe.application)
+    return tuple(
+        ServerNow(
+            name=server.name,
+            zone=server.zone,
+            sha=runs.get(server.name, ""),
+            branch=_branch(past, runs.get(server.name, "")),
+            since=_since(past, server.name, runs.get(server.name, "")),
+            healthy=health[server.name].ok if server.name in health else None,
+            health=health[server.name].error if server.name in health else "",
+            traffic=traffic.get(server.name, Seen(Traffic.UNKNOWN)),
+            error="" if replies[server.name].ok else replies[server.name].error,
+        )
+        for server in servers
+    )
+
+
+def _health(recipe: Recipe, environment: str, runs: Mapping[str, str], on: Stage) -> dict[str, Reply]:
+    """Each server's first bad answer, or the last good one; no entry where the recipe has no check."""
+    health = recipe.health.model_copy(update={"successes": 1, "deadline_s": min(10, recipe.health.deadline_s)})
+    found: dict[str, Reply] = {}
+    for check in recipe.health.checks:
+        told = {
+            name: fill_check(check, health, _words(recipe, environment, name, sha), delayed=False)
+            for name, sha in runs.items()
+            if name not in found or found[name].ok
+        }
+        found |= on.fleet.run(told, deadline_s=health.deadline_s + ASK_S)
+    return found
+
+
+def _words(recipe: Recipe, environment: str, server: str, sha: str) -> dict[str, str]:
+    words = dict.fromkeys(("id", "who", "rev"), "")
+    words |= {
+        "environment": environment,
+        "application": recipe.application,
+        "server": server,
+        "sha": sha,
+        "previous": sha,
+    }
+    words |= {"directory": recipe.source.directory, "user": recipe.source.user}
+    return {**words, "release": f"{recipe.source.directory}/releases/{sha}"}
+
+
+def _since(past: Sequence[ReleaseRecord], server: str, sha: str) -> float | None:
+    """When it got what it runs: the end of the latest release that put it there."""
+    for release in past:
+        stands = next((one.standing for one in release.servers if one.name == server), None)
+        if sha and release.sha == sha and stands is Standing.DONE:
+            return release.ended or release.started
+    return None
+
+
+def _branch(past: Sequence[ReleaseRecord], sha: str) -> str:
+    """By which name that revision was asked for."""
+    return next((one.rev for one in past if sha and one.sha == sha and not sha.startswith(one.rev)), "")
