@@ -122,7 +122,7 @@ class Browser:
         page = Page(self, session, target)
         for domain in ("Page", "Network", "Runtime", "Log"):
             page.ask(f"{domain}.enable")
-        page.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        page.resize(width, height)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         page.ask("Emulation.setEmulatedMedia", media=media, features=[scheme])
         return page
@@ -137,6 +137,10 @@ class Page:
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
         """A DevTools command on this page."""
         return self._browser.ask(method, self._session, **params)
+
+    def resize(self, width: int, height: int = 900) -> None:
+        """The window as wide as that."""
+        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def open(self, path: Path) -> Page:
         """Load a file and wait until it has loaded."""

@@ -97,14 +97,11 @@ class Tape:
     def requests(self, per_second: int = 140) -> tuple[tuple[str, float, int], ...]:
         """What each server's log would tell: those in traffic share it all."""
         found = []
+        absences = {name: [(start, end) for who, start, end in self.away if who == name] for name in self.servers}
         for second in range(int(START), int(self.now) + 1):
-            here = [
-                name for name in self.servers if not any(s <= second <= e for who, s, e in self.away if who == name)
-            ]
-            total = per_second * uneven(str(second), 0.12)
-            found += [
-                (name, float(second), round(total / len(here) * uneven(f"{name}{second}", 0.15))) for name in here
-            ]
+            here = [name for name, away in absences.items() if not any(start <= second <= end for start, end in away)]
+            each = per_second * uneven(str(second), 0.12) / max(len(here), 1)
+            found += [(name, float(second), round(each * uneven(f"{name}{second}", 0.15))) for name in here]
         return tuple(found)
 
     def record(self, result: Result = Result.DONE, **told) -> ReleaseRecord:
