@@ -1,0 +1,104 @@
+"""Count the requests that a server saw, second by second, from a log of JSON lines.
+
+Source: such lines are what Saltlick's formulas have nginx, HAProxy and the application write; each holds `time`, as
+``2026-11-22T10:00:00+00:00`` or in seconds of the epoch.
+
+Needs Salt and the standard library only, so a plain module sync carries it.
+"""
+
+import collections
+import datetime
+import itertools
+import json
+import os
+import re
+
+from salt.exceptions import CommandExecutionError
+
+LATE_S = 60
+"""A line may be this much out of order: what took long is logged late, and some log the beginning of a request."""
+_OFFSET = re.compile(r"([+-]\d\d):?(\d\d)$")
+
+
+def count(log, since, until):
+    """
+    Count requests by second. Looks at the part of the log that matters only, and into the log before it (``<log>.1``) if need be.
+
+    log
+        path of a file of JSON lines, the oldest first
+    since
+        first second, in seconds of the epoch
+    until
+        last second
+
+    Returns ``{"1763805600": 12, "1763805601": 9}``; a second without requests is left out. Keys are text, as JSON has them.
+
+    Raises:
+        CommandExecutionError: the log is not there or cannot be read.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'prod-app-*' requests_seen.count /var/log/nginx/access.log 1763805600 1763805660
+    """
+    since, until = float(since), float(until)
+    found = collections.Counter()
+    try:
+        if _count(str(log), since, until, found) and os.path.exists(f"{log}.1"):  # noqa: PTH110
+            _count(f"{log}.1", since, until, found)
+    except OSError as error:
+        raise CommandExecutionError(f"{log} cannot be read: {error.strerror or error}") from error
+    return {str(second): found[second] for second in sorted(found)}
+
+
+def _count(path, since, until, found):
+    """Add what one file holds; True when it begins too late to hold all of it."""
+    with open(path, "rb") as file:  # noqa: PTH123
+        begins = _next_time(file, 0)
+        file.seek(_place(file, since - LATE_S))
+        file.readline() if file.tell() else None
+        for line in file:
+            moment = _time(line)
+            if moment is None:
+                continue
+            if moment > until + LATE_S:
+                break
+            if int(since) <= int(moment) <= int(until):
+                found[int(moment)] += 1
+    return begins is None or begins > since - LATE_S
+
+
+def _place(file, moment):
+    """Where to begin to read, by halving: the beginning, or inside a line that is old, as all before it are."""
+    low, high = 0, file.seek(0, os.SEEK_END)
+    while high - low > 4096:
+        middle = (low + high) // 2
+        seen = _next_time(file, middle)
+        if seen is not None and seen < moment:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _next_time(file, place):
+    """The time of the first whole line after a place that has one; None when there is none near."""
+    file.seek(place)
+    if place:
+        file.readline()
+    times = map(_time, itertools.islice(file, 100))
+    return next((moment for moment in times if moment is not None), None)
+
+
+def _time(line):
+    """Seconds of the epoch; None for a line that is none of ours."""
+    try:
+        told = json.loads(line)["time"]
+        if isinstance(told, (int, float)):
+            return float(told)
+        # Python 3.10 knows neither Z nor an offset without its colon.
+        text = _OFFSET.sub(r"\1:\2", told.replace("Z", "+00:00"))
+        return datetime.datetime.fromisoformat(text).timestamp()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
