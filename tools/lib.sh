@@ -52,3 +52,15 @@ ensure_compiler() { # python
   may_install || { say "no C compiler or no Python headers: the install may fail on a dependency of Salt (Debian: apt install gcc libc6-dev python3-dev)"; return; }
   install_packages gcc libc6-dev python3-dev
 }
+
+# The browser that the release's page is looked at in. Where there is none and none may be installed, those tests are skipped
+# by name; under CI=true they fail.
+ensure_browser() {
+  local name
+  for name in chromium chromium-browser google-chrome google-chrome-stable chrome; do
+    command -v "$name" >/dev/null 2>&1 && return
+  done
+  if may_install && (install_packages chromium); then return; fi
+  [ "${CI:-}" != true ] || { echo "saltlick: under CI=true a Chromium is required (Debian: apt install chromium)" >&2; exit 1; }
+  say "no Chromium: the tests that need one are skipped (Debian: apt install chromium)"
+}
