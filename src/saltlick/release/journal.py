@@ -8,7 +8,6 @@ Beside it, `releases.jsonl` says the same as lines that are only ever appended, 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import sqlite3
 import time
@@ -19,7 +18,7 @@ from typing import Any
 
 from saltlick.release.orders import Order, Want
 from saltlick.release.record import ReleaseRecord, Result, ServerRecord, StepRecord
-from saltlick.release.tables import FIELDS, SCHEMA, head_from, server_from, step_from
+from saltlick.release.tables import FIELDS, SCHEMA, STEP_FIELDS, head_from, server_from, step_from
 
 BUSY_S = 30.0
 
@@ -33,7 +32,7 @@ class Journal:
     def __init__(self, path: Path, *, epoch: Callable[[], float] = time.time, durable: bool = True) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = path
-        self._audit_path = path.with_suffix(".jsonl")
+        self._audit = path.with_suffix(".jsonl").open("a", encoding="utf-8", buffering=1)
         self._epoch = epoch
         self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
         self._db.row_factory = sqlite3.Row
@@ -44,6 +43,7 @@ class Journal:
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
+        self._audit.close()
 
     # -- what a release writes
 
@@ -251,9 +251,11 @@ class Journal:
         self._db.execute("COMMIT")
 
     def _append(self, line: Mapping[str, Any]) -> None:
-        with self._audit_path.open("a", encoding="utf-8") as audit:
-            audit.write(json.dumps(line, default=_plain) + "\n")
+        self._audit.write(json.dumps(line, default=_plain) + "\n")
 
 
 def _plain(value: Any) -> Any:
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else str(value)
+    """A step as the audit has it: shallow, as `dataclasses.asdict` copies each value and costs most of a write."""
+    if isinstance(value, StepRecord):
+        return {name: getattr(value, name) for name in STEP_FIELDS}
+    return str(value)

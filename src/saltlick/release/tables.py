@@ -38,6 +38,8 @@ FIELDS = (
     "started", "ended", "result", "reason", "undoing",
 )  # fmt: skip
 
+STEP_FIELDS = ("number", "phase", "name", "server", "batch", "undo", "started", "ended", "ok", "detail")
+
 
 def head_from(row: sqlite3.Row) -> ReleaseRecord:
     """A release without servers and steps."""

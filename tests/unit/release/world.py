@@ -308,7 +308,7 @@ class Master:
 class Dying(Journal):
     """A journal whose process may die before and after each commit."""
 
-    tick: Callable[[], None] = lambda: None
+    tick: Callable[[], None] = staticmethod(lambda: None)
 
     def _commit(self) -> None:
         self.tick()

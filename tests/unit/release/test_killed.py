@@ -1,0 +1,92 @@
+"""SIGKILL wherever a release may be: before and after each commit to its journal, and half way through each call.
+
+Then another process takes it up (resume) or back (rollback), and all is as it should be.
+"""
+
+from __future__ import annotations
+
+import pytest
+from world import OLD, Dying, Killed, World, asked, names, recipe, sha
+
+from saltlick.errors import InvalidInput
+from saltlick.release.record import Result
+from saltlick.release.resume import resume, rollback
+from saltlick.release.rollout import release
+
+CASES = {
+    "prepared, good": ("prepared", "new", 1),
+    "prepared, bad": ("prepared", "sick", 1),
+    "in place, good": ("in_place", "new", 3),
+    "in place, bad": ("in_place", "bad-start", 3),
+}
+"""Strategy, revision, and of how many moments one is tried: the journal's steps are those of `prepared`."""
+
+
+class Bomb:
+    """Kills at the tick of that number."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def __call__(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+
+def killed(world, journal, rev, at):
+    """A release that is killed at a tick; False when it was over before. The next process opens the same file."""
+    world.tick = journal.tick = Bomb(at)
+    try:
+        release(recipe(strategy={"kind": world.kind}), asked(world, rev), world.on(None, journal=journal))
+    except Killed:
+        return True
+    finally:
+        world.tick = journal.tick = lambda: None
+    return False
+
+
+def taken_up(world, journal, since, *, back):
+    """The release after somebody took it up; None when it died before its first row."""
+    there = journal.latest("prod")
+    if there is None or there.started < since:
+        return None
+    if there.result is not Result.RUNNING:
+        return there
+    if back:
+        again = asked(world, "", rollback=True)
+        return rollback(recipe(strategy={"kind": world.kind}), again, world.on(None, journal=journal))
+    return resume(there.id, world.on(None, journal=journal), who="bob")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_killed_anywhere_and_taken_up_or_back(case, tmp_path):
+    kind, rev, stride = CASES[case]
+    journal = Dying(tmp_path / "releases.sqlite", epoch=lambda: world.clock.epoch(), durable=False)
+    seen = set()
+    for at in range(1, 1000, stride):
+        world = World(names(3), kind=kind)
+        world.clock.sleep(at * 10_000)
+        since = world.clock.epoch()
+        back = at // 2 % 2 == 1
+        if not killed(world, journal, rev, at):
+            break
+        record = taken_up(world, journal, since, back=back)
+        if record is None:
+            assert {machine.running for machine in world.machines.values()} == {OLD}
+            continue
+        seen.add((record.steps[-1].phase, back))
+        world.consistent(record)
+        good = rev == "new" and (not back or record.result is Result.DONE)
+        assert record.result is (Result.DONE if good else Result.ROLLED_BACK), record.reason
+        assert {machine.running for machine in world.machines.values()} == {sha("new") if good else OLD}
+    assert 80 < at < 999
+    assert len(seen) >= 2
+
+
+def test_what_is_over_is_not_taken_up(tmp_path):
+    world = World(names(2))
+    on = world.on(tmp_path)
+    record = release(recipe(), asked(world), on)
+    with pytest.raises(InvalidInput, match="it is over: done"):
+        resume(record.id, on, who="bob")
