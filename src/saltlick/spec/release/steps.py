@@ -141,6 +141,6 @@ def _scalar(word: str) -> Any:
         value = yaml.safe_load(word)
     except yaml.YAMLError:
         return word
-    if isinstance(value, bool) or (value is None and word):
+    if isinstance(value, bool) or (value is None and word.lower() in {"null", "~"}):
         return value
     return value if isinstance(value, (int, float)) and _NUMBER.fullmatch(word) else word

@@ -65,7 +65,7 @@ def weekly(text: str) -> Weekly:
         ValueError: in words, when it is none of these.
     """
     parts = text.split()
-    if not 1 <= len(parts) <= 2 or (len(parts) == 2 and ":" in parts[0]):
+    if not 1 <= len(parts) <= 2 or (len(parts) == 2 and (":" in parts[0] or ":" not in parts[1])):
         raise ValueError(f"{shown(text) or 'an empty text'} is not a time of the week (write it like Fri 15:00-24:00)")
     span = _span(parts[-1]) if ":" in parts[-1] else (0, DAY_MINUTES)
     days = frozenset(_days(parts[0])) if ":" not in parts[0] else frozenset(range(7))
