@@ -86,7 +86,7 @@ def show(record: ReleaseRecord, *, colour: bool = False, zone: tzinfo = UTC, now
         f"{record.id}  {'rollback' if record.rollback else 'release'} of {record.application} on {record.environment}"
     )
     facts = words.columns(_facts(record, zone, now))
-    steps = [lines.step(record, one, colour=colour, zone=zone) for one in record.steps]
+    steps = list(map(lines.Steps.of(record, colour=colour, zone=zone), record.steps))
     return "\n".join(
         [
             paint("bold", head),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
@@ -27,23 +28,40 @@ SIGNS: Mapping[Result, str] = {
 """Each result's colour, by the marks of `engine.render`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Makes the lines of one release's steps, all with the same columns."""
+
+    batches: int
+    widest: int
+    colour: bool = False
+    zone: tzinfo = UTC
+
+    @classmethod
+    def of(cls, record: ReleaseRecord, *, colour: bool = False, zone: tzinfo = UTC) -> Steps:
+        """For this release."""
+        widest = max((len(words.clean(server.name)) for server in record.servers), default=0)
+        return cls(words.batches(record), max(widest, len("all")), colour, zone)
+
+    def __call__(self, one: StepRecord) -> str:
+        """The line of one step."""
+        paint = Paint(self.colour)
+        batch = f"batch {one.batch}/{max(self.batches, one.batch)}" if one.batch else ""
+        what = f"{'undo ' if one.undo else ''}{title(one)}"
+        cells = (
+            paint("dim", words.clock(one.ended or one.started, self.zone)),
+            f"{batch:<{len(f'batch {self.batches}/{self.batches}')}}",
+            f"{words.clean(one.server) or 'all':<{self.widest}}",
+            paint("±" if one.undo else "", f"{what:<16}"),
+            f"{'' if one.ended is None else words.took(one.ended - one.started):>9}",
+            *_outcome(one, paint),
+        )
+        return "  ".join(cells)
+
+
 def step(record: ReleaseRecord, one: StepRecord, *, colour: bool = False, zone: tzinfo = UTC) -> str:
     """One step, begun or ended: `14:03:58  batch 2/5  prod-app-3  drain  1.2 s  ok  drained, 0 sessions`."""
-    paint = Paint(colour)
-    batch = f"batch {one.batch}/{max(words.batches(record), one.batch)}" if one.batch else ""
-    place = len(f"batch {words.batches(record)}/{words.batches(record)}")
-    widest = max((len(server.name) for server in record.servers), default=0)
-    what = f"{'undo ' if one.undo else ''}{title(one)}"
-    cells = (
-        paint("dim", words.clock(one.ended or one.started, zone)),
-        f"{batch:<{place}}",
-        f"{words.clean(one.server) or 'all':<{widest}}",
-        paint("±" if one.undo else "", f"{what:<16}"),
-        f"{'' if one.ended is None else words.took(one.ended - one.started):>9}",
-        _outcome(one, paint),
-        _detail(one, paint),
-    )
-    return "  ".join(cells).rstrip()
+    return Steps.of(record, colour=colour, zone=zone)(one)
 
 
 def title(one: StepRecord) -> str:
@@ -52,17 +70,17 @@ def title(one: StepRecord) -> str:
     return name if name.startswith(phase) or not name else f"{phase}: {name}" if name != one.phase.value else phase
 
 
-def _outcome(one: StepRecord, paint: Paint) -> str:
-    if one.ok is None:
-        return paint("…", "…     ")
-    return paint("+", "ok    ") if one.ok else paint("✗", "FAILED")
-
-
-def _detail(one: StepRecord, paint: Paint) -> str:
+def _outcome(one: StepRecord, paint: Paint) -> tuple[str, ...]:
+    """The result, and what was seen: all of it where the step failed."""
+    mark, said = {None: ("…", "…"), True: ("+", "ok"), False: ("✗", "FAILED")}[one.ok]
     if one.ok is False:
-        return paint("✗", words.clean(one.detail).strip().replace("\n", "\n        "))
-    text = words.first_line(one.detail)
-    return paint("dim", text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")
+        detail = words.clean(one.detail).strip().replace("\n", "\n        ")
+    else:
+        line = words.first_line(one.detail)
+        detail = line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    if not detail:
+        return (paint(mark, said),)
+    return paint(mark, f"{said:<6}"), paint("✗" if one.ok is False else "dim", detail)
 
 
 def plan(record: ReleaseRecord, *, colour: bool = False, floor: int = 0, notes: Sequence[str] = ()) -> str:

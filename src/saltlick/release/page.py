@@ -125,7 +125,7 @@ def _template() -> jinja2.Template:
 def _values(record: ReleaseRecord, now: float | None, zone: tzinfo) -> dict[str, Any]:
     found = lanes(record, now)
     line = axis(record, found, now)
-    end = end_of(record, now)
+    end, outside = end_of(record, now), set(left_outside(record, now))
     counts = _counts(record, line, end)
     return {
         "record": record,
@@ -137,7 +137,7 @@ def _values(record: ReleaseRecord, now: float | None, zone: tzinfo) -> dict[str,
         "facts": _facts(record, end, zone),
         "figures": _figures(record, found, end, now),
         "failed": [(step, lines.title(step)) for step in words.failed(record)][:8],
-        "outside": [server for server in record.servers if server.name in set(left_outside(record, now))],
+        "outside": [server for server in record.servers if server.name in outside],
         "advice": [_sentence(words.clean(sentence)) for sentence in words.advice(record)],
         "not_undone": words.not_undone(record),
         "strip": _strip(record, end, zone),

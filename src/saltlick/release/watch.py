@@ -171,5 +171,5 @@ def new_lines(
     """
     fresh = [one for one in record.steps if (one.number, one.ended is not None) not in seen]
     fresh.sort(key=lambda one: (one.ended or one.started, one.number))
-    told = [lines.step(record, one, colour=colour, zone=zone) for one in fresh]
+    told = list(map(lines.Steps.of(record, colour=colour, zone=zone), fresh))
     return told, seen | {(one.number, one.ended is not None) for one in fresh}

@@ -130,47 +130,53 @@ def not_undone(record: ReleaseRecord) -> tuple[str, ...]:
     """The once steps that took place and were not taken back, of a release that was."""
     if record.result not in (Result.ROLLED_BACK, Result.STUCK):
         return ()
-    back = {step.name for step in record.steps if step.phase is Phase.ONCE and step.undo and step.ok}
-    there = (step.name for step in record.steps if step.phase is Phase.ONCE and not step.undo and step.ok)
+    back = {first_line(step.name) for step in record.steps if step.phase is Phase.ONCE and step.undo and step.ok}
+    there = (first_line(step.name) for step in record.steps if step.phase is Phase.ONCE and not step.undo and step.ok)
     return tuple(name for name in dict.fromkeys(there) if name not in back)
 
 
 def headline(record: ReleaseRecord) -> str:
-    """How it came out, in one sentence."""
+    """How it came out, in one sentence; whoever is out of traffic is named in it."""
+    rest = _rest(record)
+    return f"{_outcome(record)}{f'; {rest}' if rest else ''}."
+
+
+def _outcome(record: ReleaseRecord) -> str:
     total, sha = len(record.servers), short(record.sha)
     done = sum(server.standing is Standing.DONE for server in record.servers)
-    what = "rollback" if record.rollback else "release"
     where = f"{count(total, 'server')} of {record.environment}"
     each = {1: f"The server of {record.environment}", 2: f"Both servers of {record.environment}"}.get(
         total, f"All {where}"
     )
+    some = f"{done} of {where} {'runs' if done == 1 else 'run'} {sha}"
+    what = f"The {'rollback' if record.rollback else 'release'} of {sha}"
     if record.result is Result.DONE:
-        return f"{each} {'run' if total != 1 else 'runs'} {sha}."
-    if record.result is Result.UNCHANGED:
-        return f"{each} had {sha} already; nothing was touched."
-    if record.result is Result.PARTIAL:
-        return f"{done} of {where} {'run' if done != 1 else 'runs'} {sha}; {_rest(record)}."
-    if record.result is Result.REFUSED:
-        return f"The {what} of {sha} was refused before anything was touched."
+        return f"{each} {'runs' if total == 1 else 'run'} {sha}" if done == total else some
     if record.result is Result.ROLLED_BACK:
-        undone = [server for server in record.servers if server.standing is Standing.UNDONE]
-        if not undone:
-            return f"The {what} of {sha} failed before a server had it; all run what they ran before."
-        rest = f"; {_rest(record)}" if _rest(record) else ""
-        own = "it" if len(undone) == 1 else "each"
-        return f"The {what} of {sha} failed; {_each(undone)} back on what {own} ran before{rest}."
-    if record.result is Result.STUCK:
-        return (
-            f"The {what} of {sha} failed and could not be taken back everywhere; {_rest(record) or 'see the reason'}."
-        )
-    undoing = any(step.undo for step in record.steps)
-    stage = max((step.batch for step in record.steps if not step.undo), default=0)
-    batch = f", batch {stage} of {batches(record)}" if stage and not undoing else ""
-    return f"{'Undoing' if undoing else 'Running'}{batch}: {done} of {where} {'run' if done != 1 else 'runs'} {sha}."
+        return f"{what} failed{_undone(record)}"
+    told = {
+        Result.UNCHANGED: f"{each} had {sha} already; nothing was touched",
+        Result.PARTIAL: some,
+        Result.REFUSED: f"{what} was refused before anything was touched",
+        Result.STUCK: f"{what} failed and could not be taken back everywhere",
+    }
+    return told.get(record.result) or f"{_under_way(record)}: {some}"
 
 
-def _each(servers: Sequence[ServerRecord]) -> str:
-    return f"{servers[0].name} is" if len(servers) == 1 else f"the {len(servers)} servers it had touched are"
+def _under_way(record: ReleaseRecord) -> str:
+    if any(step.undo for step in record.steps):
+        return "Undoing"
+    stage = max((step.batch for step in record.steps), default=0)
+    return f"Running, batch {stage} of {batches(record)}" if stage else "Running"
+
+
+def _undone(record: ReleaseRecord) -> str:
+    undone = [server.name for server in record.servers if server.standing is Standing.UNDONE]
+    if len(undone) == 1:
+        return f"; {undone[0]} is back on what it ran before"
+    if undone:
+        return f"; the {len(undone)} servers it had touched are back on what each ran before"
+    return "" if left_outside(record) else " before a server had it; all run what they ran before"
 
 
 def _rest(record: ReleaseRecord) -> str:

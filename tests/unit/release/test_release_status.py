@@ -1,0 +1,77 @@
+"""Status: every server has its line, and what is not as it should be is said, with names."""
+
+from __future__ import annotations
+
+import json
+
+import samples
+
+from saltlick.release import status
+from saltlick.release.ports import Seen, Traffic
+from saltlick.release.status import ServerNow
+
+NOW = samples.START
+
+
+def well(number: int, **told) -> ServerNow:
+    usual = {"sha": samples.NEW, "since": NOW - 7200, "healthy": True, "traffic": Seen(Traffic.IN, sessions=3)}
+    return ServerNow(name=f"prod-app-{number}", zone="us-east-1a", **(usual | told))
+
+
+def test_all_well_is_said_in_a_sentence():
+    told = status.text("prod", [well(1), well(2)], now=NOW)
+    assert told.endswith("2 servers on f5d9859, healthy and in traffic.")
+    assert "2 h 00 m" in told
+    assert "3 sessions" in told
+    assert status.flags([well(1), well(2)]) == ()
+
+
+def test_mixed_revisions_are_flagged_with_names():
+    servers = [well(1), well(2), well(3, sha=samples.OLD)]
+    assert status.flags(servers) == ("mixed revisions: f5d9859 on 2; a1b2c3d on prod-app-3",)
+    assert status.data("prod", servers, now=NOW)["mixed"] is True
+
+
+def test_server_without_a_release_is_mixed_too():
+    assert status.flags([well(1), well(2, sha="")]) == ("mixed revisions: f5d9859 on 1; nothing on prod-app-2",)
+
+
+def test_silence_is_no_other_revision():
+    servers = [well(1), ServerNow(name="prod-app-2", error="no answer within 5 s")]
+    assert "no answer: prod-app-2" in status.flags(servers)
+    assert not [flag for flag in status.flags(servers) if "mixed" in flag]
+    assert "no answer within 5 s" in status.text("prod", servers, now=NOW)
+
+
+def test_nobody_out_of_traffic_is_unsaid():
+    servers = [well(n, traffic=Seen(Traffic.OUT, "maint")) for n in range(30)]
+    flags = " ".join(status.flags(servers))
+    assert all(one.name in flags for one in servers)
+    told = status.text("prod", servers, now=NOW)
+    assert told.count("OUT OF TRAFFIC: maint") == 30
+    assert "healthy and in traffic" not in told
+
+
+def test_lock_and_running_release_are_said():
+    told = status.text("prod", [well(1)], now=NOW, lock="release by ann", last=samples.running())
+    assert "locked: release by ann" in told
+    assert "running: prod-20261122T140311Z-f5d9859" in told
+    assert "release.watch prod" in told
+
+
+def test_for_machines():
+    told = status.data("prod", [well(1, healthy=None)], now=NOW, last=samples.done())
+    assert json.loads(json.dumps(told)) == told
+    assert told["servers"]["prod-app-1"] == {
+        "zone": "us-east-1a",
+        "sha": samples.NEW,
+        "branch": None,
+        "age_s": 7200,
+        "healthy": None,
+        "health": "",
+        "traffic": "in",
+        "sessions": 3,
+        "error": None,
+    }
+    assert told["flags"] == ["health unknown: prod-app-1"]
+    assert told["running"] is False
