@@ -9,7 +9,10 @@ SaltlickError
 │   └── AwsUnclear      no answer, or 5xx: it may or may not have happened
 ├── WaitTimeout         something was not seen in time                          exit 4
 ├── ApplyFailed         some actions failed, each named                         exit 4
-└── ServerFailed        a server did not do what it was told                    exit 4
+├── ServerFailed        a server did not do what it was told                    exit 4
+└── NotReady            what the job needs is not there; nothing was touched    exit 7
+
+How a release came out has codes of its own: `release.record.Result.exit_code` (0, 5, 6, 7, 8).
 """
 
 from __future__ import annotations
@@ -101,3 +104,9 @@ class ApplyFailed(SaltlickError):
 
 class ServerFailed(SaltlickError):
     """One or more servers did not answer, or did not do what they were told; each is named."""
+
+
+class NotReady(SaltlickError):
+    """What the job needs is not there, as was seen before anything was touched."""
+
+    exit_code = 7

@@ -25,7 +25,7 @@ class Bus:
 
     def __init__(self, opts: Mapping[str, Any]) -> None:
         self._event = None
-        if _listening(opts):
+        if listening(opts):
             self._event = salt.utils.event.get_event("master", opts["sock_dir"], opts=dict(opts), listen=False)
 
     def fire(self, tag: str, content: Mapping[str, Any]) -> None:
@@ -40,8 +40,8 @@ class Bus:
             self._event = None
 
 
-def _listening(opts: Mapping[str, Any]) -> bool:
-    """Whether a master can be there: only it makes the socket, and trying costs a second where it is not."""
+def listening(opts: Mapping[str, Any]) -> bool:
+    """Whether a master can be here: only it makes the socket, and trying costs a second where it is not."""
     if opts.get("__role") != "master":
         return False
     return opts.get("ipc_mode") == "tcp" or (Path(opts["sock_dir"]) / "master_event_pull.ipc").exists()

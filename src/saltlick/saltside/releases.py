@@ -103,10 +103,8 @@ def resume(
     environment, wanted = one_name(opts, name), typed(opts, "release", release)
     left = left_behind(opts, environment)
     if left is None or (wanted and left.id != wanted):
-        which = f"; {left.id} is" if left else ""
-        raise InvalidInput(
-            [f"{wanted or 'no release'} of {environment} is not half done{which}"], what="release.resume"
-        )
+        said = f"{wanted} is not half done" if wanted else f"no release of {environment} is half done"
+        raise InvalidInput([f"{said}{f'; {left.id} is' if left else ''}"], what="release.resume")
     return _resumed(opts, left, Caller(job=job, user=user, lock_wait=lock_wait), back=False)
 
 

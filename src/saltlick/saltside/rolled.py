@@ -63,8 +63,9 @@ def arguments(pillar: Mapping[str, Any], recorded: Mapping[str, Any]) -> dict[st
 
 
 def _not_here(key: str) -> str:
-    said = "is the recipe's, which is in git" if key in Recipe.model_fields else "is not an argument"
-    return f"{said}{did_you_mean(key, ARGUMENTS)}; there is {', '.join(ARGUMENTS)}"
+    if key in Recipe.model_fields:
+        return f"is the recipe's, which is in git; what may be given along is {', '.join(ARGUMENTS)}"
+    return f"is not an argument{did_you_mean(key, ARGUMENTS)}"
 
 
 def _parts(answer: Answer, *, dry: bool) -> dict[str, Any]:

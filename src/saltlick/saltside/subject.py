@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from saltlick import aws, spec
 from saltlick.engine.wait import SystemClock
-from saltlick.errors import InvalidInput
+from saltlick.errors import InvalidInput, NotReady
 from saltlick.release.balancers import Ground, balancer
 from saltlick.release.journal import Journal
 from saltlick.release.stage import Interrupts, News, Server, Stage
 from saltlick.saltside.fleet import SaltFleet
 from saltlick.saltside.onmaster import OnMaster
 from saltlick.saltside.pillar import names_of, pillar_of
+from saltlick.saltside.progress import listening
 from saltlick.saltside.wire import SaltWire
 from saltlick.spec import release as recipes
 
@@ -88,7 +89,12 @@ def staged(
     interrupts: Interrupts | None = None,
     environment: spec.Environment | None = None,
 ) -> Iterator[Stage]:
-    """The world of a release. Nothing is asked of anybody yet; `environment` is read from the pillar when AWS is wanted."""
+    """The world of a release. Nothing is asked of anybody yet; `environment` is read from the pillar when AWS is wanted.
+
+    Raises: NotReady where no master runs, without whom no server can be told anything.
+    """
+    if not listening(opts):
+        raise NotReady(f"no salt-master runs here (its sockets are not in {opts['sock_dir']}): nothing was touched")
     clock = SystemClock()
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(journal_of(opts))
