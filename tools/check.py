@@ -23,9 +23,9 @@ from typing import IO
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 REPORTS = ROOT / ".saltlick" / "reports"
-PARTS = ("lint", "unit", "functional", "packaging", "integration", "formulas", "e2e")
+PARTS = ("lint", "unit", "functional", "packaging", "integration", "images", "formulas", "e2e")
 IN_CONTAINERS = ("formulas", "e2e")
-LANES = (("functional", "packaging", "integration"), ("formulas", "e2e"))
+LANES = (("functional", "packaging", "integration"), ("images", "formulas", "e2e"))
 """Parts that wait a lot, in two lanes side by side: the second drives containers, the first does not."""
 SHOWING = threading.Lock()
 NO_TESTS_COLLECTED = 5
@@ -87,6 +87,15 @@ def linters() -> list[list[str]]:
     if states:
         commands.append([str(BIN / "salt-lint"), *states])
     return commands
+
+
+def images(out: IO[str] | None = None) -> Counts:
+    """The images that servers of the sandbox boot from: minutes the first time, nothing after that."""
+    if os.environ.get("SALTLICK_NO_ENGINE"):
+        return Counts()
+    command = [*as_root("e2e"), sys.executable, "-m", "saltlick.sandbox.image"]
+    ok = subprocess.run(command, cwd=ROOT, check=False, stdout=out, stderr=out).returncode == 0  # noqa: S603
+    return Counts(passed=int(ok), failed=int(not ok))
 
 
 def tracked(*patterns: str) -> list[str]:
@@ -172,7 +181,7 @@ def part(name: str, began: float) -> Part:
     """One part, which prints as it goes."""
     banner(f"{name} (after {time.time() - began:.0f} s)")
     clock = time.monotonic()
-    counts = lint() if name == "lint" else pytest(name)
+    counts = lint() if name == "lint" else images() if name == "images" else pytest(name)
     return Part(name, time.monotonic() - clock, counts)
 
 
@@ -182,7 +191,7 @@ def aside(name: str, began: float) -> Part:
     say(f"{name}: begun after {time.time() - began:.0f} s (log: {log.relative_to(ROOT)})")
     clock = time.monotonic()
     with log.open("w", encoding="utf-8") as out:
-        counts = pytest(name, out)
+        counts = images(out) if name == "images" else pytest(name, out)
     with SHOWING:
         banner(f"{name} (done after {time.time() - began:.0f} s)")
         say(log.read_text("utf-8", "replace"))

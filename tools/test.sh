@@ -13,7 +13,7 @@ leave() {
   # What the demo left running is still wanted; a sandbox has its own state there.
   if [ "${engine_was_ours:-no}" = no ]; then tools/engine.sh down; fi
 }
-parts=${*:-lint unit functional packaging integration formulas e2e}
+parts=${*:-lint unit functional packaging integration images formulas e2e}
 case " $parts " in *" functional "*) ensure_browser ;; esac
 case " $parts " in
   *" formulas "* | *" e2e "*)

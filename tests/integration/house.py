@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from real_minions import BIN, Minion
+from salt.client import LocalClient
 
 from saltlick.lock import Locks
 
@@ -131,6 +132,13 @@ class House:
         from saltlick.saltside.keys import master_finger
 
         return master_finger(self.master.config)
+
+    def answers(self, *names: str) -> bool:
+        """Whether these minions' keys are in and each answers a ping."""
+        if not set(names) <= self.keys("accepted"):
+            return False
+        with LocalClient(mopts=dict(self.master.config)) as client:
+            return set(client.cmd(list(names), "test.ping", tgt_type="list", timeout=10)) == set(names)
 
     def keys(self, state: str) -> set[str]:
         """Ids of the keys that are pending, accepted or denied."""
