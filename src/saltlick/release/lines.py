@@ -47,10 +47,11 @@ class Steps:
         """The line of one step."""
         paint = Paint(self.colour)
         batch = f"batch {one.batch}/{max(self.batches, one.batch)}" if one.batch else ""
+        place = len(f"batch {self.batches}/{self.batches}")
         what = f"{'undo ' if one.undo else ''}{title(one)}"
         cells = (
             paint("dim", words.clock(one.ended or one.started, self.zone)),
-            f"{batch:<{len(f'batch {self.batches}/{self.batches}')}}",
+            f"{batch:<{place}}",
             f"{words.clean(one.server) or 'all':<{self.widest}}",
             paint("±" if one.undo else "", f"{what:<16}"),
             f"{'' if one.ended is None else words.took(one.ended - one.started):>9}",

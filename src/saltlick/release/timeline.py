@@ -74,10 +74,8 @@ class Lane:
 
 def end_of(record: ReleaseRecord, now: float | None = None) -> float:
     """When the release ended; of one that runs, `now` or the last that is known of it."""
-    if record.ended is not None:
-        return record.ended
     seen = max((step.ended or step.started for step in record.steps), default=record.started)
-    return max(seen, now or seen)
+    return max(seen, record.started, (now or seen) if record.ended is None else record.ended)
 
 
 def lanes(record: ReleaseRecord, now: float | None = None) -> tuple[Lane, ...]:
@@ -96,17 +94,17 @@ def lanes(record: ReleaseRecord, now: float | None = None) -> tuple[Lane, ...]:
 def _spans(server: ServerRecord, steps: Sequence[StepRecord], start: float, end: float) -> Iterator[Span]:
     """The server's states one after the other; of no length where a step took none."""
     state, undo, at = State.OLD, False, start
-    for place, step in enumerate(steps):
-        during = _during(step, state)
-        if during is None:
-            continue
-        yield Span(state, at, step.started, undo)
+    telling = [step for step in steps if step.phase in WALK or step.phase in (Phase.BUILD, Phase.ONCE)]
+    for place, step in enumerate(telling):
+        begin = max(at, step.started)
+        yield Span(state, at, begin, undo)
         undo = undo or step.undo
-        # A step without an end and with a successor: its runner was killed, and the release resumed.
-        rest = end if place + 1 == len(steps) else steps[place + 1].started
-        stop = rest if step.ended is None else step.ended
-        yield Span(during, step.started, stop, undo, (step,))
-        state, at = _after(step, state), stop
+        # No later than the next begins: also a step without an end may have a successor, when its runner was killed in it.
+        rest = telling[place + 1].started if place + 1 < len(telling) else end
+        stop = rest if step.ended is None else min(step.ended, rest)
+        at = max(begin, stop)
+        yield Span(_during(step, state), begin, at, undo, (step,))
+        state = _after(step, state)
     if server.standing is Standing.LEFT_OUT:
         state = State.OUT
     elif server.standing in (Standing.DONE, Standing.UNDONE):  # the journal's last word, also after a resume
@@ -114,14 +112,12 @@ def _spans(server: ServerRecord, steps: Sequence[StepRecord], start: float, end:
     yield Span(state, at, max(at, end), undo)
 
 
-def _during(step: StepRecord, before: State) -> State | None:
-    """The state a step puts the server in; None where it makes no difference to the server's users."""
-    if step.phase in WALK:
-        state = _DURING.get(step.phase, State.DOWN)
-        return State.DOWN if state is State.DRAIN and before not in ANSWERS else state  # nothing left to drain
+def _during(step: StepRecord, before: State) -> State:
+    """The state a step puts the server in."""
     if step.phase in (Phase.BUILD, Phase.ONCE):
         return State.BUILD if before in SERVES else State.DOWN
-    return None
+    state = _DURING.get(step.phase, State.DOWN)
+    return State.DOWN if state is State.DRAIN and before not in ANSWERS else state  # nothing left to drain
 
 
 def _after(step: StepRecord, before: State) -> State:
@@ -199,7 +195,7 @@ class Axis:
             return 0.0
         for start, end, left, right in self.pieces:
             if when <= end:
-                return left + (right - left) * (when - start) / (end - start)
+                return min(100.0, left + (right - left) * (when - start) / (end - start))
         return 100.0
 
 
