@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from world import OLD, World, asked, names, recipe, sha
+from world import OLD, Dying, World, asked, names, recipe, sha
 
 from saltlick.release.ports import Traffic
 from saltlick.release.record import Phase, Result, Standing
+from saltlick.release.resume import resume
 from saltlick.release.rollout import release
 
 KINDS = ("prepared", "in_place")
@@ -62,3 +63,220 @@ def test_a_revision_that_takes_the_minion_down_costs_that_server_alone(world, tm
     assert record.result is Result.ROLLED_BACK
     assert standings(record)["prod-app-1"] is Standing.LEFT_OUT
     assert {machine.running for machine in list(world.machines.values())[1:]} == {OLD}
+
+
+STEPS = ("drain", "app.stop", "revision.activate", "app.start", "health.http", "restore")
+
+
+def dies(world, server, function):
+    """In its walk, not when pre-flight asks the same."""
+
+    def fault(called_on, called, call):
+        walking = called == "drain" or world.machines[server].traffic is Traffic.OUT
+        return "die" if (called_on, called) == (server, function) and walking else ""
+
+    return fault
+
+
+@pytest.mark.parametrize("function", STEPS)
+def test_a_server_that_dies_in_a_step_is_left_out_and_the_rest_goes_back(tmp_path, function):
+    world = World(names(4))
+    world.fault = dies(world, "prod-app-3", function)
+    record = go(world, tmp_path)
+    assert record.result is Result.ROLLED_BACK
+    assert standings(record)["prod-app-3"] is Standing.LEFT_OUT
+    assert "prod-app-3" in record.reason
+    assert {m.running for m in world.machines.values() if m.alive} == {OLD}
+
+
+@pytest.mark.parametrize("function", STEPS[1:-1])
+def test_within_max_failures_it_goes_on_without_the_dead(tmp_path, function):
+    world = World(names(4))
+    world.fault = dies(world, "prod-app-3", function)
+    record = go(world, tmp_path, strategy={"max_failures": 1})
+    assert record.result is Result.PARTIAL
+    assert standings(record)["prod-app-3"] is Standing.LEFT_OUT
+    assert {m.running for m in world.machines.values() if m.alive} == {sha("new")}
+
+
+def test_the_budget_counts_all_batches(tmp_path):
+    world = World(names(6))
+    bad = {"prod-app-1", "prod-app-4"}
+    world.fault = lambda server, called, call: "boom" if server in bad and called == "app.start" and new(call, world, server) else ""
+    record = go(world, tmp_path, strategy={"max_failures": 1, "batch": 2})
+    assert record.result is Result.ROLLED_BACK
+    assert "that makes 2 servers, max_failures is 1" in record.reason
+    assert {m.running for m in world.machines.values()} == {OLD}
+
+
+def new(call, world, server):
+    """Whether a server is on its way to a new revision."""
+    return world.machines[server].current != OLD
+
+
+def test_a_failed_build_within_the_budget_takes_the_server_out(tmp_path):
+    world = World(names(3))
+    world.fault = lambda server, called, call: "no disk" if (server, called) == ("prod-app-2", "build.make") else ""
+    record = go(world, tmp_path, strategy={"max_failures": 1})
+    assert record.result is Result.PARTIAL
+    assert world.machines["prod-app-2"].traffic is Traffic.OUT
+    assert "prod-app-2: make: no disk" in record.reason
+
+
+def test_an_undo_that_fails_is_stuck_and_the_rest_goes_back_all_the_same(world, tmp_path):
+    world.fault = lambda server, called, call: "boom" if called == "app.start" and server == "prod-app-1" else ""
+    record = go(world, tmp_path)
+    assert record.result is Result.STUCK
+    assert standings(record)["prod-app-1"] is Standing.TOUCHED
+    assert "stuck: prod-app-1" in record.reason
+    assert {m.running for m in list(world.machines.values())[1:]} == {OLD}
+
+
+def test_stuck_and_mended_it_is_taken_up_and_goes_back(world, tmp_path):
+    world.fault = lambda server, called, call: "boom" if called == "app.start" and server == "prod-app-1" else ""
+    stuck = go(world, tmp_path)
+    world.fault = lambda server, called, call: ""
+    record = resume(stuck.id, world.on(tmp_path), who="bob")
+    world.consistent(record)
+    assert record.result is Result.ROLLED_BACK
+    assert {m.running for m in world.machines.values()} == {OLD}
+    assert record.reason.count("app.start") == 1
+
+
+def test_two_servers_of_which_one_dies_late_never_leave_nobody_in_traffic(tmp_path):
+    """The other one serves the new revision, and taking it out would be an outage: it stays, and that is said."""
+    world = World(names(2))
+    world.fault = lambda server, called, call: "die" if (server, called) == ("prod-app-2", "app.start") else ""
+    record = go(world, tmp_path)
+    assert record.result is Result.STUCK
+    assert world.machines["prod-app-1"].traffic is Traffic.IN
+    assert "1 of 2 servers have to stay in traffic" in record.reason
+
+
+def test_a_late_stop_is_followed_by_kill(tmp_path):
+    world = World(names(2))
+    world.fault = lambda server, called, call: "still running" if called == "app.stop" else ""
+    assert go(world, tmp_path, kill=["app.kill"]).result is Result.DONE
+    assert "app.kill" in {call.function for _, call in world.calls}
+
+
+def test_a_server_with_a_first_revision_has_nothing_to_go_back_to(tmp_path):
+    world = World(names(2))
+    world.machines["prod-app-1"].current = ""
+    record = go(world, tmp_path, "sick")
+    assert record.result is Result.ROLLED_BACK
+    assert "prod-app-1 (it had no revision before)" in record.reason
+
+
+def test_a_failed_once_step_undoes_everything_and_is_taken_back(world, tmp_path):
+    world.fault = lambda server, called, call: "no such table" if called == "db.after" else ""
+    record = go(world, tmp_path)
+    assert record.result is Result.ROLLED_BACK
+    assert [task for task, _ in world.once] == ["migrate", "back"]
+    assert "done once and not undone: after (it has no `undo` in the recipe)" in record.reason
+
+
+def test_the_primary_does_what_is_done_once(world, tmp_path):
+    once = [{"call": "db.migrate", "args": ["{sha}"], "primary": "prod-app-3"}]
+    go(world, tmp_path, once=once)
+    assert world.once == [("migrate", "prod-app-3")]
+
+
+def test_the_same_revision_again_changes_nothing(tmp_path):
+    world = World(names(3))
+    go(world, tmp_path)
+    calls = len(world.calls)
+    record = go(world, tmp_path)
+    assert record.result is Result.UNCHANGED
+    assert not {call.function for _, call in world.calls[calls:]} & {"app.stop", "revision.prepare"}
+    world.once.clear()
+    assert go(world, tmp_path, force={"True"}).result is Result.DONE
+    assert world.least < 3
+
+
+def test_what_has_the_revision_already_is_left_alone(tmp_path):
+    world = World(names(3))
+    machine = world.machines["prod-app-2"]
+    machine.current = machine.running = sha("new")
+    record = go(world, tmp_path)
+    assert record.result is Result.DONE
+    assert ("prod-app-2", "app.stop") not in {(server, call.function) for server, call in world.calls}
+
+
+def test_zone_after_zone_and_growing_batches(tmp_path):
+    world = World(names(8))
+    record = go(world, tmp_path, zones=("a", "b"), strategy={"batch": [1, "25%", "100%"], "floor": "50%"})
+    walked = {server.name: server.batch for server in record.servers}
+    batches = [sorted(name[-1] for name in walked if walked[name] == n) for n in range(1, max(walked.values()) + 1)]
+    assert batches == [["1"], ["3", "5"], ["7"], ["2", "4", "6", "8"]]
+    assert world.least == 4
+
+
+def test_each_step_is_told_twice_and_the_release_as_a_whole(tmp_path):
+    news = []
+    record = go(World(names(2)), tmp_path, news=news)
+    assert news[0].step is None
+    assert news[-1].release.result is Result.DONE
+    told = [one.step for one in news if one.step]
+    steps = [step for step in record.steps if step.phase is not Phase.PREFLIGHT]
+    assert len([step for step in told if step.ended is None]) == len(steps)
+    assert {step for step in told if step.ended is not None} == set(steps)
+
+
+def test_requests_are_counted(tmp_path):
+    record = go(World(names(2)), tmp_path, traffic={"log": "/var/log/nginx/access.json"})
+    assert [(server, count) for server, _, count in record.requests] == [("prod-app-1", 7), ("prod-app-2", 7)]
+
+
+def test_hooks_have_their_moments(tmp_path):
+    moments = ("pre_release", "pre_host", "post_host", "post_batch", "post_release", "on_failure", "on_rollback")
+    hooks = {moment: [f"slack.say {moment}:{{servers}}:{{reason}}"] for moment in moments}
+    world = World(names(2))
+    go(world, tmp_path, hooks=hooks)
+    assert [str(call.args[0]).split(":")[0] for call in world.master] == [
+        "pre_release", "pre_host", "post_host", "post_batch", "pre_host", "post_host", "post_batch", "post_release",
+    ]  # fmt: skip
+    world.master.clear()
+    world.once.clear()
+    go(world, tmp_path, "sick", hooks=hooks)
+    said = [str(call.args[0]) for call in world.master]
+    assert [text.split(":")[0] for text in said] == ["pre_release", "pre_host", "on_failure", "on_rollback"]
+    assert "not healthy" in said[-1]
+
+
+def test_a_failing_pre_release_hook_stops_and_a_failing_post_hook_warns(tmp_path):
+    world = World(names(2))
+    world.fault = lambda server, called, call: "no" if called == "gate.open" else ""
+    record = go(world, tmp_path, hooks={"pre_release": ["gate.open"]})
+    assert record.result is Result.ROLLED_BACK
+    assert world.least == 2
+    news = []
+    record = go(world, tmp_path, hooks={"post_batch": ["gate.open"], "post_host": ["gate.open"]}, news=news)
+    assert record.result is Result.DONE
+    assert any("hook failed" in one.text for one in news)
+
+
+def test_a_failing_pre_host_hook_fails_its_server(tmp_path):
+    world = World(names(2))
+    world.fault = lambda server, called, call: "no" if (server, called) == ("prod-app-2", "gate.open") else ""
+    record = go(world, tmp_path, hooks={"pre_host": ["gate.open"]})
+    assert record.result is Result.ROLLED_BACK
+    assert {m.running for m in world.machines.values()} == {OLD}
+
+
+def test_many_servers_cost_the_journal_what_few_cost(tmp_path):
+    """Writes of the journal are one per step of a batch, however many servers have it."""
+    writes = {}
+    for count in (10, 1000):
+        world = World(names(count), floor=1)
+        journal = Dying(tmp_path / f"{count}.sqlite", epoch=world.clock.epoch, durable=False)
+        writes[count] = 0
+
+        def tick(count=count):
+            writes[count] += 1
+
+        journal.tick = tick
+        record = release(recipe(), asked(world), world.on(tmp_path, journal=journal))
+        assert record.result is Result.DONE
+        assert len(world.calls) / count < 30
+    assert writes[10] == writes[1000]

@@ -223,6 +223,7 @@ class World:
             if number == len(servers) // 2:
                 self.tick()
             yield name
+        self.watch()
         self.clock.sleep(1)
 
     def _switch(self, name: str, what: str, traffic: Traffic) -> Reply:
@@ -237,7 +238,6 @@ class World:
         if traffic is Traffic.IN and not self.well(machine):
             return Reply(False, error="the balancer does not find it healthy")
         machine.traffic = traffic
-        self.watch()
         return Reply(True, {"how": "drained", "sessions": 0})
 
     # -- the rules
