@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from estate import bootstrap, deploy
 
 from saltlick.sandbox import process
 from saltlick.sandbox.control import Sandbox
@@ -42,3 +43,10 @@ def aws(sandbox: Sandbox) -> Any:
         return session.client(service, endpoint_url=sandbox.settings.endpoint)
 
     return client
+
+
+@pytest.fixture(scope="session")
+def built(sandbox: Sandbox) -> dict[str, Any]:
+    """`test`, from nothing to the end of the first deployment: what `bootstrap` said, and the states of `deploy`."""
+    said = bootstrap(sandbox)
+    return {"bootstrap": said, "deploy": deploy(sandbox)}

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.request import ProxyHandler, Request, build_opener
+from typing import Any
 
 import pytest
-
-if TYPE_CHECKING:
-    from saltlick.sandbox.control import Sandbox
+from estate import MASTER, SERVERS, bootstrap, deploy, fetch, keys, page_url
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-SALTLICK = Path(sys.executable).with_name("saltlick")
-MASTER = "salt-master"
-SERVERS = ("test-app-1", "test-app-2", "test-db-1", "test-db-2")
-DEPLOY = ("salt-run", "state.orchestrate", "orch.deploy-environment", "pillarenv=test", "--out=json")
 ASKS_WHATEVER_CHANGED = {"modules"}  # a salt.function reports what it returned as a change
 
 IMPOSTOR = """
@@ -39,48 +27,6 @@ timeout 900 /opt/saltlick/venv/bin/salt-call -c /tmp/impostor test.ping >/tmp/im
 """
 
 
-def bootstrap(sandbox: Sandbox) -> str:
-    """`saltlick bootstrap` on this machine: what it said."""
-    done = subprocess.run(
-        [SALTLICK, "bootstrap", "--pillar", CHECKOUT / "pillar"],
-        env={**os.environ, **sandbox.environment()},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=1500,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stderr + done.stdout
-
-
-def deploy(sandbox: Sandbox) -> dict[str, Any]:
-    """The orchestration on the master: its states by id."""
-    done = sandbox.run(MASTER, DEPLOY, timeout_s=2400)
-    assert done.stdout.startswith("{"), done.stderr
-    [states] = json.loads(done.stdout)["data"].values()
-    failed = {state["__id__"]: state["comment"] for state in states.values() if state["result"] is False}
-    assert (done.returncode, failed) == (0, {}), done.stderr
-    return {state["__id__"]: state for state in states.values()}
-
-
-def fetch(url: str, **headers: str) -> dict[str, str]:
-    request = Request(url, headers={"Accept": "application/json", **headers})
-    with build_opener(ProxyHandler({})).open(request, timeout=20) as response:
-        return {**json.load(response), "header": response.headers["X-Request-Id"]}
-
-
-def keys(sandbox: Sandbox) -> dict[str, list[str]]:
-    done = sandbox.run(MASTER, ["salt-key", "--list-all", "--out=json"])
-    return json.loads(done.stdout)
-
-
-@pytest.fixture(scope="module")
-def built(sandbox: Sandbox) -> dict[str, Any]:
-    """From nothing to the end of the first deployment."""
-    said = bootstrap(sandbox)
-    return {"bootstrap": said, "deploy": deploy(sandbox)}
-
-
 def test_one_command_builds_admits_and_configures(sandbox, built):
     assert "12 created, 0 updated" in built["bootstrap"]
     assert "salt-run state.orchestrate orch.deploy-environment" in built["bootstrap"]
@@ -93,7 +39,7 @@ def test_one_command_builds_admits_and_configures(sandbox, built):
 
 def test_the_page_names_server_revision_and_request(sandbox, built):
     """Through the balancer's outer address, from this machine."""
-    [url] = [url for one in sandbox.status()["balancers"] if one["name"] == "test-www" for url in one["urls"]]
+    url = page_url(sandbox)
     answers = [fetch(url) for _ in range(6)]
     assert {answer["server"] for answer in answers} == {"test-app-1", "test-app-2"}
     [revision] = {answer["revision"] for answer in answers}
