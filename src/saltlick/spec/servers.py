@@ -97,6 +97,10 @@ class Balancer(Model):
     health: UrlPath = Field("/health", description="Path that says whether a server is well.")
     health_codes: HttpCodes = Field("200", description="HTTP codes that mean well.")
     drain_s: StrictInt = Field(
-        30, ge=0, le=3600, description="How long requests to a server that is taken out may take to end."
+        30,
+        ge=0,
+        le=3600,
+        description="How long requests to a server that is taken out may take to end. AWS shows it as draining for all of that "
+        "time, and a release waits for it: long enough for the slowest request, and no longer.",
     )
     internal: bool = Field(False, description="Only reachable inside the network.")

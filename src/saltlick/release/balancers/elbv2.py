@@ -1,7 +1,7 @@
 """An application load balancer of the environment: servers are targets of its target group.
 
-Source: ELBv2 RegisterTargets, DeregisterTargets, DescribeTargetHealth; User Guide, "Target groups: deregistration delay", by
-which a target stays `draining` until its requests have ended, at most `drain_s` of the environment's balancer.
+Source: ELBv2 RegisterTargets, DeregisterTargets, DescribeTargetHealth; User Guide, "Deregistration delay": a target is shown as
+draining until the delay has passed (`drain_s` of the environment's balancer), even when its last request ended long before.
 """
 
 from __future__ import annotations

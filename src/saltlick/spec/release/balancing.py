@@ -41,7 +41,9 @@ class Elbv2(Model):
 
     kind: Literal["elbv2"] = Field(description="This kind.")
     name: Label = Field(description="Name of the balancer under `environment.balancers`.")
-    drain_s: Seconds = Field(30, description=_DRAIN)
+    drain_s: Seconds = Field(
+        30, description="How long to wait for it: at least `drain_s` of that balancer, which AWS takes in any case."
+    )
     restore_s: Seconds = Field(60, description=_RESTORE)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from saltlick.spec import layout
 from saltlick.spec.checks.findings import Finding, at, counted, repeated, unknown
 from saltlick.spec.model import Environment
-from saltlick.spec.problems import Location, did_you_mean, shown
+from saltlick.spec.problems import Location, did_you_mean, nearest, shown
 from saltlick.spec.release import windows
 from saltlick.spec.release.balancing import SELF, Command, Elbv2, Haproxy, NoBalancer, Service
 from saltlick.spec.release.fill import BALANCER_WORDS, HOOK_WORDS, WORDS, fill_in, words_in
@@ -128,9 +128,10 @@ def _windows(recipe: Recipe) -> Iterator[Finding]:
     try:
         ZoneInfo(recipe.windows.timezone)
     except (KeyError, ValueError, OSError):
-        yield at(
-            "windows", "timezone", says=f"{recipe.windows.timezone} is not a time zone (write it like Europe/Berlin)"
-        )
+        known = available_timezones()
+        hint = nearest(recipe.windows.timezone, known, 0.6) if known else "; this machine knows none: install tzdata"
+        said = f"{recipe.windows.timezone} is not a time zone (write it like Europe/Berlin){hint}"
+        yield at("windows", "timezone", says=said)
 
 
 def _placeholders(recipe: Recipe) -> Iterator[Finding]:
