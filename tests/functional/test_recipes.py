@@ -70,7 +70,7 @@ def environment(checkout: Path) -> spec.Environment:
     return spec.parse(yaml.safe_load((checkout / "pillar/test/environment.sls").read_text("utf-8")), environment="test")
 
 
-@pytest.mark.parametrize("path", ["common/release.sls", "examples/plone/release.sls"])
+@pytest.mark.parametrize("path", ["common/release.sls", "common/examples/plone/release.sls"])
 def test_every_function_of_a_recipe_is_salts(checkout: Path, environment: spec.Environment, path: str) -> None:
     recipe = release.parse(yaml.safe_load((checkout / "pillar" / path).read_text("utf-8")), environment)
     found = list(steps(recipe))
@@ -83,7 +83,7 @@ def test_every_function_of_a_recipe_is_salts(checkout: Path, environment: spec.E
 
 def test_there_is_no_recipe_that_nobody_looked_at(checkout: Path) -> None:
     found = {str(path.relative_to(checkout / "pillar")) for path in checkout.glob("pillar/**/release.sls")}
-    assert found == {"common/release.sls", "examples/plone/release.sls"}
+    assert found == {"common/release.sls", "common/examples/plone/release.sls"}
 
 
 def test_what_a_release_calls_by_itself_is_there(checkout: Path, environment: spec.Environment) -> None:

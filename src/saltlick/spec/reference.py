@@ -79,7 +79,7 @@ files in `pillar/` are complete examples. What is wrong with one is said before 
 `saltlick schema` prints the same as JSON Schema, for editors.
 
 How a revision gets onto the servers of a group is declared under the key `release`: `pillar/common/release.sls` for the
-application of the examples, `pillar/examples/plone/release.sls` for Plone with buildout, npm and gulp.
+application of the examples, `pillar/common/examples/plone/release.sls` for Plone with buildout, npm and gulp.
 
 Most of an environment is written in the short form. What that does not know goes into `resources`, the long form, where every
 kind of object and every property is at hand; an entry with `override: true` changes an object that the short form makes.

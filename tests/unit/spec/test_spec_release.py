@@ -113,7 +113,7 @@ def test_the_schema_refuses_what_the_models_refuse():
 
 
 def test_the_plone_recipe_is_the_talks_way(environment):
-    recipe = release.parse(read(CHECKOUT / "pillar/examples/plone/release.sls"), environment)
+    recipe = release.parse(read(CHECKOUT / "pillar/common/examples/plone/release.sls"), environment)
     assert recipe.strategy.kind is StrategyKind.IN_PLACE
     assert (recipe.balancer.kind, recipe.balancer.service) == ("service", "varnish")
     told = [str(release.fill(step, WORDS)) for step in (*recipe.stop, *recipe.build, *recipe.once, *recipe.start)]
