@@ -178,6 +178,16 @@ def test_dark_is_dark_and_paper_is_white(look):
     assert look("stuck", dark=True, media="print").run(ink) == 3 * 255
 
 
+@pytest.mark.parametrize("name", ["many", "rolled_back", "done"])
+def test_page_fits_on_a4(look, name):
+    """21 cm less two margins of 14 mm are 688 pixels; rows stay rows, and a list with nothing in it has no heading."""
+    seen = look(name, 688, media="print")
+    assert seen.run(OVERFLOW) == 0
+    assert seen.run("getComputedStyle(document.querySelector('tr.server')).display") == "table-row"
+    unfolded = seen.run("document.querySelectorAll('details.steps[open]').length")
+    assert seen.run("document.querySelector('#h-steps').checkVisibility()") is bool(unfolded)
+
+
 def test_steps_unfold(look):
     seen = look("done")
     shown = "document.querySelector('details.steps table').checkVisibility()"
