@@ -41,7 +41,7 @@ def write_config(folder: Path, *, pillars: Path | None = None) -> Path:
     shutil.copytree(pillars or ROOT / "pillar", pillar)
     for file in pillar.rglob("*.sls"):
         file.write_text(PRODUCTION.sub(r"\1 false", file.read_text()))
-    environments = sorted(path.name for path in pillar.iterdir() if path.is_dir() and path.name != "common")
+    environments = sorted(path.parent.name for path in pillar.glob("*/environment.sls"))
     for cache in ("proc", "jobs"):  # a running master makes these; salt-run alone needs them
         (folder / "var/cache/salt/master" / cache).mkdir(parents=True)
     config = {

@@ -114,7 +114,7 @@ class Master:
     def write(self) -> None:
         """The configuration, from what pillar there is."""
         pillar = self.folder / "pillar"
-        names = sorted(path.name for path in pillar.iterdir() if path.name != "common")
+        names = sorted(path.parent.name for path in pillar.glob("*/environment.sls"))
         roots = {name: [str(pillar / name), str(pillar / "common")] for name in names}
         config = {
             "root_dir": str(self.folder),
