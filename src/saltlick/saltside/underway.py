@@ -21,6 +21,7 @@ from saltlick.saltside.webhook import Herald
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from saltlick.release.stage import Stage
     from saltlick.saltside.progress import Progress
@@ -59,14 +60,21 @@ class Work:
         return cls(environment=asked.environment, recipe=subject.recipe, reason=said, subject=subject)
 
 
-def under_way(opts: Mapping[str, Any], work: Work, asking: Caller, story: Callable[[Stage], ReleaseRecord]) -> Answer:
+def under_way(
+    opts: Mapping[str, Any],
+    work: Work,
+    asking: Caller,
+    story: Callable[[Stage], ReleaseRecord],
+    *,
+    stage: Callable[..., AbstractContextManager[Stage]] = staged,
+) -> Answer:
     """Have the lock, tell of it, run the story; what becomes of the lock afterwards, the journal says."""
     signals = Signals()
     declared = work.subject.environment if work.subject else None
     try:
         with signals.heard(), progress(opts, asking.job) as told, _locked(opts, work, asking, told):
             teller = Teller(opts, told, Herald(opts, _webhook(opts, work), told.line))
-            with staged(
+            with stage(
                 opts, work.environment, work.recipe, tell=teller, interrupts=signals.interrupts, environment=declared
             ) as on:
                 with signals.rolling():
