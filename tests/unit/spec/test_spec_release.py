@@ -161,6 +161,12 @@ def test_the_operator_can_say_other_batches(given, batch, environment):
     assert " ".join(map(str, recipe.strategy.batch)) == batch
 
 
+def test_each_folder_of_the_pillar_but_common_is_an_environment():
+    """A master makes an environment of each (bootstrap/master.sh.j2)."""
+    folders = {path.name for path in (CHECKOUT / "pillar").iterdir() if path.is_dir()}
+    assert folders == {"common", *(path.parent.name for path in CHECKOUT.glob("pillar/*/environment.sls"))}
+
+
 def test_the_operator_can_say_where_and_when_to_pause(environment):
     made = raw({"balancer": {"kind": "none"}})
     recipe = release.parse(made, environment, release.Overrides(group="db", pause="canary"))

@@ -138,6 +138,12 @@ def _placeholders(recipe: Recipe) -> Iterator[Finding]:
     for name in ("build", "once", "stop", "kill", "start"):
         for number, step in enumerate(getattr(recipe, name)):
             yield from _words_of(step, (name, number), WORDS)
+            if recipe.strategy.kind is StrategyKind.IN_PLACE and "release" in {
+                *words_in(step.args),
+                *words_in(step.kwargs),
+            }:
+                said = "`in_place` has no folder {release} of its own: the checkout is {directory}/source"
+                yield at(name, number, says=said)
     for number, check in enumerate(recipe.health.checks):
         for key in ("http", "tcp", "command", "body", "user"):
             yield from _known(getattr(check, key), ("health", "checks", number, key), WORDS)

@@ -203,7 +203,8 @@ class Recipe(Model):
         default_factory=lambda: NoBalancer.model_validate({}), description="What is in front of the servers."
     )
     build: tuple[BuildStep, ...] = Field(
-        (), description="Steps that build a revision in its folder `{release}` (`in_place`: in the checkout)."
+        (),
+        description="Steps that build a revision in its folder `{release}`; `in_place`, in the checkout `{directory}/source`.",
     )
     once: tuple[OnceStep, ...] = Field((), description="Tasks for exactly one server.")
     stop: tuple[Step, ...] = Field((), description="Steps that stop the application on a server out of traffic.")
