@@ -11,7 +11,7 @@ from saltlick.release.orders import Order, Want
 from saltlick.release.ports import Reply
 from saltlick.release.record import Phase, ReleaseRecord, Result, ServerRecord, Standing, StepRecord
 from saltlick.release.stage import News
-from saltlick.release.steps import judged
+from saltlick.release.steps import ended, judged, no_word
 
 if TYPE_CHECKING:
     from saltlick.release.batches import Rule
@@ -37,7 +37,13 @@ class Run:
         self.recipe, self.rule, self.on = recipe, rule, on
         self.head = replace(record, servers=(), steps=(), requests=())
         self.servers = {server.name: server for server in record.servers}
-        self.steps = {step.number: step for step in record.steps}
+        self.steps: dict[int, StepRecord] = {}
+        self.walked = 0
+        """How many batches have begun."""
+        self._latest: dict[tuple[Phase, str, int, bool], StepRecord] = {}
+        self._note(record.steps)
+        self.batches = max((server.batch for server in record.servers), default=0)
+        """How many there are, as planned."""
         self.failed: dict[str, str] = {}
         """Servers that failed since the last decision, and why."""
         self.silent: set[str] = set()
@@ -64,16 +70,14 @@ class Run:
 
     def had(self, phase: Phase, name: str, *, batch: int = 0, undo: bool = False) -> StepRecord | None:
         """The latest step of that name, if there was one."""
-        for step in reversed(self.steps.values()):
-            if (step.phase, step.name, step.batch, step.undo) == (phase, name, batch, undo):
-                return step
-        return None
+        return self._latest.get((phase, name, batch, undo))
 
-    @property
-    def walked(self) -> int:
-        """How many batches have begun."""
-        drains = (step.batch for step in self.steps.values() if step.phase is Phase.DRAIN and not step.undo)
-        return max(drains, default=0)
+    def _note(self, steps: Sequence[StepRecord]) -> None:
+        for step in steps:
+            self.steps[step.number] = step
+            self._latest[step.phase, step.name, step.batch, step.undo] = step
+            if step.phase is Phase.DRAIN and not step.undo:
+                self.walked = max(self.walked, step.batch)
 
     # -- what is written
 
@@ -99,15 +103,15 @@ class Run:
         self.on.journal.begin(self.id, begun, self._move(servers, entering, batch=batch) if entering else ())
         self._tell(begun)
         replies = do(tuple(servers))
-        ended = [_ended(step, replies.get(step.server), started, self.on.epoch()) for step in begun]
-        good = [step.server for step in ended if step.ok]
-        failed = {step.server: f"{step.name}: {step.detail}" for step in ended if not step.ok and step.server}
+        over = [ended(step, replies.get(step.server), started, self.on.epoch()) for step in begun]
+        good = [step.server for step in over if step.ok]
+        failed = {step.server: f"{step.name}: {step.detail}" for step in over if not step.ok and step.server}
         moved = self._move(good, leaving) if leaving else ()
-        self.on.journal.end(self.id, ended, moved)
-        self._tell(ended)
+        self.on.journal.end(self.id, over, moved)
+        self._tell(over)
         self.failed |= failed
         self._listen(replies)
-        return {step.server: replies.get(step.server) or _no_word() for step in ended}
+        return {step.server: replies.get(step.server) or no_word() for step in over}
 
     def call(
         self,
@@ -205,11 +209,6 @@ class Run:
 
     # -- what is heard and said
 
-    @property
-    def batches(self) -> int:
-        """How many there are, as planned."""
-        return max((server.batch for server in self.servers.values()), default=0)
-
     def say(self, text: str) -> None:
         """A sentence to whoever watches."""
         self.on.tell(News(release=self.record, batches=self.batches, text=text))
@@ -260,33 +259,12 @@ class Run:
                 detail=server.detail if detail is None else detail,
             )
             self.servers[name] = server
+            self.batches = max(self.batches, server.batch)
             moved.append(server)
         return tuple(moved)
 
     def _tell(self, steps: Sequence[StepRecord]) -> None:
-        self.steps.update((step.number, step) for step in steps)
+        self._note(steps)
         release, batches = self.record, self.batches
         for step in steps:
             self.on.tell(News(release=release, step=step, batches=batches))
-
-
-def _ended(step: StepRecord, reply: Reply | None, started: float, now: float) -> StepRecord:
-    reply = reply or _no_word()
-    took_s = reply.duration_ms / 1000
-    ended = min(now, started + took_s) if reply.duration_ms else now
-    return replace(step, ended=ended, ok=reply.ok, detail=_said(reply))
-
-
-def _said(reply: Reply) -> str:
-    if not reply.ok:
-        return ("silent: " if reply.silent and "no answer" not in reply.error else "") + (
-            reply.error or "no reason given"
-        )
-    value = reply.value
-    if isinstance(value, Mapping) and "how" in value:
-        return ", ".join([str(value["how"]), *(f"{value['sessions']} sessions" for _ in "1" if "sessions" in value)])
-    return value if isinstance(value, str) and len(value) <= 200 and "\n" not in value else ""
-
-
-def _no_word() -> Reply:
-    return Reply(False, error="the fleet had no reply of it", silent=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from saltlick.release.ports import Reply
-from saltlick.release.record import ReleaseRecord, ServerRecord
+from saltlick.release.record import ReleaseRecord, ServerRecord, StepRecord
 from saltlick.spec.release import Recipe
 from saltlick.spec.release.steps import Step
 
@@ -50,6 +50,30 @@ def judged(reply: Reply, step: Step) -> Reply:
     if step.expect is not None and not re.search(step.expect, text_of(value)):
         return replace(reply, ok=False, error=f"{step.expect!r} is not in what it returned: {_short(text_of(value))}")
     return reply
+
+
+def ended(step: StepRecord, reply: Reply | None, started: float, now: float) -> StepRecord:
+    """A step with how it ended; where the fleet says how long a server took, by that."""
+    reply = reply or no_word()
+    took_s = reply.duration_ms / 1000
+    ended = min(now, started + took_s) if reply.duration_ms else now
+    return replace(step, ended=ended, ok=reply.ok, detail=_said(reply))
+
+
+def _said(reply: Reply) -> str:
+    if not reply.ok:
+        return ("silent: " if reply.silent and "no answer" not in reply.error else "") + (
+            reply.error or "no reason given"
+        )
+    value = reply.value
+    if isinstance(value, Mapping) and "how" in value:
+        return ", ".join([str(value["how"]), *(f"{value['sessions']} sessions" for _ in "1" if "sessions" in value)])
+    return value if isinstance(value, str) and len(value) <= 200 and "\n" not in value else ""
+
+
+def no_word() -> Reply:
+    """A fleet must have a reply for each server; one that has none is taken for silence."""
+    return Reply(False, error="the fleet had no reply of it", silent=True)
 
 
 def text_of(value: Any) -> str:

@@ -17,7 +17,9 @@ def go(world, path, rev="new", news=None, *, force=(), zones=("",), **changes):
     """One release, checked by the rules that hold for all."""
     strategy = {"kind": world.kind, **changes.pop("strategy", {})}
     record = release(
-        recipe(strategy=strategy, **changes), asked(world, rev, force=frozenset(force), zones=zones), world.on(path, news)
+        recipe(strategy=strategy, **changes),
+        asked(world, rev, force=frozenset(force), zones=zones),
+        world.on(path, news),
     )
     world.consistent(record)
     return record
@@ -102,7 +104,9 @@ def test_within_max_failures_it_goes_on_without_the_dead(tmp_path, function):
 def test_the_budget_counts_all_batches(tmp_path):
     world = World(names(6))
     bad = {"prod-app-1", "prod-app-4"}
-    world.fault = lambda server, called, call: "boom" if server in bad and called == "app.start" and new(call, world, server) else ""
+    world.fault = lambda server, called, call: (
+        "boom" if server in bad and called == "app.start" and new(call, world, server) else ""
+    )
     record = go(world, tmp_path, strategy={"max_failures": 1, "batch": 2})
     assert record.result is Result.ROLLED_BACK
     assert "that makes 2 servers, max_failures is 1" in record.reason

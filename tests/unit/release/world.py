@@ -1,7 +1,7 @@
 """A simulated fleet behind a simulated balancer, which watches the rules of a release itself, after each effect.
 
-Never a stopped server in traffic, never fewer than the floor, a `once` task at most once. What a revision does to a server is in its
-name: `bad-build`, `bad-start`, `sick`, `late`, `deadly` (takes the minion down when it starts).
+Never a stopped server in traffic, never fewer than the floor, a `once` task at most once. What a revision does to a server is in
+its name: `bad-build`, `bad-start`, `sick`, `late`, `deadly` (takes the minion down when it starts).
 """
 
 from __future__ import annotations
