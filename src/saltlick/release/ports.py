@@ -67,8 +67,8 @@ class Balancer(Protocol):
     def drain(self, servers: Sequence[str]) -> Mapping[str, Reply]:
         """Take servers out of traffic; returns when each is out, or its deadline has passed and it was put out anyway.
 
-        `value` of a good reply: `{"how": "drained" | "timed out", "sessions": 0}`, without `sessions` where nobody counts. A server that does not answer any more can
-        still be drained, wherever the balancer itself can do that.
+        `value` of a good reply: `{"how": "drained" | "timed out", "sessions": 0}`, without `sessions` where nobody counts. A
+        server that does not answer any more can still be drained, wherever the balancer itself can do that.
         """
 
     def restore(self, servers: Sequence[str]) -> Mapping[str, Reply]:

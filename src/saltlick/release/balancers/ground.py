@@ -94,7 +94,10 @@ class Watch:
 
 
 def drained(watch: Watch, servers: Sequence[str], done: Callable[[Seen], bool], deadline_s: float) -> dict[str, Reply]:
-    """Wait until servers that were told to go are out; who is not in time is out anyway, which the value says."""
+    """Wait until servers that were told to go are out; who is not in time is out anyway, which the value says.
+
+    `sessions` is in it where the balancer counts them: AWS and services do not.
+    """
     watch.wait(servers, done, deadline_s)
     return {server: _gone(watch, server) for server in servers}
 
@@ -102,7 +105,9 @@ def drained(watch: Watch, servers: Sequence[str], done: Callable[[Seen], bool], 
 def _gone(watch: Watch, server: str) -> Reply:
     seen = watch.last[server]
     how = "drained" if server in watch.there_ms else "timed out"
-    value: dict[str, Any] = {"how": how, "sessions": seen.sessions if seen.sessions is not None else 0}
+    value: dict[str, Any] = {"how": how}
+    if seen.sessions is not None:
+        value["sessions"] = seen.sessions
     if seen.detail:
         value["detail"] = seen.detail
     return Reply(True, value, duration_ms=watch.there_ms.get(server, watch.milliseconds()))

@@ -15,7 +15,7 @@ class NoneInFront:
         return dict.fromkeys(servers, Seen(Traffic.IN, "no balancer"))
 
     def drain(self, servers: Sequence[str]) -> Mapping[str, Reply]:
-        return every(servers, Reply(True, {"how": "drained", "sessions": 0, "detail": "no balancer"}))
+        return every(servers, Reply(True, {"how": "drained", "detail": "no balancer"}))
 
     def restore(self, servers: Sequence[str]) -> Mapping[str, Reply]:
         return every(servers, Reply(True, {"traffic": Traffic.IN.value, "detail": "no balancer"}))
