@@ -248,8 +248,7 @@ def current(directory, in_place=False):
     """
     home = _home(directory)
     if in_place:
-        source = home / "source"
-        return _git(None, source, "rev-parse", "--verify", "--quiet", "HEAD", allowed=(0, 1, 128)).strip()
+        return _head(home / "source")
     link = home / "current"
     name = link.readlink().name if link.is_symlink() and link.exists() else ""
     return name if _SHA.fullmatch(name) else ""
@@ -284,7 +283,7 @@ def checkout(directory, repository, sha, user=None):
     with _locked(home):
         before = current(directory, in_place=True)
         _obtain(home / "source", repository, sha, user)
-        _git(user, home / "source", "checkout", "--quiet", "--force", "--detach", sha)
+        _check_out(home / "source", sha, user)
     return {"previous": before, "current": sha, "changed": before != sha}
 
 
@@ -735,17 +734,28 @@ def _commits(clone, digits, user):
     return [words[0] for words in map(str.split, kinds.splitlines()) if words[1:2] == ["commit"]]
 
 
+def _check_out(clone, sha, user):
+    """On a branch of our own: Salt's git.latest fails on a detached HEAD."""
+    _git(user, clone, "checkout", "--quiet", "--force", "--no-track", "-B", "saltlick", sha)
+
+
+def _head(clone):
+    """What is checked out; empty when nothing is."""
+    return _git(None, clone, "rev-parse", "--verify", "--quiet", "HEAD", allowed=(0, 1, 128)).strip()
+
+
 def _has(clone, sha, user):
     return sha in _commits(clone, sha, user)
 
 
 def _obtain(clone, repository, sha, user):
     """A clone that has the commit."""
-    if _has(clone, sha, user):
-        return
-    _fetch(clone, repository, user)
     if not _has(clone, sha, user):
-        raise CommandExecutionError(f"{_bare(repository)} has no commit {sha}")
+        _fetch(clone, repository, user)
+        if not _has(clone, sha, user):
+            raise CommandExecutionError(f"{_bare(repository)} has no commit {sha}")
+    if not _head(clone):  # git.latest of the formula could not go on from a clone in which nothing was ever checked out
+        _check_out(clone, sha, user)
 
 
 def _fetch(clone, repository, user):

@@ -1,5 +1,6 @@
 {%- from 'app/map.jinja' import app with context %}
 {%- set source = app.dir ~ '/source' %}
+{%- set kept = 'test -e ' ~ app.dir ~ '/current/REVISION' %}
 {%- set release = app.dir ~ '/releases/$(git -C ' ~ source ~ ' rev-parse HEAD)' %}
 
 include:
@@ -13,6 +14,9 @@ app-release-source:
     - user: {{ app.user }}
     - force_fetch: true
     - force_reset: true
+    {%- if not app.follow %}
+    - unless: {{ kept }}
+    {%- endif %}
     - require:
       - pkg: app-install-packages
       - file: app-install-data-dirs
@@ -27,12 +31,13 @@ app-release-build-script:
     - require:
       - file: app-install-program-dirs
 
-# REVISION is written last: a folder without it is a build that was interrupted.
+# REVISION is written last: a folder without it is a build that was interrupted. The module `revision`, by which releases do
+# the same, relies on that.
 app-release-built:
   cmd.run:
     - name: {{ app.dir }}/bin/build-release {{ source }} {{ app.dir }}/releases {{ app.python }} {{ app.requirements }}
     - runas: {{ app.user }}
-    - unless: test -e {{ release }}/REVISION
+    - unless: {{ '' if app.follow else kept ~ ' || ' }}test -e {{ release }}/REVISION
     - require:
       - file: app-release-build-script
       - git: app-release-source

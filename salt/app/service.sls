@@ -14,7 +14,7 @@ include:
 app-service-activated:
   cmd.run:
     - name: ln -sfn releases/{{ sha }} {{ current }}.new && {{ app.rename }} {{ current }}.new {{ current }}
-    - unless: test {{ '"$(readlink ' ~ current ~ ')" = releases/' ~ sha if app.follow else '-e ' ~ current }}
+    - unless: test {{ '"$(readlink ' ~ current ~ ')" = releases/' ~ sha if app.follow else '-e ' ~ current ~ '/REVISION' }}
     - require:
       - cmd: app-release-built
       - file: app-config-program

@@ -67,12 +67,34 @@ def test_a_revision_can_be_a_commit(server, host):
 
 def test_a_server_that_does_not_follow_keeps_its_release(server, host):
     before = host.file("/srv/app/current").linked_to
-    _deploy(server, "main", follow=False)
+    assert not {n: s["changes"] for n, s in _deploy(server, "main", follow=False).items() if s["changes"]}
     assert host.file("/srv/app/current").linked_to == before
 
 
-def _deploy(server, revision: str, **more):
-    return server.apply(app={**server.suite.pillar["app"], "revision": revision, **more})
+def test_a_highstate_does_not_undo_a_release(server, host):
+    """The module's way to a revision, then the formula's: the latter finds nothing to do."""
+    _deploy(server, "main")
+    sha = host.check_output("git -C /srv/git/app rev-parse next")
+    folder = f"/srv/app/releases/{sha}"
+    host.check_output(f"rm -rf {folder}")
+    _revision_module(server, f"prepare /srv/app file:///srv/git/app {sha} user=app")
+    build = "python3 -m venv .venv && .venv/bin/pip install -q -r requirements.txt"
+    server.run(f"cd {folder} && runuser -u app -- sh -c '{build}'")
+    _revision_module(server, f"built /srv/app {sha}")
+    assert _revision_module(server, f"activate /srv/app {sha}")["changed"] is True
+    server.run("supervisorctl restart app:*")
+    assert _revision(host) == sha
+    states = _deploy(server, "main", follow=False)
+    assert not {n: s["changes"] for n, s in states.items() if s["changes"]}
+    assert _revision(host) == sha
+
+
+def _deploy(server, revision: str, follow: bool = True):
+    return server.apply(app={**server.suite.pillar["app"], "revision": revision, "follow": follow})
+
+
+def _revision_module(server, call: str):
+    return json.loads(server.run(f"salt-call --local --out=json --log-level=error revision.{call}"))["local"]
 
 
 def _revision(host) -> str:
