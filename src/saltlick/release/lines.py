@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -13,6 +14,7 @@ from saltlick.release.record import ReleaseRecord, Result, ServerRecord, Standin
 from saltlick.release.timeline import Lane, fewest_serving, lanes, left_outside
 from saltlick.release.words import UTC
 
+_OWN_ADDRESS = re.compile(r"^https?://(127\.0\.0\.1|localhost|\[::1\])(?=[:/])")
 LONGEST = 160
 """So much of a good step's detail is shown in its line; of a failure all."""
 
@@ -53,7 +55,7 @@ class Steps:
             paint("dim", words.clock(one.ended or one.started, self.zone)),
             f"{batch:<{place}}",
             f"{words.clean(one.server) or 'all':<{self.widest}}",
-            paint("±" if one.undo else "", f"{what:<16}"),
+            paint("±" if one.undo else "", f"{what:<24}"),
             f"{'' if one.ended is None else words.took(one.ended - one.started):>9}",
             *_outcome(one, paint),
         )
@@ -66,9 +68,11 @@ def step(record: ReleaseRecord, one: StepRecord, *, colour: bool = False, zone: 
 
 
 def title(one: StepRecord) -> str:
-    """A step's phase, and its name where that says more."""
-    phase, name = words.PHASES[one.phase], words.first_line(one.name)
-    return name if name.startswith(phase) or not name else f"{phase}: {name}" if name != one.phase.value else phase
+    """A step's phase, and its name where that says more; `health: /health` for the server's own address."""
+    phase, name = words.PHASES[one.phase], _OWN_ADDRESS.sub("", words.step_name(one))
+    if not name or name in (phase, one.phase.value):
+        return phase
+    return name if name.startswith(phase) else f"{phase}: {name}"
 
 
 def _outcome(one: StepRecord, paint: Paint) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from saltlick.release.record import Phase, ReleaseRecord, Result, ServerRecord, 
 from saltlick.release.timeline import left_outside
 
 UTC = timezone.utc
+_NUMBER = re.compile(r"^\d+ (?=\S)")
 _STEERING = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # colours and window titles, whole
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"  # controls, and what turns text around
@@ -130,9 +131,15 @@ def not_undone(record: ReleaseRecord) -> tuple[str, ...]:
     """The once steps that took place and were not taken back, of a release that was."""
     if record.result not in (Result.ROLLED_BACK, Result.STUCK):
         return ()
-    back = {first_line(step.name) for step in record.steps if step.phase is Phase.ONCE and step.undo and step.ok}
-    there = (first_line(step.name) for step in record.steps if step.phase is Phase.ONCE and not step.undo and step.ok)
-    return tuple(name for name in dict.fromkeys(there) if name not in back)
+    back = {step.name for step in record.steps if step.phase is Phase.ONCE and step.undo and step.ok}
+    there = (step for step in record.steps if step.phase is Phase.ONCE and not step.undo and step.ok)
+    return tuple(dict.fromkeys(step_name(step) for step in there if step.name not in back))
+
+
+def step_name(step: StepRecord) -> str:
+    """A step's name for people: without the number that tells once steps of one name apart."""
+    name = first_line(step.name)
+    return _NUMBER.sub("", name) if step.phase is Phase.ONCE else name
 
 
 def headline(record: ReleaseRecord) -> str:
@@ -175,7 +182,8 @@ def _undone(record: ReleaseRecord) -> str:
     if len(undone) == 1:
         return f"; {undone[0]} is back on what it ran before"
     if undone:
-        return f"; the {len(undone)} servers it had touched are back on what each ran before"
+        whom = f"{len(undone)} servers" if left_outside(record) else f"the {len(undone)} servers it had touched"
+        return f"; {whom} are back on what each ran before"
     return "" if left_outside(record) else " before a server had it; all run what they ran before"
 
 

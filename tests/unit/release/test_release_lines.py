@@ -209,3 +209,31 @@ def test_show_for_machines_is_plain(records):
     assert told["servers"]["prod-app-7"]["sha"] == samples.OLD
     assert len(told["steps"]) == len(records["left_out"].steps)
     assert history.counts(records["left_out"])["done"] == 6
+
+
+@pytest.mark.parametrize(
+    ("phase", "name", "said"),
+    [
+        (Phase.DRAIN, "drain", "drain"),
+        (Phase.DRAIN, "", "drain"),
+        (Phase.PREFLIGHT, "preflight", "pre-flight"),
+        (Phase.START, "supervisord.start app:*", "start: supervisord.start app:*"),
+        (Phase.HEALTH, "http://127.0.0.1/health", "health: /health"),
+        (Phase.HEALTH, "http://localhost:8080/up", "health: :8080/up"),
+        (Phase.HEALTH, "http://10.0.0.7/up", "health: http://10.0.0.7/up"),
+        (Phase.ONCE, "1 migrate", "once: migrate"),
+        (Phase.BUILD, "build", "build"),
+    ],
+)
+def test_titles(phase, name, said):
+    assert lines.title(StepRecord(number=1, phase=phase, name=name, started=0.0)) == said
+
+
+def test_once_steps_of_one_name_are_told_apart(records):
+    """Undone was the first; the second was not."""
+    told = [
+        StepRecord(number=n, phase=Phase.ONCE, name=name, undo=undo, started=n, ended=n + 1, ok=True)
+        for n, (name, undo) in enumerate([("1 migrate", False), ("2 migrate", False), ("1 migrate", True)])
+    ]
+    assert words.not_undone(replace(records["rolled_back"], steps=tuple(told))) == ("migrate",)
+    assert words.not_undone(replace(records["rolled_back"], steps=(told[0], told[2]))) == ()
