@@ -34,6 +34,9 @@ class Patience:
     growth: float = 1.5
     silent_after_s: float = 25.0
     """Since the first ping that was not answered."""
+    again_after_s: float = 2.0
+    gone_after_s: float = 5.0
+    """The same for one that said nothing when it was last called: whoever is back answers, the others cost less time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,8 @@ class SaltFleet:
     wire: Wire
     clock: Clock
     patience: Patience = field(default_factory=Patience)
+    gone: set[str] = field(default_factory=set)
+    """Servers that said nothing when they were last called."""
 
     def run(self, calls: Mapping[str, Call], *, deadline_s: float) -> Mapping[str, Reply]:
         """Same calls are one job with a list of minions; the deadline counts from here."""
@@ -52,7 +57,7 @@ class SaltFleet:
         sound = {server: call for server, call in calls.items() if server not in replies}
         try:
             with self.wire.open() as line:
-                replies |= _Round(line, self.clock, self.patience, deadline_s).run(sound)
+                replies |= _Round(line, self, deadline_s).run(sound)
         except NotPublishedError as error:
             replies |= {server: Reply(False, error=str(error)) for server in sound if server not in replies}
         return {server: replies[server] for server in calls}
@@ -82,10 +87,11 @@ def grouped(calls: Mapping[str, Call]) -> list[tuple[Call, list[str]]]:
 class _Round:
     """One round of calls, from publishing to the last reply."""
 
-    def __init__(self, line: Line, clock: Clock, patience: Patience, deadline_s: float) -> None:
+    def __init__(self, line: Line, fleet: SaltFleet, deadline_s: float) -> None:
         self._line = line
-        self._clock = clock
-        self._patience = patience
+        self._clock = fleet.clock
+        self._patience = fleet.patience
+        self._gone = fleet.gone
         self._deadline_s = deadline_s
         self._began = clock.now()
         self._replies: dict[str, Reply] = {}
@@ -98,7 +104,8 @@ class _Round:
         for call, servers in grouped(calls):
             self._publish(call, servers)
         deadline = self._began + self._deadline_s
-        interval_s = self._patience.ping_after_s
+        again = not self._gone.isdisjoint(self._waiting)
+        interval_s = self._patience.again_after_s if again else self._patience.ping_after_s
         ping_at = self._clock.now() + interval_s
         while self._waiting and (now := self._clock.now()) < deadline:
             if now >= ping_at:
@@ -129,6 +136,7 @@ class _Round:
             return
         if heard.jid in self._pings:
             self._unanswered.pop(heard.server, None)
+            self._gone.discard(heard.server)
             return
         expected = self._waiting.get(heard.server)
         if expected is not None and expected[0] == heard.jid:
@@ -136,17 +144,15 @@ class _Round:
 
     def _settle(self, server: str, content: Mapping[str, object]) -> None:
         _, call = self._waiting.pop(server)
+        self._gone.discard(server)
         self._replies[server] = reply_of(call.function, content, self._since_ms())
 
     def _ask_the_silent(self, now: float) -> None:
         """Those that answered neither the call nor two pings for long enough are gone; the others are asked again."""
         self._look_up()
-        gone = [
-            server
-            for server, asked in self._unanswered.items()
-            if server in self._waiting and len(asked) > 1 and now - asked[0] >= self._patience.silent_after_s
-        ]
-        self._give_up(gone)
+        silent = [server for server in self._waiting if self._lost(server, now)]
+        self._gone |= set(silent)
+        self._give_up(silent)
         if not self._waiting:
             return
         try:
@@ -156,6 +162,11 @@ class _Round:
             return
         for server in self._waiting:
             self._unanswered.setdefault(server, []).append(now)
+
+    def _lost(self, server: str, now: float) -> bool:
+        asked = self._unanswered.get(server, [])
+        limit_s = self._patience.gone_after_s if server in self._gone else self._patience.silent_after_s
+        return len(asked) > 1 and now - asked[0] >= limit_s
 
     def _look_up(self) -> None:
         """What came while nobody heard (the bus went away for a moment) is in the master's job cache."""

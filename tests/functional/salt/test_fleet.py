@@ -121,6 +121,19 @@ def test_a_dead_server_is_known_long_before_a_long_deadline():
     assert "nor to test.ping" in replies["b"].error
 
 
+def test_a_server_that_was_silent_is_waited_for_less_until_it_is_back():
+    there = bus(a=Minion(), b=Minion(answers_s=None, pings_s=None))
+    fleet = there.fleet
+    first = fleet.run({"a": UP, "b": UP}, deadline_s=900)["b"]
+    again = fleet.run({"a": UP, "b": UP}, deadline_s=900)["b"]
+    assert again.silent
+    assert again.duration_ms < 11_000 < first.duration_ms
+    there.minions["b"] = Minion(answers_s=60, pings_s=2)
+    assert fleet.run({"b": UP}, deadline_s=900)["b"].ok
+    there.minions["b"] = Minion(answers_s=60, pings_s=20)
+    assert fleet.run({"b": UP}, deadline_s=900)["b"].ok, "it is trusted again"
+
+
 def test_a_loaded_server_that_is_slow_to_answer_pings_is_not_taken_for_dead():
     there = bus(a=Minion(answers_s=120, pings_s=20))
     assert there.fleet.run({"a": UP}, deadline_s=900)["a"].ok
