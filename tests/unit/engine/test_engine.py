@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from world import KINDS, Box, Net, World, box, net, with_after
+from engine_world import KINDS, Box, Net, World, box, net, with_after
 
 from saltlick import provision
 from saltlick.engine import render
