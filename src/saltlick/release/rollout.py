@@ -76,4 +76,5 @@ def forward(run: Run) -> None:
         settle(run, number)
         hooks(run, "post_batch", servers, batch=number)
     once(run, When.AFTER)
+    settle(run)
     finish(run)

@@ -47,7 +47,7 @@ def judged(reply: Reply, step: Step) -> Reply:
     if isinstance(value, Mapping) and value.get("retcode", 0) != 0:
         said = _last_line(value.get("stderr")) or _last_line(value.get("stdout"))
         return replace(reply, ok=False, error=f"exit code {value['retcode']}" + (f": {said}" if said else ""))
-    if step.expect is not None and not re.search(step.expect, text_of(value)):
+    if step.expect is not None and not re.search(step.expect, text_of(value), re.MULTILINE):
         return replace(reply, ok=False, error=f"{step.expect!r} is not in what it returned: {_short(text_of(value))}")
     return reply
 

@@ -306,12 +306,20 @@ class Master:
 
 
 class Dying(Journal):
-    """A journal whose process may die before and after each commit."""
+    """A journal whose process may die around each commit. Before a step begins is where it was after the one before ended."""
 
     tick: Callable[[], None] = staticmethod(lambda: None)
 
+    beginning = False
+
+    def begin(self, *args: Any) -> None:
+        self.beginning = True
+        super().begin(*args)
+
     def _commit(self) -> None:
-        self.tick()
+        if not self.beginning:
+            self.tick()
+        self.beginning = False
         super()._commit()
         self.tick()
 

@@ -6,7 +6,7 @@ Then another process takes it up (resume) or back (rollback), and all is as it s
 from __future__ import annotations
 
 import pytest
-from world import OLD, Dying, Killed, World, asked, names, recipe, sha
+from simulated import OLD, Dying, Killed, World, asked, names, recipe, sha
 
 from saltlick.errors import InvalidInput
 from saltlick.release.record import Result
@@ -15,9 +15,9 @@ from saltlick.release.rollout import release
 
 CASES = {
     "prepared, good": ("prepared", "new", 1),
-    "prepared, bad": ("prepared", "sick", 1),
-    "in place, good": ("in_place", "new", 3),
-    "in place, bad": ("in_place", "bad-start", 3),
+    "prepared, bad": ("prepared", "sick", 2),
+    "in place, good": ("in_place", "new", 4),
+    "in place, bad": ("in_place", "bad-start", 4),
 }
 """Strategy, revision, and of how many moments one is tried: the journal's steps are those of `prepared`."""
 
@@ -80,7 +80,7 @@ def test_killed_anywhere_and_taken_up_or_back(case, tmp_path):
         good = rev == "new" and (not back or record.result is Result.DONE)
         assert record.result is (Result.DONE if good else Result.ROLLED_BACK), record.reason
         assert {machine.running for machine in world.machines.values()} == {sha("new") if good else OLD}
-    assert 80 < at < 999
+    assert 60 < at < 999
     assert len(seen) >= 2
 
 

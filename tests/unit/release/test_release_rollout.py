@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from world import OLD, Dying, World, asked, names, recipe, sha
+from simulated import OLD, Dying, World, asked, names, recipe, sha
 
 from saltlick.release.ports import Traffic
 from saltlick.release.record import Phase, Result, Standing

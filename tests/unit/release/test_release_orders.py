@@ -1,0 +1,175 @@
+"""Orders from other terminals and from signals, while a release is under way."""
+
+from __future__ import annotations
+
+import pytest
+from simulated import OLD, World, asked, names, recipe, sha
+
+from saltlick.errors import InvalidInput
+from saltlick.release.journal import Journal
+from saltlick.release.orders import Order, Want, give
+from saltlick.release.record import Phase, Result, Standing
+from saltlick.release.resume import resume
+from saltlick.release.rollout import release
+
+
+@pytest.fixture
+def world():
+    return World(names(4))
+
+
+def order(path, world, want, server=""):
+    """As another process gives it."""
+
+    def gives():
+        journal = Journal(path / "releases.sqlite", epoch=world.clock.epoch, durable=False)
+        give(journal, "prod", Order(want=want, who="bob", server=server))
+        journal.close()
+
+    return gives
+
+
+def go(world, path, news=None, **strategy):
+    on = world.on(path, news)
+    record = release(recipe(strategy=strategy), asked(world), on)
+    world.consistent(record)
+    return record
+
+
+def waits(record):
+    return {step.name: step for step in record.steps if step.phase is Phase.WAIT}
+
+
+@pytest.mark.parametrize(
+    "function", ["build.make", "db.migrate", "drain", "app.stop", "app.start", "restore", "db.after"]
+)
+def test_an_abort_at_any_time_takes_everything_back(world, tmp_path, function):
+    world.when = {function: order(tmp_path, world, Want.ABORT)}
+    record = go(world, tmp_path)
+    assert {machine.running for machine in world.machines.values()} == {OLD}
+    assert (record.result, record.reason.split(".")[0]) == (Result.ROLLED_BACK, "abort by bob")
+
+
+def test_the_first_ctrl_c_is_an_abort(world, tmp_path):
+    on = world.on(tmp_path)
+    world.when = {"app.start": lambda: on.interrupts.hit("Ctrl-C")}
+    record = release(recipe(), asked(world), on)
+    world.consistent(record)
+    assert record.result is Result.ROLLED_BACK
+    assert "Ctrl-C by alice" in record.reason
+    assert {machine.running for machine in world.machines.values()} == {OLD}
+
+
+def test_the_second_ctrl_c_stops_at_once_and_says_what_is_left(world, tmp_path):
+    on = world.on(tmp_path)
+    world.when = {
+        "app.start": lambda: on.interrupts.hit("Ctrl-C"),
+        "revision.activate": lambda: world.when.update({"drain": lambda: on.interrupts.hit("Ctrl-C")}),
+    }
+    record = release(recipe(), asked(world), on)
+    assert record.result is Result.RUNNING
+    assert record.result.exit_code == 6
+    assert "stopped at once (Ctrl-C, then Ctrl-C); left: prod-app-1: touched" in record.reason
+    again = resume(record.id, world.on(tmp_path), who="bob")
+    world.consistent(again)
+    assert again.result is Result.ROLLED_BACK
+    assert "stopped at once" not in again.reason
+
+
+def test_a_pause_waits_for_promote(world, tmp_path):
+    world.when = {"app.start": order(tmp_path, world, Want.PAUSE)}
+    slept = world.clock.sleep
+
+    def sleep(seconds):
+        slept(seconds)
+        if world.clock.time_s > 1000 and "promoted" not in world.when:
+            world.when["promoted"] = lambda: None
+            order(tmp_path, world, Want.PROMOTE)()
+
+    world.clock.sleep = sleep
+    record = go(world, tmp_path)
+    assert record.result is Result.DONE
+    assert waits(record)["until promoted"].detail == "promoted"
+    assert world.clock.time_s > 1000
+
+
+def test_nobody_promotes(world, tmp_path):
+    record = go(world, tmp_path, pause="canary", pause_limit_s=600)
+    assert record.result is Result.ROLLED_BACK
+    assert "nobody promoted it within 600 s" in record.reason
+    assert {machine.running for machine in world.machines.values()} == {OLD}
+
+
+def test_an_abort_ends_a_pause(world, tmp_path):
+    world.when = {"restore": order(tmp_path, world, Want.PAUSE)}
+    news = []
+    on = world.on(tmp_path, news)
+
+    def tell(one):
+        if one.step and one.step.phase is Phase.WAIT and one.step.ended is None:
+            order(tmp_path, world, Want.ABORT)()
+
+    record = release(recipe(), asked(world), type(on)(**{**fields(on), "tell": tell}))
+    world.consistent(record)
+    assert record.result is Result.ROLLED_BACK
+    assert world.clock.time_s < 600
+
+
+def fields(on):
+    return {name: getattr(on, name) for name in type(on).__dataclass_fields__}
+
+
+def test_a_skipped_server_stays_as_it_is(world, tmp_path):
+    world.when = {"app.start": order(tmp_path, world, Want.SKIP, "prod-app-3")}
+    record = go(world, tmp_path)
+    assert record.result is Result.PARTIAL
+    assert record.result.exit_code == 8
+    assert "prod-app-3: skip prod-app-3 by bob" in record.reason
+    assert [m.running for m in world.machines.values()] == [sha("new"), sha("new"), OLD, sha("new")]
+
+
+def test_the_last_server_may_be_skipped_while_it_waits(tmp_path):
+    world = World(names(2))
+    world.when = {"app.start": order(tmp_path, world, Want.SKIP, "prod-app-2")}
+    assert go(world, tmp_path, wait_s=5).result is Result.PARTIAL
+
+
+def test_soak_looks_at_the_canary_again(world, tmp_path):
+    slept = world.clock.sleep
+
+    def sleep(seconds):
+        slept(seconds)
+        if world.clock.time_s > 100:
+            world.revisions[sha("new")] = "sick"  # a leak that shows after a while
+
+    world.clock.sleep = sleep
+    record = go(world, tmp_path, soak_s=300)
+    assert record.result is Result.ROLLED_BACK
+    assert "prod-app-1" in record.reason
+    assert not any(step.server == "prod-app-2" and step.phase is Phase.DRAIN for step in record.steps)
+
+
+def test_waits_between_batches(world, tmp_path):
+    record = go(world, tmp_path, batch=1, wait_s=50)
+    assert len([step for step in record.steps if step.phase is Phase.WAIT]) == 3
+
+
+def test_orders_for_nobody_are_refused(world, tmp_path):
+    with pytest.raises(InvalidInput, match="no release is under way in prod"):
+        order(tmp_path, world, Want.PAUSE)()
+    seen = []
+
+    def skip_a_done_one():
+        with pytest.raises(InvalidInput, match="'prod-app-1' is not waiting") as info:
+            order(tmp_path, world, Want.SKIP, "prod-app-1")()
+        seen.append(info)
+
+    world.when = {"db.after": skip_a_done_one}
+    assert go(world, tmp_path).result is Result.DONE
+    assert seen
+
+
+def test_standing_of_all_is_known_after_an_abort(world, tmp_path):
+    world.when = {"app.start": order(tmp_path, world, Want.ABORT)}
+    record = go(world, tmp_path)
+    assert [server.standing for server in record.servers] == [Standing.UNDONE, *[Standing.WAITING] * 3]
