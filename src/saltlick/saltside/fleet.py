@@ -93,7 +93,7 @@ class _Round:
         self._patience = fleet.patience
         self._gone = fleet.gone
         self._deadline_s = deadline_s
-        self._began = clock.now()
+        self._began = self._clock.now()
         self._replies: dict[str, Reply] = {}
         self._waiting: dict[str, tuple[str, Call]] = {}  # by server: the job it has, and its call
         self._pings: set[str] = set()
