@@ -57,6 +57,11 @@ def note(line: str) -> Call:
     return Call("revision.note", (line,))
 
 
+def forget_jobs() -> Call:
+    """Remove what is known of detached jobs that ended a month ago."""
+    return Call("detached.forget")
+
+
 def requests_seen(log: str, since: float, until: float) -> Call:
     """Requests by second."""
     return Call("requests_seen.count", (log,), {"since": since, "until": until})

@@ -62,6 +62,7 @@ def settle(run: Run, batch: int = 0) -> None:
     budget = run.recipe.strategy.max_failures
     decision = decide(run.failed, left_out=left_out, max_failures=budget, abort=run.aborted)
     if decision.verdict is Verdict.UNDO:
+        run.explain(run.failed)
         raise GoBack(decision.reason)
     if decision.verdict is Verdict.LEAVE_OUT:
         leave_out(run, batch)
@@ -77,9 +78,8 @@ def leave_out(run: Run, batch: int) -> None:
         raise GoBack(f"{_said(failed)}; without it fewer than {run.rule.keep} servers would be in traffic")
     if inside := put_out(run, tuple(failed), batch=batch):
         raise GoBack(f"{_said(failed)}; {', '.join(sorted(inside))} could not be taken out of traffic")
-    for name, why in failed.items():
-        run.move([name], Standing.LEFT_OUT, why)
-        run.say(f"{name} is left out: {why}")
+    run.explain(failed, Standing.LEFT_OUT)
+    run.say(f"left out: {_said(failed)}")
     run.failed = {}
 
 

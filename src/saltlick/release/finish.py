@@ -26,6 +26,7 @@ def finish(run: Run) -> None:
         run.call(Phase.FINISH, "mark good", good, deadline_s=DIRECT_S)
         old = {server: calls.prune(source, run.servers[server].previous) for server in done}
         run.call(Phase.FINISH, "prune", old, deadline_s=DIRECT_S)
+    run.call(Phase.FINISH, "forget old jobs", dict.fromkeys(done, calls.forget_jobs()), deadline_s=DIRECT_S)
     run.call(Phase.FINISH, "note", notes, deadline_s=DIRECT_S)
     count_requests(run)
     hooks(run, "post_release")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from saltlick.errors import SaltlickError
 from saltlick.release import preflight
 from saltlick.release.build import build_ahead
 from saltlick.release.course import keep_out, linger, next_batch, settle, upcoming
@@ -36,7 +37,8 @@ def release(recipe: Recipe, asked: Asked, on: Stage) -> ReleaseRecord:
     The caller has the environment's lock. Returns the record of the release, finished (`result.exit_code` is what a shell is
     told) or, after a second Ctrl-C, unfinished: RUNNING, `reason` says what is left, the lock has to stay as for STUCK.
 
-    Raises: InvalidInput when a force word makes no sense. Nothing else: failures of servers are in the record.
+    Raises: InvalidInput when a force word makes no sense; Interrupted by a second Ctrl-C during pre-flight, when nothing was
+    touched yet. Nothing else: failures of servers are in the record.
     """
     began = on.epoch()
     planned = plan(recipe, asked, on)
@@ -51,7 +53,7 @@ def story(run: Run) -> ReleaseRecord:
     try:
         try:
             forward(run)
-        except GoBack as failure:
+        except (GoBack, SaltlickError) as failure:
             undo(run, str(failure))
     except Interrupted as interrupt:
         run.stops(str(interrupt))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from saltlick.errors import SaltlickError
 from saltlick.release.detached import run_detached
 from saltlick.release.orders import Order, Want
 from saltlick.release.ports import Reply
@@ -102,10 +103,13 @@ class Run:
         ]
         self.on.journal.begin(self.id, begun, self._move(servers, entering, batch=batch) if entering else ())
         self._tell(begun)
-        replies = do(tuple(servers))
+        try:
+            replies = do(tuple(servers))
+        except SaltlickError as error:  # a balancer that cannot be reached has an answer for each server, too
+            replies = dict.fromkeys(servers, Reply(False, error=str(error)))
         over = [ended(step, replies.get(step.server), started, self.on.epoch()) for step in begun]
         good = [step.server for step in over if step.ok]
-        failed = {step.server: f"{step.name}: {step.detail}" for step in over if not step.ok and step.server}
+        failed = {step.server: _named(step) for step in over if not step.ok and step.server}
         moved = self._move(good, leaving) if leaving else ()
         self.on.journal.end(self.id, over, moved)
         self._tell(over)
@@ -161,9 +165,13 @@ class Run:
         self.silent -= {server for server, reply in replies.items() if not reply.silent}
         self.silent |= {server for server, reply in replies.items() if reply.silent}
 
-    def move(self, servers: Iterable[str], standing: Standing, detail: str | None = None) -> None:
-        """Servers stand elsewhere now."""
-        if moved := self._move(servers, standing, detail=detail):
+    def move(self, servers: Iterable[str], standing: Standing, detail: str) -> None:
+        """Servers stand elsewhere now, and why."""
+        self.explain(dict.fromkeys(servers, detail), standing)
+
+    def explain(self, why: Mapping[str, str], standing: Standing | None = None) -> None:
+        """Each server's own reason, and where it stands by that."""
+        if moved := tuple(server for name in why for server in self._move([name], standing, detail=why[name])):
             self.on.journal.move(self.id, moved)
 
     def go_back(self, reason: str) -> None:
@@ -185,9 +193,10 @@ class Run:
         self.on.tell(News(release=self.record, batches=self.batches))
 
     def unless_going_back(self) -> None:
-        """Raises: GoBack when that was decided before the release was taken up again."""
-        if self.head.undoing:
-            raise GoBack(self.failure)
+        """Raises: GoBack when that was decided before the release was taken up again, or it is aborted already."""
+        self.heed()
+        if self.head.undoing or self.aborted:
+            raise GoBack(self.failure or self.aborted)
 
     def stops(self, why: str) -> None:
         """Stopped at once: nothing is undone, what is left is said, it can be taken up again."""
@@ -268,3 +277,8 @@ class Run:
         release, batches = self.record, self.batches
         for step in steps:
             self.on.tell(News(release=release, step=step, batches=batches))
+
+
+def _named(step: StepRecord) -> str:
+    """What failed, said once."""
+    return step.detail if step.detail.startswith(step.name) else f"{step.name}: {step.detail}"

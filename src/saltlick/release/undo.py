@@ -83,7 +83,7 @@ def _walk_back(run: Run, servers: Servers, batch: int) -> dict[str, str]:
     run.failed = {}
     new = tuple(name for name in servers if not run.servers[name].previous)
     walk(run, tuple(name for name in servers if name not in new), Way(batch, back=True))
-    failed = {**{name: run.servers[name].detail or "it had no revision before" for name in new}, **run.failed}
+    failed = {name: _nowhere(run, name) for name in new} | run.failed
     inside = put_out(run, tuple(failed), batch=batch, undo=True)
     stuck = {}
     for name, why in failed.items():
@@ -92,6 +92,10 @@ def _walk_back(run: Run, servers: Servers, batch: int) -> dict[str, str]:
             stuck[name] = f"{why} ({'in' if name in inside else 'out of'} traffic)"
         run.move([name], Standing.LEFT_OUT if lost else Standing.TOUCHED, why)
     return stuck
+
+
+def _nowhere(run: Run, name: str) -> str:
+    return "; ".join(filter(None, (run.servers[name].detail, "it had no revision before to go back to")))
 
 
 def _tell_servers(run: Run) -> None:

@@ -68,7 +68,7 @@ def test_killed_anywhere_and_taken_up_or_back(case, tmp_path):
         world = World(names(3), kind=kind)
         world.clock.sleep(at * 10_000)
         since = world.clock.epoch()
-        back = at // 2 % 2 == 1
+        back = at // stride // 2 % 2 == 1
         if not killed(world, journal, rev, at):
             break
         record = taken_up(world, journal, since, back=back)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from simulated import OLD, Dying, World, asked, names, recipe, sha
 
+from saltlick.errors import AwsUnclear
 from saltlick.release.ports import Traffic
 from saltlick.release.record import Phase, Result, Standing
 from saltlick.release.resume import resume
@@ -169,7 +170,7 @@ def test_a_server_with_a_first_revision_has_nothing_to_go_back_to(tmp_path):
     world.machines["prod-app-1"].current = ""
     record = go(world, tmp_path, "sick")
     assert record.result is Result.ROLLED_BACK
-    assert "prod-app-1 (it had no revision before)" in record.reason
+    assert "; it had no revision before to go back to" in record.reason
 
 
 def test_a_failed_once_step_undoes_everything_and_is_taken_back(world, tmp_path):
@@ -284,3 +285,38 @@ def test_many_servers_cost_the_journal_what_few_cost(tmp_path):
         assert record.result is Result.DONE
         assert len(world.calls) / count < 30
     assert writes[10] == writes[1000]
+
+
+def test_without_a_balancer_the_journal_says_who_serves(tmp_path):
+    world = World(names(3))
+    world.fault = dies(world, "prod-app-2", "app.start")
+    none = {"kind": "none"}
+    record = release(
+        recipe(strategy={"max_failures": 1}).model_copy(update={"balancer": balancer(none)}),
+        asked(world),
+        world.on(tmp_path),
+    )
+    assert record.result is Result.PARTIAL
+    assert standings(record)["prod-app-2"] is Standing.LEFT_OUT
+    assert {m.running for m in world.machines.values() if m.alive} == {sha("new")}
+
+
+def balancer(spec):
+    return type(recipe()).model_validate({**recipe().model_dump(mode="json"), "balancer": spec}).balancer
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_balancer_that_cannot_be_reached_is_a_failure_like_any_other(tmp_path, at):
+    world = World(names(3))
+    drains = iter(range(1, 100))
+    drain = world.drain
+
+    def fails(servers):
+        if next(drains) == at:
+            raise AwsUnclear("DeregisterTargets", "InternalError", "try again")
+        return drain(servers)
+
+    world.drain = fails
+    record = go(world, tmp_path)
+    assert record.result is (Result.DONE if at > 2 else Result.ROLLED_BACK)
+    assert "try again" in record.reason or at > 2
