@@ -94,7 +94,9 @@ class Journal:
     def explain(self, release: str, reason: str) -> None:
         """Why it stands where it stands, though it is not over."""
         with self._transaction("explain", release, reason=reason):
-            self._db.execute("UPDATE releases SET reason = ? WHERE id = ?", (reason, release))
+            self._db.execute(
+                "UPDATE releases SET reason = ? WHERE id = ? AND result = ?", (reason, release, Result.RUNNING)
+            )
 
     def finish(self, release: str, result: Result, reason: str = "") -> None:
         """It is over."""

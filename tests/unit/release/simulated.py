@@ -357,3 +357,13 @@ def asked(world: World, rev: str = "new", *, zones: Sequence[str] = ("",), **mor
 
 def names(count: int) -> tuple[str, ...]:
     return tuple(f"prod-app-{n}" for n in range(1, count + 1))
+
+
+def dies(world: World, server: str, function: str) -> Callable[[str, str, Call], str]:
+    """A fault: the server dies in its walk (not when pre-flight asks the same)."""
+
+    def fault(called_on: str, called: str, call: Call) -> str:
+        walking = called == "drain" or world.machines[server].traffic is Traffic.OUT
+        return "die" if (called_on, called) == (server, function) and walking else ""
+
+    return fault

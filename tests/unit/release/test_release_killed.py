@@ -6,7 +6,7 @@ Then another process takes it up (resume) or back (rollback), and all is as it s
 from __future__ import annotations
 
 import pytest
-from simulated import OLD, Dying, Killed, World, asked, names, recipe, sha
+from simulated import OLD, Dying, Killed, World, asked, dies, names, recipe, sha
 
 from saltlick.errors import InvalidInput
 from saltlick.release.record import Result
@@ -34,11 +34,13 @@ class Bomb:
             raise Killed
 
 
-def killed(world, journal, rev, at):
+def killed(world, journal, rev, at, **changes):
     """A release that is killed at a tick; False when it was over before. The next process opens the same file."""
     world.tick = journal.tick = Bomb(at)
     try:
-        release(recipe(strategy={"kind": world.kind}), asked(world, rev), world.on(None, journal=journal))
+        release(
+            recipe(**{"strategy": {"kind": world.kind}, **changes}), asked(world, rev), world.on(None, journal=journal)
+        )
     except Killed:
         return True
     finally:
@@ -82,6 +84,31 @@ def test_killed_anywhere_and_taken_up_or_back(case, tmp_path):
         assert {machine.running for machine in world.machines.values()} == {sha("new") if good else OLD}
     assert 60 < at < 999
     assert len(seen) >= 2
+
+
+def test_killed_while_it_goes_on_without_a_dead_server(tmp_path):
+    """With all that a recipe may have: budget, soak, waits, hooks. A hook of the whole release that went well is not repeated."""
+    journal = Dying(tmp_path / "releases.sqlite", epoch=lambda: world.clock.epoch(), durable=False)
+    strategy = {"max_failures": 1, "soak_s": 20, "wait_s": 5, "batch": [1, 2]}
+    hooks = {"pre_release": ["mail.send pre"], "post_batch": ["mail.send batch"], "post_release": ["mail.send post"]}
+    results = set()
+    for at in range(1, 1000, 7):
+        world = World(names(5))
+        world.clock.sleep(at * 10_000)
+        since, back = world.clock.epoch(), at % 2 == 0
+        world.fault = dies(world, "prod-app-3", "app.start")
+        if not killed(world, journal, "new", at, strategy=strategy, hooks=hooks):
+            break
+        if (record := taken_up(world, journal, since, back=back)) is None:
+            continue
+        world.consistent(record)
+        results.add(record.result)
+        serving = {m.running for m in world.machines.values() if m.alive}
+        assert serving == {OLD if record.result is Result.ROLLED_BACK else sha("new")}, record.reason
+        pre = [step for step in record.steps if step.name.startswith("pre_release") and step.ok]
+        assert len(pre) == 1 or back
+    assert at > 100
+    assert results == {Result.PARTIAL, Result.ROLLED_BACK}
 
 
 def test_what_is_over_is_not_taken_up(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from simulated import OLD, Dying, World, asked, names, recipe, sha
+from simulated import OLD, Dying, World, asked, dies, names, recipe, sha
 
 from saltlick.errors import AwsUnclear
 from saltlick.release.ports import Traffic
@@ -69,16 +69,6 @@ def test_a_revision_that_takes_the_minion_down_costs_that_server_alone(world, tm
 
 
 STEPS = ("drain", "app.stop", "revision.activate", "app.start", "health.http", "restore")
-
-
-def dies(world, server, function):
-    """In its walk, not when pre-flight asks the same."""
-
-    def fault(called_on, called, call):
-        walking = called == "drain" or world.machines[server].traffic is Traffic.OUT
-        return "die" if (called_on, called) == (server, function) and walking else ""
-
-    return fault
 
 
 @pytest.mark.parametrize("function", STEPS)
