@@ -101,11 +101,12 @@ def status(job):
     job
         id of the job
 
-    Returns ``{"job": "…", "state": "done", "function": "cmd.run_all", "result": …, "error": "", "seconds": 12.1,
+    Returns ``{"job": "…", "state": "done", "function": "cmd.run_all", "value": …, "error": "", "seconds": 12.1,
     "output_tail": "…"}``. States: ``unknown`` (nothing was ever begun under this id), ``running``, ``done``, ``failed`` (an
     exception, an exit code, False), ``late`` (ended at its deadline), ``killed`` (by ``detached.kill``), ``lost`` (its worker
     was killed, or the server restarted).
-    Long texts in a result are cut at their beginning; the whole is on the server.
+    Long texts in a value are cut at their beginning; the whole is on the server.
+    It is not called ``result``: a minion takes what has a ``result`` that is empty for a failure, with exit code 1.
 
     Raises:
         CommandExecutionError: the id cannot be one.
@@ -125,7 +126,7 @@ def status(job):
         "job": str(job),
         "state": ended["state"],
         "function": told["function"],
-        "result": _short(ended.get("result")),
+        "value": _short(ended.get("result")),
         "error": ended.get("error", ""),
         "seconds": round(ended.get("ended", time.time()) - worker["started"], 3),
         "output_tail": _tail(folder / "output.log"),

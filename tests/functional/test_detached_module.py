@@ -111,10 +111,10 @@ def test_a_job_runs_by_itself_and_tells_its_result(detached):
     assert begun["state"] in ("running", "done")
     told = _result(detached, "r1/1-value")
     assert told["seconds"] < 20
-    assert told["result"].pop("pid") != os.getpid()
-    assert {name: told[name] for name in ("job", "state", "function", "result", "error")} == {
+    assert told["value"].pop("pid") != os.getpid()
+    assert {name: told[name] for name in ("job", "state", "function", "value", "error")} == {
         "job": "r1/1-value", "state": "done", "function": "steps.value", "error": "",
-        "result": {"args": [1, "two"], "named": {"three": 3}},
+        "value": {"args": [1, "two"], "named": {"three": 3}},
     }  # fmt: skip
 
 
@@ -129,7 +129,7 @@ def test_an_id_runs_once(detached, folder):
     marks = folder / "marks"
     for _ in range(3):
         detached("start", "migrate", "steps.append", args=[str(marks)])
-    assert _result(detached, "migrate")["result"] is True
+    assert _result(detached, "migrate")["value"] is True
     assert detached("start", "migrate", "steps.append", args=[str(marks)])["state"] == "done"
     assert marks.read_text() == "ran\n"
 
@@ -185,16 +185,22 @@ def test_falsy_values_are_no_failures(detached):
         assert _result(detached, str(number))["state"] == "done"
 
 
+def test_nothing_that_is_told_of_a_job_makes_a_minion_call_it_a_failure(detached):
+    """It looks for `result` and `success` in each dict, and an empty one means exit code 1."""
+    for told in (detached("start", "job", "steps.returned", args=[None]), _result(detached, "job")):
+        assert not {"result", "success"} & told.keys()
+
+
 def test_arguments_are_as_if_typed(detached):
     """`salt server cmd.run 'a | b'` has a shell, which a call from within a module has not."""
     detached("start", "shell", "cmd.run", args=["echo abc | tr a-c A-C"])
-    assert _result(detached, "shell")["result"] == "ABC"
+    assert _result(detached, "shell")["value"] == "ABC"
 
 
 def test_output_is_kept(detached, folder):
     detached("start", "all", "cmd.run_all", args=["echo to stdout; echo to stderr >&2"])
     told = _result(detached, "all")
-    assert (told["result"]["stdout"], told["result"]["stderr"]) == ("to stdout", "to stderr")
+    assert (told["value"]["stdout"], told["value"]["stderr"]) == ("to stdout", "to stderr")
     assert {"to stdout", "to stderr"} <= set(told["output_tail"].splitlines())
     detached("start", "print", "steps.fail")
     assert _result(detached, "print")["output_tail"].startswith("on the way\nTraceback")
@@ -211,8 +217,8 @@ def test_only_the_end_of_much_output_is_told(detached):
     told = _result(detached, "much")
     assert len(told["output_tail"]) <= 4000
     assert told["output_tail"].endswith("\n100000\n")
-    assert told["result"].startswith("[568894 characters left out]")
-    assert told["result"].endswith("\n100000")
+    assert told["value"].startswith("[568894 characters left out]")
+    assert told["value"].endswith("\n100000")
 
 
 def test_a_late_job_is_ended_with_all_it_started(detached, folder):
@@ -301,7 +307,7 @@ def test_a_job_outlives_who_started_it(detached, folder):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 def test_a_worker_holds_nothing_of_the_minion(detached, folder):
     detached("start", "job", "steps.streams")
-    streams, leads, where = _result(detached, "job")["result"]
+    streams, leads, where = _result(detached, "job")["value"]
     log = str(folder / "jobs" / "job" / "output.log")
     assert (streams, leads, where) == ([os.devnull, log, log], True, "/")
 
@@ -310,7 +316,7 @@ def test_a_result_that_is_no_json_is_told_in_words(detached):
     detached("start", "odd", "steps.odd")
     told = _result(detached, "odd")
     assert told["state"] == "done"
-    assert "('a', 'b')" in told["result"]
+    assert "('a', 'b')" in told["value"]
 
 
 def test_mistakes_are_told_at_once_and_claim_nothing(detached):

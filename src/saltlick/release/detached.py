@@ -58,10 +58,10 @@ def _over(answer: Reply, *, gone: bool, overdue: bool) -> Reply | None:
     status: Mapping[str, Any] = answer.value if isinstance(answer.value, Mapping) else {}
     state = status.get("state", "unknown")
     if state == "done":
-        return Reply(True, status.get("result"))
+        return Reply(True, status.get("value"))
     if state == "running" and not overdue:
         return None
-    return Reply(False, status.get("result"), error=_why(state, status))
+    return Reply(False, status.get("value"), error=_why(state, status))
 
 
 def _why(state: str, status: Mapping[str, Any]) -> str:

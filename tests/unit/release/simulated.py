@@ -194,7 +194,7 @@ class World:
         if job not in machine.jobs:
             machine.jobs[job] = {"state": "failed", "error": "the worker was killed"}
             reply = self._reply(machine.name, Call(function, tuple(args), kwargs), deadline_s)
-            good = {"state": "done", "result": reply.value}
+            good = {"state": "done", "value": reply.value}
             machine.jobs[job] = good if reply.ok else {"state": "failed", "error": reply.error}
         return Reply(True, {"state": "running"})
 

@@ -112,7 +112,7 @@ RUNNING, SILENT = {"state": "running"}, Reply(False, error="no answer", silent=T
 @pytest.mark.parametrize(
     ("states", "ok", "said"),
     [
-        ([RUNNING, RUNNING, {"state": "done", "result": 7}], True, ""),
+        ([RUNNING, RUNNING, {"state": "done", "value": 7}], True, ""),
         ([RUNNING, SILENT, SILENT, RUNNING, {"state": "done"}], True, ""),
         ([RUNNING, SILENT], False, "no answer"),
         (
