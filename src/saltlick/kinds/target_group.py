@@ -1,6 +1,7 @@
 """A target group: the servers that a balancer sends requests to, and how it finds out whether they are well.
 
-Names are at most 32 letters, digits and hyphens, unique in the region.
+Names are at most 32 letters, digits and hyphens, unique in the region. How long it drains is an attribute, which AWS tells one
+target group at a time: what was set last is kept in the tag `saltlick:drain-s`, so that a look takes no call for each.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ CHECKS = {
 }
 DRAIN = "deregistration_delay.timeout_seconds"
 """Source: Elastic Load Balancing API, TargetGroupAttribute. AWS's own default is 300."""
+TAG_DRAIN = "saltlick:drain-s"
+"""Written after the attribute: a create that ends between the two shows as a change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +50,13 @@ class TargetGroupProperties(Properties):
     healthy_count: int = mutable("Good checks in a row until a target gets requests, 2 to 10.", default=2)
     unhealthy_count: int = mutable("Failed checks in a row until it gets none, 2 to 10.", default=2)
     drain_s: int | None = mutable(
-        "Seconds for which requests to a target that is taken out may go on, 0 to 3600. Left out: as AWS has it.", default=None
+        "Seconds for which requests to a target that is taken out may go on, 0 to 3600. Left out: as AWS has it.",
+        default=None,
     )
 
 
 class TargetGroup(Kind):
-    """Source: ELBv2 Create-, Modify-, Delete- and DescribeTargetGroup(s), Modify- and DescribeTargetGroupAttributes, DescribeTags."""
+    """Source: ELBv2 Create-, Modify-, Delete- and DescribeTargetGroup(s), ModifyTargetGroupAttributes, DescribeTags."""
 
     name = "target_group"
     properties = TargetGroupProperties
@@ -60,7 +64,6 @@ class TargetGroup(Kind):
     iam: ClassVar = {
         "observe": (
             "elasticloadbalancing:DescribeTargetGroups",
-            "elasticloadbalancing:DescribeTargetGroupAttributes",
             "elasticloadbalancing:DescribeLoadBalancers",
             "elasticloadbalancing:DescribeTags",
             "ec2:DescribeVpcs",
@@ -91,7 +94,7 @@ class TargetGroup(Kind):
                     "protocol": group["Protocol"],
                     "health_codes": group.get("Matcher", {}).get("HttpCode"),
                     **{name: group.get(aws_name) for name, aws_name in CHECKS.items()},
-                    **_drain(reading, group["TargetGroupArn"]),
+                    "drain_s": int(object_tags[TAG_DRAIN]) if TAG_DRAIN in object_tags else None,
                 },
                 attributes=_attributes(group["TargetGroupArn"]),
                 references=frozenset({group["VpcId"]}),
@@ -99,7 +102,6 @@ class TargetGroup(Kind):
             )
 
     def create(self, cloud: Cloud, wanted: Wanted) -> Attributes:
-        """In two calls: one that ends between them shows as a change of `drain_s`."""
         answer = cloud.call(
             balancing.SERVICE,
             "create_target_group",
@@ -142,16 +144,11 @@ def _checks(properties: Any) -> dict[str, Any]:
     return {**checks, "Matcher": {"HttpCode": properties.health_codes}}
 
 
-def _drain(reading: Reading, arn: str) -> dict[str, int]:
-    """AWS tells attributes one target group at a time."""
-    found = reading.read(balancing.SERVICE, "describe_target_group_attributes", "Attributes", TargetGroupArn=arn)
-    return {"drain_s": int(each["Value"]) for each in found if each["Key"] == DRAIN}
-
-
 def _set_drain(cloud: Cloud, arn: str, seconds: int | None) -> None:
     if seconds is not None:
         attributes = [{"Key": DRAIN, "Value": str(seconds)}]
         cloud.call(balancing.SERVICE, "modify_target_group_attributes", TargetGroupArn=arn, Attributes=attributes)
+        balancing.write_tags(cloud, arn, {TAG_DRAIN: str(seconds)})
 
 
 def _attributes(arn: str) -> dict[str, str]:

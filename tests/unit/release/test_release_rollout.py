@@ -6,7 +6,7 @@ import pytest
 from simulated import OLD, Dying, World, asked, dies, names, recipe, sha
 
 from saltlick.errors import AwsUnclear
-from saltlick.release.ports import Traffic
+from saltlick.release.ports import Seen, Traffic
 from saltlick.release.record import Phase, Result, Standing
 from saltlick.release.resume import resume
 from saltlick.release.rollout import release
@@ -280,6 +280,7 @@ def test_many_servers_cost_the_journal_what_few_cost(tmp_path):
 def test_without_a_balancer_the_journal_says_who_serves(tmp_path):
     world = World(names(3))
     world.fault = dies(world, "prod-app-2", "app.start")
+    world.look = lambda servers: dict.fromkeys(servers, Seen(Traffic.IN, "no balancer"))
     none = {"kind": "none"}
     record = release(
         recipe(strategy={"max_failures": 1}).model_copy(update={"balancer": balancer(none)}),
@@ -310,3 +311,15 @@ def test_a_balancer_that_cannot_be_reached_is_a_failure_like_any_other(tmp_path,
     record = go(world, tmp_path)
     assert record.result is (Result.DONE if at > 2 else Result.ROLLED_BACK)
     assert "try again" in record.reason or at > 2
+
+
+def test_a_balancer_that_cannot_be_reached_on_the_way_back_is_stuck(tmp_path):
+    world = World(names(3))
+
+    def fails(servers):
+        raise AwsUnclear("DeregisterTargets", "InternalError", "try again")
+
+    world.drain = fails
+    record = go(world, tmp_path)
+    assert record.result is Result.STUCK
+    assert "prod-app-1: drain: DeregisterTargets: InternalError: try again (in traffic)" in record.reason
