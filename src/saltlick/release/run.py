@@ -41,6 +41,8 @@ class Run:
         self.steps: dict[int, StepRecord] = {}
         self.walked = 0
         """How many batches have begun."""
+        self.moved: set[str] = set()
+        """Servers on which something was begun after their drain; the others run what they ran."""
         self._latest: dict[tuple[Phase, str, int, bool], StepRecord] = {}
         self._note(record.steps)
         self.batches = max((server.batch for server in record.servers), default=0)
@@ -77,6 +79,8 @@ class Run:
         for step in steps:
             self.steps[step.number] = step
             self._latest[step.phase, step.name, step.batch, step.undo] = step
+            if step.batch and step.phase not in {Phase.HOOK, Phase.DRAIN}:
+                self.moved.add(step.server)
             if step.phase is Phase.DRAIN and not step.undo:
                 self.walked = max(self.walked, step.batch)
 

@@ -10,7 +10,7 @@ from saltlick.release.hooks import hooks
 from saltlick.release.once import undo_once
 from saltlick.release.record import Phase, Result, Standing
 from saltlick.release.traffic import in_traffic, put_out
-from saltlick.release.walk import DIRECT_S, Way, walk
+from saltlick.release.walk import DIRECT_S, Way, restore, walk
 from saltlick.spec.release.model import StrategyKind
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _let_out(run: Run, servers: Servers) -> Servers:
 
 def _walk_back(run: Run, servers: Servers, batch: int) -> dict[str, str]:
     """Returns those that are stuck. One that is silent and out of traffic is not: it is left out, and named."""
-    run.failed = {}
+    servers = _put_back(run, servers, batch)
     new = tuple(name for name in servers if not run.servers[name].previous)
     walk(run, tuple(name for name in servers if name not in new), Way(batch, back=True))
     failed = {name: _nowhere(run, name) for name in new} | run.failed
@@ -92,6 +92,16 @@ def _walk_back(run: Run, servers: Servers, batch: int) -> dict[str, str]:
             stuck[name] = f"{why} ({'in' if name in inside else 'out of'} traffic)"
         run.move([name], Standing.LEFT_OUT if lost else Standing.TOUCHED, why)
     return stuck
+
+
+def _put_back(run: Run, servers: Servers, batch: int) -> Servers:
+    """Servers that were drained at most go straight back into traffic. Returns those that have to walk."""
+    run.failed = {}
+    if drained := tuple(name for name in servers if name not in run.moved):
+        restore(run, drained, Way(batch, back=True))
+    walking = tuple(name for name in servers if name not in drained or name in run.failed)
+    run.failed = {}
+    return walking
 
 
 def _nowhere(run: Run, name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from simulated import OLD, Dying, World, asked, dies, names, recipe, sha
 
@@ -315,11 +317,37 @@ def test_a_balancer_that_cannot_be_reached_is_a_failure_like_any_other(tmp_path,
 
 def test_a_balancer_that_cannot_be_reached_on_the_way_back_is_stuck(tmp_path):
     world = World(names(3))
+    drain = world.drain
 
     def fails(servers):
+        world.drain = broken
+        return drain(servers)
+
+    def broken(servers):
         raise AwsUnclear("DeregisterTargets", "InternalError", "try again")
 
     world.drain = fails
-    record = go(world, tmp_path)
+    on = world.on(tmp_path)
+    record = release(recipe(), asked(world), replace(on, balancer=Late(world)))
+    world.consistent(record)
     assert record.result is Result.STUCK
     assert "prod-app-1: drain: DeregisterTargets: InternalError: try again (in traffic)" in record.reason
+    assert [s.standing for s in record.servers] == [Standing.TOUCHED, Standing.UNDONE, Standing.UNDONE]
+
+
+class Late:
+    """Asks the world for its methods as they are now."""
+
+    def __init__(self, world):
+        self.look, self.drain, self.restore = (
+            lambda servers, name=name: getattr(world, name)(servers) for name in ("look", "drain", "restore")
+        )
+
+
+def test_who_was_drained_only_goes_straight_back(tmp_path):
+    world = World(names(2))
+    world.fault = lambda server, called, call: "no such target" if (server, called) == ("prod-app-1", "drain") else ""
+    record = go(world, tmp_path)
+    assert record.result is Result.ROLLED_BACK
+    assert "app.stop" not in {call.function for _, call in world.calls}
+    assert standings(record)["prod-app-1"] is Standing.UNDONE
