@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from simulated import OLD, Dying, World, asked, dies, names, recipe, sha
 
@@ -327,21 +325,10 @@ def test_a_balancer_that_cannot_be_reached_on_the_way_back_is_stuck(tmp_path):
         raise AwsUnclear("DeregisterTargets", "InternalError", "try again")
 
     world.drain = fails
-    on = world.on(tmp_path)
-    record = release(recipe(), asked(world), replace(on, balancer=Late(world)))
-    world.consistent(record)
+    record = go(world, tmp_path)
     assert record.result is Result.STUCK
     assert "prod-app-1: drain: DeregisterTargets: InternalError: try again (in traffic)" in record.reason
     assert [s.standing for s in record.servers] == [Standing.TOUCHED, Standing.UNDONE, Standing.UNDONE]
-
-
-class Late:
-    """Asks the world for its methods as they are now."""
-
-    def __init__(self, world):
-        self.look, self.drain, self.restore = (
-            lambda servers, name=name: getattr(world, name)(servers) for name in ("look", "drain", "restore")
-        )
 
 
 def test_who_was_drained_only_goes_straight_back(tmp_path):
