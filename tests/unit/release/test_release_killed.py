@@ -92,7 +92,7 @@ def test_killed_while_it_goes_on_without_a_dead_server(tmp_path):
     strategy = {"max_failures": 1, "soak_s": 20, "wait_s": 5, "batch": [1, 2]}
     hooks = {"pre_release": ["mail.send pre"], "post_batch": ["mail.send batch"], "post_release": ["mail.send post"]}
     results = set()
-    for at in range(1, 1000, 7):
+    for at in range(1, 1000, 9):
         world = World(names(5))
         world.clock.sleep(at * 10_000)
         since, back = world.clock.epoch(), at % 2 == 0
