@@ -10,6 +10,9 @@ was touched; 8 done, but servers were left out; 1 a defect in Saltlick.
 
 Ctrl-C or SIGTERM once: what was touched goes back, the lock is given back. Twice: it stops this instant, says what is left,
 and keeps the lock.
+
+A server that says nothing is asked whether it is there; after 20 s without a word it counts as silent, which is as good as
+failed. The master's configuration may have another number: ``saltlick_silent_after_s: 60``.
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in

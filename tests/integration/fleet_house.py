@@ -41,7 +41,7 @@ release:
     kind: command
     drain: [{call: file.touch, args: ['%(home)s/{server}/drained']}]
     restore: [{call: cmd.run_all, kwargs: {cmd: 'rm -f %(home)s/{server}/drained'}}]
-    look: {call: cmd.run_all, kwargs: {cmd: 'test ! -e %(home)s/{server}/drained'}}
+    look: {call: cmd.run_all, kwargs: {cmd: 'test ! -e %(home)s/{server}/drained', ignore_retcode: true}}
     drain_s: 5
     restore_s: 5
   build:
@@ -65,7 +65,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 case $1 in
 start)
     cd "$here/current" || exit 2
-    test ! -e kills-the-minion || kill -9 -- "-$(cat "$here/minion")"
+    test ! -e kills-the-minion || kill -9 "-$(cat "$here/minion")"
     test ! -e does-not-start || { echo "it does not start" >&2; exit 3; }
     setsid python3 built.py "$here/port" > "$here/log" 2>&1 < /dev/null &
     echo $! > "$here/pid" ;;

@@ -7,8 +7,9 @@ server is known in half a minute and not after the deadline of a long build.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import salt.utils.args
 
@@ -32,11 +33,21 @@ class Patience:
     ping_after_s: float = 5.0
     longest_between_s: float = 15.0
     growth: float = 1.5
-    silent_after_s: float = 25.0
+    silent_after_s: float = 20.0
     """Since the first ping that was not answered."""
     again_after_s: float = 2.0
     gone_after_s: float = 5.0
     """The same for one that said nothing when it was last called: whoever is back answers, the others cost less time."""
+
+    @classmethod
+    def of(cls, opts: Mapping[str, Any]) -> Patience:
+        """As the master's configuration has it (`saltlick_silent_after_s`), for servers that are slower or quicker than most."""
+        usual = cls()
+        try:
+            silent_after_s = float(opts.get("saltlick_silent_after_s", usual.silent_after_s))
+        except (TypeError, ValueError):
+            return usual
+        return cls(silent_after_s=silent_after_s, ping_after_s=min(usual.ping_after_s, silent_after_s / 4))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +122,7 @@ class _Round:
             if now >= ping_at:
                 self._ask_the_silent(now)
                 interval_s = min(interval_s * self._patience.growth, self._patience.longest_between_s)
-                ping_at = now + interval_s
+                ping_at = min(now + interval_s, self._next_verdict())
             else:
                 self._hear(min(deadline, ping_at) - now)
         self._look_up()
@@ -150,7 +161,7 @@ class _Round:
     def _ask_the_silent(self, now: float) -> None:
         """Those that answered neither the call nor two pings for long enough are gone; the others are asked again."""
         self._look_up()
-        silent = [server for server in self._waiting if self._lost(server, now)]
+        silent = [server for server in self._waiting if now >= self._lost_at(server)]
         self._gone |= set(silent)
         self._give_up(silent)
         if not self._waiting:
@@ -163,10 +174,14 @@ class _Round:
         for server in self._waiting:
             self._unanswered.setdefault(server, []).append(now)
 
-    def _lost(self, server: str, now: float) -> bool:
+    def _lost_at(self, server: str) -> float:
+        """When its silence will have been long enough, if it lasts."""
         asked = self._unanswered.get(server, [])
         limit_s = self._patience.gone_after_s if server in self._gone else self._patience.silent_after_s
-        return len(asked) > 1 and now - asked[0] >= limit_s
+        return asked[0] + limit_s if len(asked) > 1 else math.inf
+
+    def _next_verdict(self) -> float:
+        return min(map(self._lost_at, self._waiting), default=math.inf)
 
     def _look_up(self) -> None:
         """What came while nobody heard (the bus went away for a moment) is in the master's job cache."""

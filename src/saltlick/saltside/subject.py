@@ -13,7 +13,7 @@ from saltlick.errors import InvalidInput, NotReady
 from saltlick.release.balancers import Ground, balancer
 from saltlick.release.journal import Journal
 from saltlick.release.stage import Interrupts, News, Server, Stage
-from saltlick.saltside.fleet import SaltFleet
+from saltlick.saltside.fleet import Patience, SaltFleet
 from saltlick.saltside.onmaster import OnMaster
 from saltlick.saltside.pillar import names_of, pillar_of
 from saltlick.saltside.progress import listening
@@ -101,7 +101,7 @@ def staged(
         wire, master = SaltWire(opts), OnMaster(opts, clock)
         stack.callback(wire.close)
         stack.callback(master.close)
-        fleet = SaltFleet(wire=wire, clock=clock)
+        fleet = SaltFleet(wire=wire, clock=clock, patience=Patience.of(opts))
 
         def declared() -> spec.Environment:
             return environment or spec.parse(pillar_of(opts, name), environment=name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from saltlick.release.ports import Call
-from saltlick.saltside.fleet import PING, SaltFleet, grouped
+from saltlick.saltside.fleet import PING, Patience, SaltFleet, grouped
 from saltlick.saltside.replies import reply_of, why
 from saltlick.saltside.wire import NotPublishedError, Published, Return, parse
 
@@ -117,8 +117,15 @@ def test_a_dead_server_is_known_long_before_a_long_deadline():
     assert replies["a"].ok, "a busy one is waited for as long as it answers pings"
     assert not replies["b"].ok
     assert replies["b"].silent
-    assert replies["b"].duration_ms <= 40_000
+    assert replies["b"].duration_ms == 25_000
     assert "nor to test.ping" in replies["b"].error
+
+
+def test_the_masters_configuration_says_how_patient_it_is():
+    there = bus(b=Minion(answers_s=None, pings_s=None))
+    fleet = SaltFleet(wire=there, clock=there, patience=Patience.of({"saltlick_silent_after_s": 8}))
+    assert fleet.run({"b": UP}, deadline_s=900)["b"].duration_ms == 10_000
+    assert Patience.of({}) == Patience.of({"saltlick_silent_after_s": "long"}) == Patience()
 
 
 def test_a_server_that_was_silent_is_waited_for_less_until_it_is_back():
@@ -130,12 +137,12 @@ def test_a_server_that_was_silent_is_waited_for_less_until_it_is_back():
     assert again.duration_ms < 11_000 < first.duration_ms
     there.minions["b"] = Minion(answers_s=60, pings_s=2)
     assert fleet.run({"b": UP}, deadline_s=900)["b"].ok
-    there.minions["b"] = Minion(answers_s=60, pings_s=20)
+    there.minions["b"] = Minion(answers_s=60, pings_s=15)
     assert fleet.run({"b": UP}, deadline_s=900)["b"].ok, "it is trusted again"
 
 
 def test_a_loaded_server_that_is_slow_to_answer_pings_is_not_taken_for_dead():
-    there = bus(a=Minion(answers_s=120, pings_s=20))
+    there = bus(a=Minion(answers_s=120, pings_s=15))
     assert there.fleet.run({"a": UP}, deadline_s=900)["a"].ok
 
 
