@@ -74,7 +74,8 @@ def digest(files: Mapping[str, bytes], dockerfile: str) -> str:
 def _wheels() -> Iterator[str]:
     """What instances install with pip, made ready as wheels: Salt, and what this project needs on a master."""
     yield f"salt~={SALT_VERSION}"
-    yield from sorted(r for r in metadata.requires("saltlick") or () if "extra ==" not in r)
+    required = (r.replace(" ", "") for r in metadata.requires("saltlick") or () if "extra ==" not in r)
+    yield from sorted(required)  # as setuptools writes them, with or without spaces, they are the same
     yield from ("setuptools<75.6", "wheel", "pip", "waitress")
 
 
