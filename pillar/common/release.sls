@@ -14,7 +14,7 @@ release:
     batch: [1, 100%]                       # one server first; the floor says how many may be out after it
     floor: 1
 
-  balancer: {kind: elbv2, name: www, drain_s: 10, restore_s: 60}     # drain_s as in the environment's balancer: no request takes longer
+  balancer: {kind: elbv2, name: www, drain_s: 30, restore_s: 60}     # drain_s: at least that of the environment's balancer
 
   # In releases/<sha>, while the server goes on serving: exactly what salt/app/files/build-release.sh does.
   build:

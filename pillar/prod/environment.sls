@@ -30,4 +30,4 @@ environment:
     app: {count: 2, type: t3.small, subnet: private, firewall: app, roles: [nginx, varnish, haproxy, app]}
 
   balancers:
-    www: {servers: app, subnet: public, firewall: lb, port: 80, health: /health, drain_s: 10}
+    www: {servers: app, subnet: public, firewall: lb, port: 80, health: /health, drain_s: 30}

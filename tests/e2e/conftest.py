@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,11 @@ def sandbox() -> Iterator[Sandbox]:
     """Up for the session, down at its end. Always the same folder, so that a killed session's is taken over and cleared."""
     if problem := why_not():
         pytest.skip(problem)
+    if standing := os.environ.get(
+        "SALTLICK_E2E_SANDBOX"
+    ):  # for those who write tests: the sandbox of `make demo`, as it stands
+        yield Sandbox(Settings(directory=Path(standing).resolve()), print, CHECKOUT)
+        return
     settings = Settings(directory=CHECKOUT / ".saltlick/e2e", name="e2e", port=24566, internet="198.18.1.0/24")
     box = Sandbox(settings, print, CHECKOUT)
     # One session at a time on this machine: another checkout's tests use the same name and ports.
@@ -48,5 +54,7 @@ def aws(sandbox: Sandbox) -> Any:
 @pytest.fixture(scope="session")
 def built(sandbox: Sandbox) -> dict[str, Any]:
     """`test`, from nothing to the end of the first deployment: what `bootstrap` said, and the states of `deploy`."""
+    if os.environ.get("SALTLICK_E2E_SANDBOX"):
+        return {"bootstrap": "", "deploy": {}}
     said = bootstrap(sandbox)
     return {"bootstrap": said, "deploy": deploy(sandbox)}
