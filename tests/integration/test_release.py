@@ -146,7 +146,7 @@ def test_the_plan_and_the_same_revision_again_change_nothing_and_status_says_so(
         ["test-app-1"],
         list(SERVERS[1:]),
     ]
-    assert not plan["refused"]
+    assert not plan["refused"], plan["notes"]
     assert came_out(rolling(house, "good-2"), 0)["outcome"] == "unchanged"
     status = came_out(house.run("release.status", "test", "--out=json"), 0)
     assert not status["mixed"]

@@ -64,6 +64,7 @@ class Bus:
         for name in servers:
             if (minion := self.minions.get(name)) is not None:
                 self._play(jid, name, minion, call)
+        self.queue.sort(key=lambda one: -one[0])
         return Published(jid, frozenset(servers) & self.minions.keys())
 
     def _play(self, jid: str, name: str, minion: Minion, call: Call) -> None:
@@ -74,7 +75,6 @@ class Bus:
         self.cache.setdefault(jid, {})[name] = (self.time_s + after_s, content)
         if minion.heard:
             self.queue.append((self.time_s + after_s, Return(jid, name, content)))
-            self.queue.sort(key=lambda one: -one[0])
 
     def hear(self, wait_s: float) -> Return | None:
         assert wait_s > 0

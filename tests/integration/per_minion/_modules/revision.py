@@ -1,10 +1,12 @@
 """The module `revision` for several minions of one machine: each has the application's folder in one of its own."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 _SOURCE = Path(__file__).resolve().parents[4] / "_modules" / "revision.py"
 _spec = importlib.util.spec_from_file_location("the_real_revision", _SOURCE)
+sys.path.append(str(_SOURCE.parent))  # as the loader does, for what the module has beside it
 _real = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_real)
 
