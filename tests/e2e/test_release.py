@@ -108,15 +108,15 @@ def test_forward_back_and_the_same_again(on_main: Site) -> None:
     site = on_main
     before = len(site.visits.visits)
     done = site.release("rolling", "rev=second", "message=a nicer page")
-    assert (done["code"], done["result"]) == (0, "done"), done
+    assert (done["code"], done["outcome"]) == (0, "done"), done
     site.all_on("second")
     assert len(site.visits.visits) - before > 300, site.visits.summary()
 
     again = site.release("rolling", "rev=second")
-    assert (again["code"], again["result"]) == (0, "unchanged")
+    assert (again["code"], again["outcome"]) == (0, "unchanged")
 
     back = site.release("rollback")
-    assert (back["code"], back["result"]) == (0, "done"), back
+    assert (back["code"], back["outcome"]) == (0, "done"), back
     site.all_on("main")
 
     page = site.sandbox.run(MASTER, ["cat", done["page"]]).stdout
@@ -136,7 +136,7 @@ def test_forward_back_and_the_same_again(on_main: Site) -> None:
 )
 def test_a_bad_revision_goes_back(on_main: Site, branch: str, why: str) -> None:
     done = on_main.release("rolling", f"rev={branch}")
-    assert (done["code"], done["result"]) == (5, "rolled back"), done
+    assert (done["code"], done["outcome"]) == (5, "rolled back"), done
     assert why in done["error"]
     on_main.all_on("main")
 
@@ -148,7 +148,7 @@ def test_one_that_dies_in_its_once_step_goes_back(on_main: Site) -> None:
         done = site.release("rolling", "rev=dies-once")
     finally:
         site.sandbox.run(MASTER, ["sh", "-c", f"rm $(dirname {pillar_of(site)})/release.sls"])
-    assert (done["code"], done["result"]) == (5, "rolled back"), done
+    assert (done["code"], done["outcome"]) == (5, "rolled back"), done
     assert "migration" in done["error"]
     site.all_on("main")
 
@@ -191,7 +191,7 @@ def test_killed_at_five_moments_it_is_taken_up_again(on_main: Site) -> None:
         assert "release.resume" in refused["error"]
         command = ("resume", "test")
     done = site.release("resume")
-    assert (done["code"], done["result"]) == (0, "done"), done
+    assert (done["code"], done["outcome"]) == (0, "done"), done
     site.all_on("third")
 
 

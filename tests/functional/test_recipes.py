@@ -38,7 +38,9 @@ def module(checkout: Path, name: str) -> ModuleType:
     assert found is not None
     assert found.loader is not None
     made = importlib.util.module_from_spec(found)
-    found.loader.exec_module(made)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(own.parent))  # as Salt's loader has it: a module's helpers lie beside it
+        found.loader.exec_module(made)
     return made
 
 

@@ -84,6 +84,15 @@ def test_every_loader_type_loads(request, checkout, source, kind):
     assert loaded == names(checkout, f"_{kind}"), f"{kind} by {source}"
 
 
+def test_modules_import_by_the_name_they_have_in_the_wheel(installed, checkout):
+    """Their helpers then come from the package; Salt's loader, above, finds them beside the module."""
+    for name in names(checkout, "_modules"):
+        code = f"import saltlick.modules.{name}, sys; print([name for name in sys.modules if '_saltlick_' in name])"
+        told = json.loads(installed.run("python", "-c", code).replace("'", '"'))
+        assert all(name.startswith("saltlick.modules._saltlick_") for name in told)
+        assert bool(told) == (name in {"detached", "revision"})
+
+
 @pytest.mark.parametrize("source", ["from_wheel", "from_checkout"])
 def test_what_operators_type_is_there(request, source):
     found = request.getfixturevalue(source)

@@ -37,13 +37,17 @@ def next_batch(run: Run, number: int) -> Servers:
     Raises: GoBack when the floor lets nobody out, or the release was aborted.
     """
     run.heed()
-    names = run.standing(Standing.TOUCHED) or run.standing(Standing.WAITING)
-    waiting = ordered([Server(name, run.servers[name].zone) for name in names], run.rule)
+    touched = run.standing(Standing.TOUCHED)
+    waiting = ordered(
+        [Server(name, run.servers[name].zone) for name in touched or run.standing(Standing.WAITING)], run.rule
+    )
     batch: tuple[Server, ...] = ()
 
     def let_out() -> bool:
         nonlocal batch
-        batch = following(waiting, number, in_traffic(run), run.rule)
+        inside = in_traffic(run)
+        first = sorted(waiting, key=lambda server: server.name in inside) if touched else waiting  # out: costs nothing
+        batch = following(first, number, inside, run.rule)
         return bool(batch)
 
     if run.aborted or (waiting and not run.wait(CAPACITY_S, let_out)):
@@ -101,7 +105,7 @@ def linger(run: Run, *, after: int) -> None:
         return
     strategy = run.recipe.strategy
     if after == 1 and strategy.soak_s and _wait(run, "soak", strategy.soak_s, after):
-        healthy(run, run.standing(Standing.DONE), Way(after))
+        healthy(run, run.standing(Standing.DONE), Way(after), started=False)
         settle(run, after)
     paused = strategy.pause is Pause.EVERY or (strategy.pause is Pause.CANARY and after == 1)
     run.heed()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from saltlick.release.record import Phase
 from saltlick.release.run import EVERYONE, GoBack
-from saltlick.release.steps import judged, words_for
+from saltlick.release.steps import judged, told_of, words_for
 from saltlick.spec.release import fill
 from saltlick.spec.release.steps import Place
 
@@ -57,7 +57,7 @@ def _run(
 
     replies = run.step(Phase.HOOK, name, addresses, do, batch=batch, undo=undo)
     run.failed = before
-    failed = {address: f"{name}: {reply.error}" for address, reply in replies.items() if not reply.ok}
+    failed = {address: told_of(name, reply.error) for address, reply in replies.items() if not reply.ok}
     for address, why in failed.items():
         run.say(f"hook failed: {address} {why}".replace("  ", " "))
     return failed

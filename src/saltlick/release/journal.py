@@ -32,6 +32,8 @@ class Journal:
     def __init__(self, path: Path, *, epoch: Callable[[], float] = time.time, durable: bool = True) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = path
+        for file in (path, path.with_suffix(".jsonl")):  # arguments of steps are in there
+            file.touch(mode=0o600)
         self._audit = path.with_suffix(".jsonl").open("a", encoding="utf-8", buffering=1)
         self._epoch = epoch
         self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)

@@ -24,7 +24,7 @@ def observe(recipe: Recipe, environment: str, servers: Sequence[Server], on: Sta
     names = tuple(server.name for server in servers)
     replies = on.fleet.run(dict.fromkeys(names, calls.current(recipe.source, recipe.strategy.kind)), deadline_s=ASK_S)
     runs = {name: str(reply.value or "") for name, reply in replies.items() if reply.ok}
-    health = _health(recipe, environment, runs, on)
+    health = healths(recipe, environment, runs, on)
     traffic = on.balancer.look(names)
     past = on.journal.history(environment, application=recipe.application)
     return tuple(
@@ -43,7 +43,7 @@ def observe(recipe: Recipe, environment: str, servers: Sequence[Server], on: Sta
     )
 
 
-def _health(recipe: Recipe, environment: str, runs: Mapping[str, str], on: Stage) -> dict[str, Reply]:
+def healths(recipe: Recipe, environment: str, runs: Mapping[str, str], on: Stage) -> dict[str, Reply]:
     """Each server's first bad answer, or the last good one; no entry where the recipe has no check."""
     health = recipe.health.model_copy(update={"successes": 1, "deadline_s": min(10, recipe.health.deadline_s)})
     found: dict[str, Reply] = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from saltlick.release.record import Phase, Standing
 from saltlick.release.run import GoBack
-from saltlick.release.steps import words_for
+from saltlick.release.steps import told_of, words_for
 from saltlick.spec.release import fill
 from saltlick.spec.release.model import StrategyKind
 from saltlick.spec.release.steps import When
@@ -79,7 +79,7 @@ def _each(run: Run, when: When, servers: Servers) -> None:
             continue
         reply = _do(run, number, step, _name(number, step), server)[server]
         if not reply.ok:
-            raise GoBack(f"{server}: {step.label} (once): {reply.error}")
+            raise GoBack(f"{server}: once: {told_of(step.label, reply.error)}")
 
 
 def _do(run: Run, number: int, step: BuildStep, name: str, server: str, *, back: bool = False) -> Replies:

@@ -81,7 +81,7 @@ def look(recipe: Recipe, asked: Asked, on: Stage) -> Findings:
             Finding(
                 f"the balancer shows it {shown[name].traffic.value}: {shown[name].detail}".rstrip(": "),
                 name,
-                "unhealthy",
+                "" if shown[name].traffic is Traffic.UNKNOWN else "unhealthy",  # who cannot be seen cannot be taken out
             )
             for name in there
             if name not in in_traffic

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from saltlick.errors import InvalidInput
 from saltlick.release import calls, rollout
+from saltlick.release.observe import healths
 from saltlick.release.plan import rule_of
 from saltlick.release.preflight import ASK_S
 from saltlick.release.record import Result, Standing
@@ -69,12 +70,14 @@ def rollback_to(recipe: Recipe, asked: Asked, on: Stage) -> Asked:
 
 
 def _verify(run: Run) -> None:
-    """Done servers that are not on the revision, or not in traffic any more, walk again."""
+    """Done servers that are not on the revision, not well or not in traffic any more walk again."""
     done = run.standing(Standing.DONE)
     ask = calls.current(run.recipe.source, run.recipe.strategy.kind)
     replies = run.on.fleet.run(dict.fromkeys(done, ask), deadline_s=ASK_S) if done else {}
-    inside = in_traffic(run)
-    lost = [name for name in done if not (replies[name].ok and replies[name].value == run.head.sha and name in inside)]
+    there = {name: run.head.sha for name in done if replies[name].ok and replies[name].value == run.head.sha}
+    unwell = {name for name, reply in healths(run.recipe, run.head.environment, there, run.on).items() if not reply.ok}
+    kept = in_traffic(run) & (there.keys() - unwell)
+    lost = [name for name in done if name not in kept]
     for name in lost:
         batch = run.servers[name].batch or 1
         run.servers[name] = replace(run.servers[name], batch=batch)

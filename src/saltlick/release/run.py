@@ -12,7 +12,7 @@ from saltlick.release.orders import Order, Want
 from saltlick.release.ports import Reply
 from saltlick.release.record import Phase, ReleaseRecord, Result, ServerRecord, Standing, StepRecord
 from saltlick.release.stage import News
-from saltlick.release.steps import ended, judged, no_word
+from saltlick.release.steps import ended, judged, no_word, told_of
 
 if TYPE_CHECKING:
     from saltlick.release.batches import Rule
@@ -113,7 +113,7 @@ class Run:
             replies = dict.fromkeys(servers, Reply(False, error=str(error)))
         over = [ended(step, replies.get(step.server), started, self.on.epoch()) for step in begun]
         good = [step.server for step in over if step.ok]
-        failed = {step.server: _named(step) for step in over if not step.ok and step.server}
+        failed = {step.server: told_of(step.name, step.detail) for step in over if not step.ok and step.server}
         moved = self._move(good, leaving) if leaving else ()
         self.on.journal.end(self.id, over, moved)
         self._tell(over)
@@ -281,8 +281,3 @@ class Run:
         release, batches = self.record, self.batches
         for step in steps:
             self.on.tell(News(release=release, step=step, batches=batches))
-
-
-def _named(step: StepRecord) -> str:
-    """What failed, said once."""
-    return step.detail if step.detail.startswith(step.name) else f"{step.name}: {step.detail}"

@@ -52,6 +52,14 @@ def judged(reply: Reply, step: Step) -> Reply:
     return reply
 
 
+def told_of(label: str, why: str) -> str:
+    """What failed and why, each said once: the reason that a call gives often begins with its own name."""
+    if why.startswith(label):
+        return why
+    about, colon, rest = why.partition(": ")
+    return f"{label}: {rest if colon and about in label.split() else why}"
+
+
 def ended(step: StepRecord, reply: Reply | None, started: float, now: float) -> StepRecord:
     """A step with how it ended; where the fleet says how long a server took, by that."""
     reply = reply or no_word()

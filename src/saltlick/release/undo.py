@@ -123,7 +123,7 @@ def _tell_servers(run: Run) -> None:
 
 def _reason(run: Run, stuck: Mapping[str, str], tasks: Sequence[Left]) -> str:
     """Why it failed, and all that is not as it was."""
-    left_out = [f"{name} ({run.servers[name].detail})" for name in run.standing(Standing.LEFT_OUT)]
+    left_out = [_named(run, name) for name in run.standing(Standing.LEFT_OUT)]
     said = [
         run.failure,
         "out of traffic, and left there: " + "; ".join(left_out) if left_out else "",
@@ -131,3 +131,9 @@ def _reason(run: Run, stuck: Mapping[str, str], tasks: Sequence[Left]) -> str:
         "done once and not undone: " + "; ".join(map(str, tasks)) if tasks else "",
     ]
     return ". ".join(filter(None, said))
+
+
+def _named(run: Run, name: str) -> str:
+    """A server, and its own reason where that was not said before."""
+    why = run.servers[name].detail
+    return name if why in run.failure else f"{name} ({why})"

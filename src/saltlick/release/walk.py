@@ -76,9 +76,12 @@ def drain(run: Run, servers: Servers, way: Way) -> None:
 
 
 def stop(run: Run, servers: Servers, way: Way) -> None:
-    """Stop; what does not stop, or is late, is killed where the recipe says how."""
+    """Stop; what does not stop, or is late, is killed where the recipe says how.
+
+    A stop that hangs is silence to Salt, though the server is there: whoever is dead costs one more short wait.
+    """
     _in_turn(run, Phase.STOP, run.recipe.stop, servers, way)
-    stubborn = tuple(server for server in servers if server in run.failed and server not in run.silent)
+    stubborn = tuple(server for server in servers if server in run.failed)
     if stubborn and run.recipe.kill:
         why = {server: run.failed.pop(server) for server in stubborn}
         _in_turn(run, Phase.STOP, run.recipe.kill, stubborn, way)
@@ -108,12 +111,14 @@ def start(run: Run, servers: Servers, way: Way) -> None:
     _in_turn(run, Phase.START, run.recipe.start, servers, way)
 
 
-def healthy(run: Run, servers: Servers, way: Way) -> None:
+def healthy(run: Run, servers: Servers, way: Way, *, started: bool = True) -> None:
+    """Ask one check after the other; the first waits for what was just `started`, the others need not any more."""
     health = run.recipe.health
     patience = health.readiness_delay_s + health.deadline_s + GRACE_S
-    for check in health.checks:
+    for number, check in enumerate(health.checks):
+        delayed = started and number == 0
         going = tuple(server for server in servers if server not in run.failed)
-        told = {server: fill_check(check, health, _words(run, server, way)) for server in going}
+        told = {server: fill_check(check, health, _words(run, server, way), delayed=delayed) for server in going}
         name = check.http or check.tcp or check.command or ""
         run.call(Phase.HEALTH, name, told, deadline_s=patience, batch=way.batch, undo=way.back)
 

@@ -17,6 +17,7 @@ from saltlick.saltside.fleet import Patience, SaltFleet
 from saltlick.saltside.onmaster import OnMaster
 from saltlick.saltside.pillar import names_of, pillar_of
 from saltlick.saltside.progress import listening
+from saltlick.saltside.sealed import Unsealed
 from saltlick.saltside.wire import SaltWire
 from saltlick.spec import release as recipes
 
@@ -98,10 +99,11 @@ def staged(
     clock = SystemClock()
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(journal_of(opts))
-        wire, master = SaltWire(opts), OnMaster(opts, clock)
+        wire, here = SaltWire(opts), OnMaster(opts, clock)
         stack.callback(wire.close)
-        stack.callback(master.close)
-        fleet = SaltFleet(wire=wire, clock=clock, patience=Patience.of(opts))
+        stack.callback(here.close)
+        fleet = Unsealed(SaltFleet(wire=wire, clock=clock, patience=Patience.of(opts)), opts)
+        master = Unsealed(here, opts)
 
         def declared() -> spec.Environment:
             return environment or spec.parse(pillar_of(opts, name), environment=name)

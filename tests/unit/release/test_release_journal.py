@@ -43,6 +43,14 @@ def test_what_is_written_is_read(tmp_path):
     assert journal.read("prod-2") is None
 
 
+def test_only_the_master_reads_it(tmp_path):
+    journal = Journal(tmp_path / "releases.sqlite")
+    journal.open(HEAD, recipe="{}")
+    assert {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()} == dict.fromkeys(
+        ("releases.sqlite", "releases.sqlite-wal", "releases.sqlite-shm", "releases.jsonl"), "0o600"
+    )
+
+
 def write_and_die(path):
     journal = Journal(path)
     journal.open(HEAD, recipe="{}")

@@ -9,7 +9,7 @@ import pytest
 from simulated import OLD, Dying, Killed, World, asked, dies, names, recipe, sha
 
 from saltlick.errors import InvalidInput
-from saltlick.release.record import Result
+from saltlick.release.record import Phase, Result
 from saltlick.release.resume import resume, rollback
 from saltlick.release.rollout import release
 
@@ -109,6 +109,27 @@ def test_killed_while_it_goes_on_without_a_dead_server(tmp_path):
         assert len(pre) == 1 or back
     assert at > 100
     assert results == {Result.PARTIAL, Result.ROLLED_BACK}
+
+
+def test_who_was_done_and_is_not_well_any_more_walks_again(tmp_path):
+    """The balancer alone does not say it: its own check may be another, or none."""
+    journal = Dying(tmp_path / "releases.sqlite", durable=False)
+    world = World(names(3))
+    world.when = {"app.stop": lambda: world.when.update({"app.stop": die})}  # the second batch's
+
+    def die():
+        raise Killed
+
+    with pytest.raises(Killed):
+        release(recipe(), asked(world), world.on(None, journal=journal))
+    there = journal.latest("prod")
+    ill = ["prod-app-1"]
+    world.fault = lambda server, called, call: ill.pop() if called == "health.http" and server in ill else ""
+    record = resume(there.id, world.on(None, journal=journal), who="bob")
+    world.consistent(record)
+    assert record.result is Result.DONE
+    drained = [step.server for step in record.steps if step.phase is Phase.DRAIN]
+    assert drained.count("prod-app-1") == 2
 
 
 def test_what_is_over_is_not_taken_up(tmp_path):

@@ -92,6 +92,13 @@ def test_force_words(world, tmp_path):
     assert {m.traffic for m in world.machines.values()} == {Traffic.IN}
 
 
+def test_what_the_balancer_cannot_say_is_not_overridden(world, tmp_path):
+    """Who cannot be seen cannot be taken out either: a release would be stuck."""
+    world.machines["prod-app-4"].traffic = Traffic.UNKNOWN
+    said = refused(world, tmp_path, force={"unhealthy"})
+    assert said == "prod-app-4: the balancer shows it unknown"
+
+
 def test_a_silent_server_may_be_left_out_from_the_start(world, tmp_path):
     silence(world)
     record = rollout.release(recipe(), asked(world, force=frozenset({"silent", "unhealthy"})), world.on(tmp_path))

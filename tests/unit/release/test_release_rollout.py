@@ -148,11 +148,37 @@ def test_two_servers_of_which_one_dies_late_never_leave_nobody_in_traffic(tmp_pa
     assert "1 of 2 servers have to stay in traffic" in record.reason
 
 
-def test_a_late_stop_is_followed_by_kill(tmp_path):
+@pytest.mark.parametrize("late", ["still running", "silent"])
+def test_a_late_stop_is_followed_by_kill(tmp_path, late):
+    """Silence is how Salt shows a stop that hangs."""
     world = World(names(2))
-    world.fault = lambda server, called, call: "still running" if called == "app.stop" else ""
+    world.fault = lambda server, called, call: late if called == "app.stop" else ""
     assert go(world, tmp_path, kill=["app.kill"]).result is Result.DONE
     assert "app.kill" in {call.function for _, call in world.calls}
+
+
+def test_only_the_first_check_waits_for_what_was_started(tmp_path):
+    world = World(names(2))
+    checks = [{"http": "http://127.0.0.1:9001/health"}, {"http": "http://127.0.0.1:9002/health"}]
+    go(world, tmp_path, health={"checks": checks, "readiness_delay_s": 7}, strategy={"soak_s": 60})
+    waits = [
+        (server, call.kwargs["readiness_delay_s"]) for server, call in world.calls if call.function == "health.http"
+    ]
+    started = [("prod-app-1", 7), ("prod-app-1", 0)]
+    soaked = [("prod-app-1", 0)] * 2
+    assert waits[-6:] == [*started, *soaked, ("prod-app-2", 7), ("prod-app-2", 0)]
+    assert {wait for _, wait in waits[:-6]} == {0}
+
+
+def test_a_reason_is_said_once(tmp_path):
+    world = World(names(2))
+    world.fault = lambda server, called, call: f"{called}: boom" if called in {"app.start", "mail.send"} else ""
+    record = go(world, tmp_path, start=["app.start"], hooks={"pre_release": ["mail.send x"]})
+    assert record.reason == "pre_release 1: mail.send x: boom"
+    world = World(names(2))
+    world.fault = dies(world, "prod-app-1", "app.stop")
+    record = go(world, tmp_path)
+    assert record.reason == "prod-app-1: app.stop: no answer in 60 s. out of traffic, and left there: prod-app-1"
 
 
 def test_a_server_with_a_first_revision_has_nothing_to_go_back_to(tmp_path):

@@ -8,7 +8,7 @@ from typing import Any
 
 from saltlick.release.balancers.ground import Ground, words_of
 from saltlick.release.ports import Call, Reply, Seen, Traffic
-from saltlick.release.steps import judged
+from saltlick.release.steps import judged, told_of
 from saltlick.spec.release import Recipe, fill
 from saltlick.spec.release.steps import Place, PlacedStep
 
@@ -33,7 +33,7 @@ class Steps:
         for step in steps:
             going = [server for server in servers if server not in replies or replies[server].ok]
             for server, reply in self.one(step, going).items():
-                replies[server] = reply if reply.ok else replace(reply, error=f"{step.label}: {reply.error}")
+                replies[server] = reply if reply.ok else replace(reply, error=told_of(step.label, reply.error))
         return replies
 
     def look(self, step: PlacedStep) -> Callable[[Sequence[str]], dict[str, Seen]]:

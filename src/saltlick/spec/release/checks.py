@@ -138,20 +138,19 @@ def _placeholders(recipe: Recipe) -> Iterator[Finding]:
     for name in ("build", "once", "stop", "kill", "start"):
         for number, step in enumerate(getattr(recipe, name)):
             yield from _words_of(step, (name, number), WORDS)
-            if recipe.strategy.kind is StrategyKind.IN_PLACE and "release" in {
-                *words_in(step.args),
-                *words_in(step.kwargs),
-            }:
-                said = "`in_place` has no folder {release} of its own: the checkout is {directory}/source"
-                yield at(name, number, says=said)
+            yield from _no_folder(recipe, (step.args, step.kwargs), (name, number))
+            if isinstance(step, OnceStep) and step.undo:
+                yield from _no_folder(recipe, (step.undo.args, step.undo.kwargs), (name, number, "undo"))
     for number, check in enumerate(recipe.health.checks):
         for key in ("http", "tcp", "command", "body", "user"):
             yield from _known(getattr(check, key), ("health", "checks", number, key), WORDS)
+            yield from _no_folder(recipe, getattr(check, key), ("health", "checks", number, key))
     yield from _placeholders_of_balancer(recipe)
     for name in Hooks.model_fields:
         for number, step in enumerate(getattr(recipe.hooks, name)):
             where = ("hooks", name, number)
             yield from _words_of(step, where, (*WORDS, *HOOK_WORDS))
+            yield from _no_folder(recipe, (step.args, step.kwargs), where)
             if name not in _WITH_A_SERVER and step.on is Place.MASTER:
                 yield from _no_server(step, where, name)
 
@@ -188,6 +187,11 @@ def _known(value: object, where: Location, known: tuple[str, ...]) -> Iterator[F
         if word not in known:
             said = f"{{{word}}} is no placeholder{did_you_mean(word, known)}; braces that are meant take a space: {{ {word} }}"
             yield at(*where, says=said)
+
+
+def _no_folder(recipe: Recipe, texts: object, where: Location) -> Iterator[Finding]:
+    if recipe.strategy.kind is StrategyKind.IN_PLACE and "release" in words_in(texts):
+        yield at(*where, says="`in_place` has no folder {release} of its own: the checkout is {directory}/source")
 
 
 def _no_server(step: PlacedStep, where: Location, hook: str) -> Iterator[Finding]:

@@ -36,6 +36,10 @@ def activate(directory, *args, **kwargs):
     return _real.activate(_own(directory), *args, **_given(kwargs))
 
 
+def checkout(directory, *args, **kwargs):
+    return _real.checkout(_own(directory), *args, **_given(kwargs))
+
+
 def current(directory, **kwargs):
     return _real.current(_own(directory), **_given(kwargs))
 
