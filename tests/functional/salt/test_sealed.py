@@ -1,0 +1,64 @@
+"""Secrets of steps: looked up when a call leaves, and in nothing that anybody reads afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from saltlick.release.ports import Call, Reply
+from saltlick.saltside.sealed import Unsealed
+
+ADDRESS, SECRET = "sdb://vault/SALTLICK_TEST_TOKEN", "hunter2=x"
+
+
+class Servers:
+    """Answers with what it was told, or fails with it."""
+
+    def __init__(self) -> None:
+        self.told: list[Call] = []
+
+    def run(self, calls, *, deadline_s):
+        self.told += calls.values()
+        replies = {}
+        for server, call in calls.items():
+            bad = call.function == "app.fails"
+            replies[server] = Reply(not bad, {"said": [*call.args]}, error=f"{call.kwargs} is no token" if bad else "")
+        return replies
+
+
+@pytest.fixture
+def servers():
+    return Servers()
+
+
+@pytest.fixture
+def fleet(master, servers, monkeypatch):
+    monkeypatch.setenv("SALTLICK_TEST_TOKEN", SECRET)
+    return Unsealed(servers, {**master.opts, "vault": {"driver": "env"}})
+
+
+def test_the_server_has_the_secret_and_the_reply_the_address(fleet, servers):
+    detached = Call("app.fails", ("id",), {"args": [ADDRESS], "kwargs": {"env": {"TOKEN": ADDRESS}}})
+    replies = fleet.run({"one": Call("app.login", (ADDRESS, 7)), "two": detached}, deadline_s=5)
+    assert servers.told[0].args == (SECRET, 7)
+    assert servers.told[1].kwargs == {"args": [SECRET], "kwargs": {"env": {"TOKEN": SECRET}}}
+    assert replies["one"].value == {"said": [ADDRESS, 7]}
+    assert replies["two"].error.endswith("is no token")
+    assert SECRET not in str(replies)
+
+
+def test_what_comes_later_has_no_secret_either(fleet):
+    fleet.run({"one": Call("app.login", (ADDRESS,))}, deadline_s=5)
+    assert SECRET not in str(fleet.run({"one": Call("detached.status", (SECRET,))}, deadline_s=5))
+
+
+@pytest.mark.parametrize("address", ["sdb://vault/NOT_THERE", "sdb://nowhere/token", "sdb://vault"])
+def test_a_call_whose_secret_is_not_there_is_not_made(fleet, servers, address):
+    replies = fleet.run({"one": Call("app.login", (address,)), "two": Call("app.login")}, deadline_s=5)
+    assert replies["one"].error == f"app.login: the master finds nothing at {address}"
+    assert replies["two"].ok
+    assert len(servers.told) == 1
+
+
+def test_a_function_that_wants_the_address_has_it(fleet, servers):
+    fleet.run({"one": Call("sdb.get", (ADDRESS,))}, deadline_s=5)
+    assert servers.told[0].args == (ADDRESS,)
