@@ -1,0 +1,195 @@
+"""The folders of an application and what is known of the releases in them. Sibling of `revision`, which tells the layout."""
+
+import contextlib
+import datetime
+import fcntl
+import json
+import re
+import secrets
+import time
+from pathlib import Path
+
+from salt.exceptions import CommandExecutionError
+
+try:
+    import _saltlick_revision_files as _files
+    import _saltlick_revision_git as _git
+    import _saltlick_revision_run as _run
+except ImportError:
+    from saltlick.modules import _saltlick_revision_files as _files
+    from saltlick.modules import _saltlick_revision_git as _git
+    from saltlick.modules import _saltlick_revision_run as _run
+
+LOCK_DEADLINE_S = 900
+STATE = ".saltlick.json"
+SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+def home(directory):
+    if not directory or not Path(directory).is_absolute():
+        raise CommandExecutionError(f"{directory!r} is not an absolute path")
+    return Path(directory)
+
+
+def release(directory, sha):
+    check(sha)
+    return home(directory) / "releases" / sha
+
+
+def check(sha):
+    if not SHA.fullmatch(str(sha)):
+        raise CommandExecutionError(f"{sha!r} is not a whole commit id: revision.resolve finds it")
+
+
+def made(directory, user):
+    """The application's folder with what belongs into it."""
+    place = home(directory)
+    place.mkdir(parents=True, exist_ok=True)
+    for name in ("source", "releases"):
+        if not (place / name).exists():
+            (place / name).mkdir(exist_ok=True)
+            _run.give(place / name, user)
+    return place
+
+
+@contextlib.contextmanager
+def locked(home):
+    """One change of an application's folders at a time, whichever process makes it. A lock dies with its process."""
+    with (home / ".saltlick.lock").open("a") as lock:
+        give_up = time.monotonic() + LOCK_DEADLINE_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > give_up:
+                    raise CommandExecutionError(
+                        f"{home}: somebody else has been at work for {LOCK_DEADLINE_S} s"
+                    ) from None
+                time.sleep(0.05)
+        yield
+
+
+def prepared_before(home, sha, release, started, anew):
+    """The state of a folder that can stay as it is; empty when it has to be made."""
+    folder = home / "releases" / sha
+    is_current = current(home) == sha
+    if complete(folder) and (is_current or not anew):
+        return "built"
+    if is_current:
+        raise CommandExecutionError(
+            f"{folder} is the current release and has no REVISION: it is not made anew while it may run"
+        )
+    told = known(folder)
+    ours = bool(release) and told.get("release") == release
+    if told.get("state") == "prepared" and (
+        ours or told.get("prepared", 0) >= started
+    ):  # another made it while we waited
+        return "prepared"
+    return ""
+
+
+def lay_out(home, sha, user, told):
+    """The files of a commit, in a folder that has its name only once they are all there."""
+    fresh = home / "releases" / f".saltlick.{sha}"
+    archive = home / "releases" / f".saltlick.{sha}.tar"
+    for leftover in (fresh, archive):
+        _files.discard(leftover)
+    fresh.mkdir(mode=0o755)
+    _run.give(fresh, user)
+    try:
+        _git.git(user, home / "source", "archive", "--format=tar", f"--output={archive}", sha)
+        _run.run(["tar", "-x", "-f", str(archive), "-C", str(fresh)], user)
+    finally:
+        _files.discard(archive)
+    tell(fresh, sha=sha, prepared=time.time(), **told)
+    _files.discard(home / "releases" / sha)
+    fresh.replace(home / "releases" / sha)
+
+
+def current(home):
+    """The SHA of the release that is current; empty when none is."""
+    link = home / "current"
+    name = link.readlink().name if link.is_symlink() and link.exists() else ""
+    return name if SHA.fullmatch(name) else ""
+
+
+def switch(home, sha):
+    """Let `current` point to a release: as one rename, so that it never points nowhere."""
+    link, before = home / "current", current(home)
+    if link.exists() and not link.is_symlink():
+        raise CommandExecutionError(f"{link} is not a symbolic link, and what it is must not be lost: move it away")
+    if before:
+        tell(home / "releases" / before, left=time.time())
+    fresh = home / f".current.{secrets.token_hex(4)}"
+    fresh.symlink_to(f"releases/{sha}")
+    fresh.replace(link)
+    tell(home / "releases" / sha, activated=time.time())
+
+
+def complete(folder):
+    return _files.is_folder(folder) and _files.read(folder / "REVISION").strip() == folder.name
+
+
+def listed(home):
+    """Every release, those last in use first; `previous` is the one that was left last and did not fail."""
+    now = current(home)
+    folders = [
+        path for path in _files.entries(home / "releases") if SHA.fullmatch(path.name) and _files.is_folder(path)
+    ]
+    found = [_describe(folder, now) for folder in sorted(folders, key=_used, reverse=True)]
+    left = {folder.name: known(folder).get("left", 0) for folder in folders}
+    candidates = [one["sha"] for one in found if not one["current"] and one["state"] in ("good", "built")]
+    before = max(candidates, key=lambda sha: left[sha], default="")
+    return [{**one, "previous": bool(before) and one["sha"] == before} for one in found]
+
+
+def prune(home, keep, protect):
+    """Remove what nobody goes back to, and what an interrupted build left behind."""
+    releases = listed(home)
+    staying = {one["sha"] for one in releases if one["current"] or one["previous"]}
+    staying |= {one["sha"] for one in releases if one["sha"].startswith(tuple(protect))}
+    staying |= set([one["sha"] for one in releases if one["state"] == "good"][:keep])
+    removed = [one["sha"] for one in releases if one["sha"] not in staying]
+    for sha in removed:
+        _files.discard(home / "releases" / sha)
+    for leftover in (path for path in _files.entries(home / "releases") if path.name.startswith(".saltlick.")):
+        _files.discard(leftover)
+    return {"removed": removed, "kept": [one["sha"] for one in releases if one["sha"] in staying]}
+
+
+def _used(folder):
+    """When a release was last of use, in seconds of the epoch."""
+    told = known(folder)
+    marker = folder / "REVISION"
+    return max(told.get("left", 0), told.get("activated", 0), (marker if marker.exists() else folder).lstat().st_mtime)
+
+
+def _describe(folder, now):
+    told = known(folder)
+    state = {None: "good", "prepared": "built"}.get(told.get("state"), told.get("state"))
+    time_built = _files.read(folder / "REVISION_TIME").strip() or utc(folder.lstat().st_mtime)
+    return {
+        "sha": folder.name,
+        "time": time_built,
+        "state": state if complete(folder) or state == "failed" else "unfinished",
+        "release": told.get("release", ""),
+        "current": folder.name == now,
+    }
+
+
+def known(folder):
+    """What is told of a release; nothing of one that the formula built."""
+    with contextlib.suppress(ValueError):
+        told = json.loads(_files.read(folder / STATE) or "{}")
+        return told if isinstance(told, dict) else {}
+    return {}
+
+
+def tell(folder, **facts):
+    _files.write(folder, STATE, json.dumps({**known(folder), **facts}, sort_keys=True) + "\n")
+
+
+def utc(seconds=None):
+    moment = datetime.datetime.fromtimestamp(time.time() if seconds is None else seconds, datetime.timezone.utc)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
