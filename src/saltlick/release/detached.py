@@ -6,7 +6,7 @@ same after a resume, so what runs or ran already is never run again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,15 +23,28 @@ SILENT_LIMIT = 3
 
 
 def run_detached(
-    fleet: Fleet, clock: Clock, calls: Mapping[str, Call], *, job: str, deadline_s: float
+    fleet: Fleet,
+    clock: Clock,
+    calls: Mapping[str, Call],
+    *,
+    job: str,
+    deadline_s: float,
+    stop: Callable[[], str] = lambda: "",
 ) -> dict[str, Reply]:
-    """Run each server's call as the job of that id; one reply per server, whatever happens."""
+    """Run each server's call as the job of that id; one reply per server, whatever happens.
+
+    As soon as `stop` says why, jobs that still run are killed, and that is their reply.
+    """
     starts = {server: _start(job, call, deadline_s) for server, call in calls.items()}
     replies = {server: reply for server, reply in fleet.run(starts, deadline_s=ASK_S).items() if not reply.ok}
     waiting = [server for server in calls if server not in replies]
     unheard: dict[str, int] = {}
     began, pause_s = clock.now(), FIRST_S
     while waiting:
+        if why := stop():
+            fleet.run(dict.fromkeys(waiting, Call("detached.kill", (job,))), deadline_s=ASK_S)
+            replies |= dict.fromkeys(waiting, Reply(False, error=why))
+            break
         answers = fleet.run(dict.fromkeys(waiting, Call("detached.status", (job,))), deadline_s=ASK_S)
         overdue = clock.now() - began > deadline_s + GRACE_S
         for server, answer in answers.items():

@@ -155,15 +155,21 @@ class Run:
         """The same for what takes long: a detached job, by an id that is the same after a resume.
 
         On the way back a job may be tried again, once per time that somebody took the release up after it was stuck.
+        An abort ends a build, which may take long and changes nothing that serves; a `once` task is never cut off.
         """
         way = f"undo-{self.attempt}-" if undo else ""
 
         def do(_: tuple[str, ...]) -> Replies:
             job_id = f"{self.id}/{way}{job}"
-            replies = run_detached(self.on.fleet, self.on.clock, told, job=job_id, deadline_s=deadline_s)
+            stop = self._to_stop if phase is Phase.BUILD and not undo else lambda: ""
+            replies = run_detached(self.on.fleet, self.on.clock, told, job=job_id, deadline_s=deadline_s, stop=stop)
             return {server: judged(reply, step) for server, reply in replies.items()} if step else replies
 
         return self.step(phase, name, tuple(told), do, batch=batch, undo=undo) if told else {}
+
+    def _to_stop(self) -> str:
+        self.heed()
+        return self.aborted
 
     def _listen(self, replies: Replies) -> None:
         self.silent -= {server for server, reply in replies.items() if not reply.silent}

@@ -36,11 +36,11 @@ def wait_seconds(lock_wait: object) -> float:
 
 
 def lock(opts: Mapping[str, Any], name: object, *, message: str = "", user: str = "") -> Answer:
-    """Lock environments by hand, until somebody unlocks them."""
+    """Lock environments by hand, until somebody unlocks them. A stale lock stays: what it was for may be half done."""
     if not message:
         raise InvalidInput([Problem("message", "say why, for those who are kept waiting")], what="arguments")
     desk = locks(opts, user)
-    held = [desk.take(one, reason=message, mode=Mode.MANUAL) for one in names_of(opts, name)]
+    held = [desk.take(one, reason=message, mode=Mode.MANUAL, over_stale=False) for one in names_of(opts, name)]
     told = {one.holder.environment: _told(desk, one.holder) for one in held}
     return Answer({"locked": told}, "\n".join(f"{name} is locked: {message}" for name in told))
 

@@ -22,7 +22,7 @@ from saltlick.release.orders import Want
 from saltlick.release.ports import Fleet
 from saltlick.release.record import Phase, ReleaseRecord, Result, ServerRecord, StepRecord
 from saltlick.release.stage import Interrupted, News, Stage
-from saltlick.saltside import lookout, releases, steering
+from saltlick.saltside import locks, lookout, releases, steering
 from saltlick.saltside.answer import guarded
 from saltlick.saltside.progress import Progress
 from saltlick.saltside.rolled import arguments
@@ -292,6 +292,14 @@ def test_a_release_whose_process_died_is_said_and_only_its_resume_takes_the_lock
     answer = guarded(releases.resume, house.opts, "one", job="43", user="ann")
     assert "no salt-master runs here" in answer.result["error"], "it had the lock, and got as far as that"
     assert desk(house).read("one").mode is Mode.MANUAL, "and left it as it was: it is still half done"
+
+
+def test_a_lock_by_hand_is_not_put_over_a_stale_one(house):
+    dead(house, job="41")
+    retcode, error = code(locks.lock, house.opts, "one", message="sale")
+    assert retcode == 3
+    assert "Its process is gone and may have left work half done" in error
+    assert desk(house).read("one").job == "41"
 
 
 def test_a_defect_in_the_middle_keeps_the_lock(house):

@@ -60,6 +60,7 @@ class Machine:
     marks: dict[str, bool] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     asked: int = 0
+    killed: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -206,6 +207,10 @@ class World:
         if machine.asked % 2:
             return Reply(True, {"state": "running"})
         return Reply(True, machine.jobs.get(job, {"state": "unknown"}))
+
+    def do_detached_kill(self, machine, job):
+        machine.killed.append(job)
+        return Reply(True, {"state": "killed"})
 
     def well(self, machine: Machine) -> bool:
         return machine.alive and bool(machine.running) and self.revisions[machine.running] not in {"sick", "late"}

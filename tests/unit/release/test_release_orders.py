@@ -50,6 +50,19 @@ def test_an_abort_at_any_time_takes_everything_back(world, tmp_path, function):
     assert (record.result, record.reason.split(".")[0]) == (Result.ROLLED_BACK, "abort by bob")
 
 
+def test_an_abort_ends_a_build_and_no_once_task(tmp_path):
+    for function, killed in (("build.make", 3), ("db.migrate", 0)):
+        world = World(names(3))
+        on = world.on(tmp_path / function)
+        world.when = {function: lambda on=on: on.interrupts.hit("Ctrl-C")}
+        record = release(recipe(), asked(world), on)
+        world.consistent(record)
+        assert (record.result, world.least) == (Result.ROLLED_BACK, 3)
+        assert record.reason.startswith("Ctrl-C by alice")
+        jobs = [job for machine in world.machines.values() for job in machine.killed]
+        assert jobs == [f"{record.id}/1-build"] * killed
+
+
 def test_the_first_ctrl_c_is_an_abort(world, tmp_path):
     on = world.on(tmp_path)
     world.when = {"app.start": lambda: on.interrupts.hit("Ctrl-C")}
