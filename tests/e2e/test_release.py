@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 APPS = ("test-app-1", "test-app-2")
+PILLAR = "/srv/saltlick/pillar"
 JOURNAL = "/var/cache/salt/master/saltlick/releases.sqlite"
 KILL_RUNNERS = "kill -9 $(cat /proc/[0-9]*/stat 2>/dev/null | awk '$2 ~ /salt-run/ {print $1}')"
 ONCE = """
-{% import_yaml 'release.sls' as shipped %}
-{% do shipped.release.update({'once': [{'call': 'cmd.run_all', 'name': 'migration',
-   'kwargs': {'cmd': 'test ! -e migrate.sh || sh migrate.sh', 'cwd': '{release}', 'runas': '{user}'}}]}) %}
-release: {{ shipped.release | json }}
+  once:
+    - call: cmd.run_all
+      name: migration
+      kwargs: {cmd: 'test ! -e migrate.sh || sh migrate.sh', cwd: '{release}', runas: '{user}'}
 """
 
 
@@ -143,11 +144,12 @@ def test_a_bad_revision_goes_back(on_main: Site, branch: str, why: str) -> None:
 
 def test_one_that_dies_in_its_once_step_goes_back(on_main: Site) -> None:
     site = on_main
-    site.sandbox.run(MASTER, ["sh", "-c", f"cat > $(dirname {pillar_of(site)})/release.sls <<'SLS'\n{ONCE}\nSLS"])
+    common, own = f"{PILLAR}/common/release.sls", f"{PILLAR}/test/release.sls"
+    site.sandbox.run(MASTER, ["sh", "-c", f"cp {common} {own} && cat >>{own} <<'SLS'\n{ONCE}SLS"])
     try:
         done = site.release("rolling", "rev=dies-once")
     finally:
-        site.sandbox.run(MASTER, ["sh", "-c", f"rm $(dirname {pillar_of(site)})/release.sls"])
+        site.sandbox.run(MASTER, ["rm", own])
     assert (done["code"], done["outcome"]) == (5, "rolled back"), done
     assert "migration" in done["error"]
     site.all_on("main")
@@ -210,13 +212,6 @@ def test_two_at_once_and_during_a_deployment(on_main: Site) -> None:
 
     deploy(site.sandbox)
     site.all_on("second")
-
-
-def pillar_of(site: Site) -> str:
-    """Where the master has the pillar of `test`."""
-    found = site.sandbox.run(MASTER, ["sh", "-c", "ls /*/*/pillar/test/environment.sls"]).stdout.split()
-    assert len(found) == 1, found
-    return found[0]
 
 
 def under_way(site: Site, phase: str) -> list[str]:
