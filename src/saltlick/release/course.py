@@ -93,7 +93,9 @@ def keep_out(run: Run) -> None:
     Raises: GoBack when one cannot be taken out.
     """
     if inside := put_out(run, run.standing(Standing.LEFT_OUT), batch=0, entering=Standing.LEFT_OUT):
-        raise GoBack(f"{', '.join(sorted(inside))}: silent, and could not be taken out of traffic")
+        why = "silent, and could not be taken out of traffic"
+        run.move(inside, Standing.WAITING, why)  # as they were before: there is nothing to take back
+        raise GoBack(f"{', '.join(sorted(inside))}: {why}")
 
 
 def linger(run: Run, *, after: int) -> None:

@@ -114,6 +114,17 @@ def test_a_silent_server_left_out_is_taken_out_of_traffic(world, tmp_path):
     assert world.machines["prod-app-2"].traffic is Traffic.OUT
 
 
+def test_a_silent_server_that_cannot_be_taken_out_ends_it_with_nothing_touched(world, tmp_path):
+    silence(world)
+    world.machines["prod-app-2"].traffic = Traffic.UNKNOWN
+    world.fault = lambda server, called, call: "no answer" if (server, called) == ("prod-app-2", "drain") else ""
+    record = rollout.release(recipe(), asked(world, force=frozenset({"silent"})), world.on(tmp_path))
+    assert record.result is Result.ROLLED_BACK
+    assert {server.standing for server in record.servers} == {Standing.WAITING}
+    assert record.reason == "prod-app-2: silent, and could not be taken out of traffic"
+    assert world.least >= 3
+
+
 def test_an_unfinished_release_has_to_be_taken_up_first(world, tmp_path):
     on = world.on(tmp_path)
     on.journal.open(

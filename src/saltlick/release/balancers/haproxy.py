@@ -56,7 +56,8 @@ class HaproxyBalancer:
             for proxy, reply in self._ground.fleet.run(calls, deadline_s=CALL_S).items():
                 server = told[proxy][0]
                 if not reply.ok and not (reply.silent and self._is_gone(proxy, server, verb)):
-                    said = f"HAProxy on {proxy}: {verb}: {reply.error or 'no answer'}"
+                    why = reply.error.removeprefix(f"haproxy_runtime.{verb}: ")
+                    said = f"HAProxy on {proxy}: {verb}: {why or 'no answer'}"
                     failed.setdefault(server, Reply(False, error=said, silent=reply.silent))
         return failed
 
