@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CHECKOUT = Path(__file__).parents[2]
 SOURCE = CHECKOUT / "src" / "saltlick"
 FACES = ("_runners", "_states", "_modules", "_output")
 
 
-def imported(path: Path) -> Iterator[str]:
+@cache
+def imported(path: Path) -> tuple[str, ...]:
+    """Each file is read once for all the walls."""
+    return tuple(walk(path))
+
+
+def walk(path: Path) -> Iterator[str]:
     """Every dotted name a file imports, wherever in the file it does so; `from a import b` gives both a and a.b."""
     package = [*path.relative_to(SOURCE.parent).with_suffix("").parts] if SOURCE in path.parents else []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):

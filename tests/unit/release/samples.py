@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import count
+from operator import mul
 
 from saltlick.release.record import Phase, ReleaseRecord, Result, ServerRecord, Standing, StepRecord
 
@@ -132,7 +134,7 @@ class Tape:
 
 def uneven(key: str, by: float = 0.25) -> float:
     """About 1, and the same for the same key: no two servers take equally long."""
-    value = sum(ord(one) * (place + 7) for place, one in enumerate(key)) * 2654435761 % 1000
+    value = sum(map(mul, key.encode(), count(7))) * 2654435761 % 1000
     return 1 + by * (value / 500 - 1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import pickle
 import re
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ def pillar(environment: str) -> dict[str, Any]:
 
 def changed(raw: dict[str, Any], change: dict[str, Any], without: tuple[str, ...] = ()) -> dict[str, Any]:
     """A copy with values put at paths like `subnets.private.cidrs[1]`, and others taken out."""
-    made = copy.deepcopy(raw)
+    made = pickle.loads(pickle.dumps(raw))  # a deep copy, and a quicker one than copy's
     for path, value in change.items():
         inside, last = spot(made["environment"], path)
         if isinstance(inside, list) and last == len(inside):
