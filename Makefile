@@ -4,10 +4,10 @@ SALT ?= 3008
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-3006 lint bench docs format clean setup
+.PHONY: help demo test test-3006 lint bench bench-release docs format clean setup
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1mmake %-13s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup ## build an environment on this machine, end to end, and look at it
 	@$(BIN)/python -m saltlick.demo
@@ -28,6 +28,10 @@ format: setup ## let ruff write the code its way
 bench: ## build, re-check and destroy the reference estate beside a hand-optimised script
 	@tools/setup.sh $(VENV) requirements/salt-$(SALT).txt bench
 	@$(BIN)/python -m bench
+
+bench-release: ## what a release costs: time out of traffic, overhead over bare Salt calls, 1,000 simulated servers
+	@tools/setup.sh $(VENV) requirements/salt-$(SALT).txt bench
+	@$(BIN)/python -m bench.release
 
 docs: setup ## the documentation as HTML, in build/docs
 	@$(BIN)/python tools/docs.py

@@ -1,0 +1,73 @@
+"""A release of simulated servers, in a process of its own, which says what it took.
+
+    python -m bench.simulated SERVERS BATCH time|memory
+
+The servers and their balancer are those of the unit tests, without the rules they watch there, and without a history; the
+journal is a real one on disk, and each step is told in a line. `memory` traces allocations, which costs time: so one of both.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bench.servers import ROOT
+from saltlick.release.journal import Journal
+from saltlick.release.record import Result
+from saltlick.release.rollout import release
+from saltlick.saltside.progress import Progress
+from saltlick.saltside.teller import Teller
+from saltlick.saltside.webhook import Herald
+
+sys.path.insert(0, str(ROOT / "tests/unit/release"))
+
+import simulated
+
+
+class World(simulated.World):
+    """Servers that do what they are told, and nobody who checks on them after each call."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.calls: Any = deque(maxlen=0)
+
+    def watch(self) -> None:
+        return
+
+
+def main() -> None:
+    count, batch, what = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+    with tempfile.TemporaryDirectory(prefix="saltlick-bench-") as folder:
+        print(json.dumps(_released(count, batch, Path(folder), traced=what == "memory")))
+
+
+def _released(count: int, batch: str, folder: Path, *, traced: bool) -> dict[str, Any]:
+    world = World(simulated.names(count))
+    journal = Journal(folder / "releases.sqlite", epoch=world.clock.epoch)
+    recipe = simulated.recipe(strategy={"batch": batch if batch.endswith("%") else int(batch)})
+    told = io.StringIO()
+    progress = Progress({}, "bench", stream=told)
+    teller = Teller({}, progress, Herald({}, None, progress.line))
+    stage = replace(world.on(folder, journal=journal), tell=teller)
+    if traced:
+        tracemalloc.start()
+    began = time.perf_counter()
+    record = release(recipe, simulated.asked(world), stage)
+    seconds = time.perf_counter() - began
+    peak = tracemalloc.get_traced_memory()[1] if traced else 0
+    if record.result is not Result.DONE:
+        raise SystemExit(f"the simulated release came out as {record.result.value}: {record.reason}")
+    steps = sum(1 for step in record.steps if step.server)
+    return {"servers": count, "batch": batch, "seconds": seconds, "peak_bytes": peak, "steps": steps}
+
+
+if __name__ == "__main__":
+    main()
