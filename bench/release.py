@@ -66,6 +66,9 @@ class Cost:
 
     release_s: float
     bare_s: float
+    release_cpu_s: float
+    """Of this process, which makes either: the part that a busy machine does not blur."""
+    bare_cpu_s: float
     around_s: float
     """Of the release's time, that before and after its journal: pillar, lock, page."""
     calls: int
@@ -80,6 +83,10 @@ class Cost:
     @property
     def step_ms(self) -> float:
         return (self.release_s - self.bare_s) / self.steps * 1000
+
+    @property
+    def step_cpu_ms(self) -> float:
+        return (self.release_cpu_s - self.bare_cpu_s) / self.steps * 1000
 
 
 def main() -> None:
@@ -207,10 +214,8 @@ class Bench:
         rev, sha = self.revision()
         with salt.client.LocalClient(mopts=dict(self.shop.opts)) as client:
             before = set(jobs(client))
-            began = time.monotonic()
-            with contextlib.redirect_stderr(io.StringIO()):
+            with Watch() as release, contextlib.redirect_stderr(io.StringIO()):
                 answer = rolling(self.shop.opts, "test", rev=rev, job=f"bench-{rev}")
-            release_s = time.monotonic() - began
             if answer.retcode:
                 raise SystemExit(f"a measured release failed with exit code {answer.retcode}: {answer.result}")
             self.check(rev)
@@ -218,20 +223,34 @@ class Bench:
             made = [client.returners["local_cache.get_load"](jid) for jid in sorted(set(jobs(client)) - before)]
             twin, twin_sha = self.revision()
             words = {sha: twin_sha, rev: twin, record.id: f"bare-{twin}"}
-            told = [call for load in made if (call := bare(load, words))]
-            began = time.monotonic()
-            for call in told:
-                by_hand(client, call)
-            bare_s = time.monotonic() - began
+            told = [call for load in made if (call := bare_call(load, words))]
+            with Watch() as bare:
+                for call in told:
+                    by_hand(client, call)
         self.check(twin)
         return Cost(
-            release_s=release_s,
-            bare_s=bare_s,
-            around_s=release_s - ((record.ended or record.started) - record.started),
+            release_s=release.seconds,
+            bare_s=bare.seconds,
+            release_cpu_s=release.cpu_s,
+            bare_cpu_s=bare.cpu_s,
+            around_s=release.seconds - ((record.ended or record.started) - record.started),
             calls=len(made),
             bare_calls=len(told),
             steps=sum(1 for step in record.steps if step.server),
         )
+
+
+class Watch:
+    """How long a block took: by the clock, and of this process's processor time."""
+
+    seconds = cpu_s = 0.0
+
+    def __enter__(self) -> Watch:
+        self._began = time.monotonic(), time.process_time()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.seconds, self.cpu_s = time.monotonic() - self._began[0], time.process_time() - self._began[1]
 
 
 # bare calls
@@ -252,7 +271,7 @@ def jobs(client: Any) -> Iterable[str]:
     return found
 
 
-def bare(load: dict[str, Any], words: dict[str, str]) -> Bare | None:
+def bare_call(load: dict[str, Any], words: dict[str, str]) -> Bare | None:
     """A job that a release made, for the next revision. What it ran detached is called itself, and nobody asks how far it is."""
     function, arguments = load["fun"], json.dumps(load["arg"])
     for old, new in words.items():
@@ -341,16 +360,17 @@ def print_traffic(samples: list[Away], front: str, build_s: float) -> None:
 def print_overhead(samples: list[Cost]) -> None:
     """Each pair, and the medians of what is derived from them."""
     print(f"\nA release beside the same Salt calls by hand, {len(SERVERS)} real minions, a build of no time")
-    print(
-        f"{'':<8}{'release s':>11}{'bare s':>8}{'ratio':>7}{'around s':>10}{'calls':>7}{'bare':>6}{'steps':>7}{'ms/step':>9}"
-    )
+    columns = f"{'around s':>10}{'calls':>7}{'bare':>6}{'steps':>7}{'ms/step':>9}{'CPU s':>8}{'bare':>6}{'ms/step':>9}"
+    print(f"{'':<8}{'release s':>11}{'bare s':>8}{'ratio':>7}{columns}")
     for number, one in enumerate(samples, start=1):
         print(
             f"pair {number:<3}{one.release_s:>11.2f}{one.bare_s:>8.2f}{one.ratio:>7.2f}{one.around_s:>10.2f}"
             f"{one.calls:>7}{one.bare_calls:>6}{one.steps:>7}{one.step_ms:>9.1f}"
+            f"{one.release_cpu_s:>8.2f}{one.bare_cpu_s:>6.2f}{one.step_cpu_ms:>9.1f}"
         )
     ratio, step_ms = median(one.ratio for one in samples), median(one.step_ms for one in samples)
-    print(f"median: {ratio:.2f} times the bare calls, {step_ms:.1f} ms per server and step")
+    cpu_ms = median(one.step_cpu_ms for one in samples)
+    print(f"median: {ratio:.2f} times the bare calls; per server and step {step_ms:.1f} ms, and {cpu_ms:.1f} ms of CPU")
 
 
 def print_simulated(results: dict[str, Any]) -> None:
