@@ -15,12 +15,15 @@ LONGEST_NUMBER = 3
 def good_revisions(history: Sequence[ReleaseRecord]) -> tuple[str, ...]:
     """Revisions that may be gone back to, the current one first. `history`: newest first.
 
-    What somebody rolled back from was bad, and is skipped, unless it was released again later.
+    What somebody rolled back from was bad, and is skipped, unless it was released again later. What all servers ran before a good
+    release was good too, whoever put it there: the first release can be taken back.
     """
     good: list[str] = []
     for release in reversed(history):
         if release.result not in GOOD:
             continue
+        before = {server.previous for server in release.servers}
+        good += [sha for sha in before if len(before) == 1 and sha and sha not in good]
         if release.rollback and release.sha in good:
             del good[good.index(release.sha) + 1 :]
         else:

@@ -106,7 +106,7 @@ def test_the_frozen_recipe_is_what_it_was(tmp_path):
 def past(*releases):
     """A history, newest first, from (revision, result, rollback) oldest first."""
     records = [
-        replace(HEAD, id=str(n), rev=rev, sha=sha(rev), result=result, rollback=back)
+        replace(HEAD, id=str(n), rev=rev, sha=sha(rev), result=result, rollback=back, servers=())
         for n, (rev, result, back) in enumerate(releases)
     ]
     return tuple(reversed(records))
@@ -131,6 +131,13 @@ def test_what_may_be_gone_back_to(releases, good):
     assert good_revisions(past(*releases)) == tuple(map(sha, good))
 
 
+@pytest.mark.parametrize(("before", "good"), [(("o", "o"), ("a", "o")), (("o", "p"), ("a",)), (("", ""), ("a",))])
+def test_the_first_release_can_be_taken_back_to_what_all_ran_before(before, good):
+    servers = tuple(replace(HEAD.servers[0], name=f"s{n}", previous=one and sha(one)) for n, one in enumerate(before))
+    history = (replace(HEAD, rev="a", sha=sha("a"), result=DONE, servers=servers),)
+    assert good_revisions(history) == tuple(map(sha, good))
+
+
 def test_targets():
     history = past(("a", DONE, False), ("b", DONE, False), ("c", DONE, False))
     assert target(history) == sha("b")
@@ -144,6 +151,7 @@ def test_targets():
 
 def test_a_rollback_is_a_release_with_folders_that_are_there(tmp_path):
     world = World(names(2))
+    [first] = {m.running for m in world.machines.values()}
     for rev in ("new", "newer"):
         release(recipe(), asked(world, rev), world.on(tmp_path))
         world.clock.sleep(60)
@@ -154,5 +162,7 @@ def test_a_rollback_is_a_release_with_folders_that_are_there(tmp_path):
     assert {m.running for m in world.machines.values()} == {sha("new")}
     assert not [call for _, call in world.calls if call == Call("build.make", (sha("new"),))]
     world.clock.sleep(60)
-    with pytest.raises(InvalidInput):  # what was rolled back from is bad
-        rollback_to(recipe(), asked(world, ""), world.on(tmp_path))
+    # what was rolled back from is bad; before it there was what the servers ran at the very first
+    assert rollback_to(recipe(), asked(world, ""), world.on(tmp_path)).rev == first
+    with pytest.raises(InvalidInput):
+        rollback_to(recipe(), asked(world, "2"), world.on(tmp_path))
