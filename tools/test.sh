@@ -5,6 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/lib.sh
 started=$(date +%s.%N)
+# Each of the many processes that tests start would compile all of it again: half a second of processor time each.
+unset PYTHONDONTWRITEBYTECODE
 venv=${VENV:-.venv}
 
 tools/setup.sh "$venv" "requirements/salt-${SALT:-3008}.txt" test
