@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from functools import cache
@@ -54,3 +55,8 @@ def _missing_engine() -> str:
     except docker.errors.DockerException as error:
         return str(error).splitlines()[0]
     return ""
+
+
+def pytest_unconfigure() -> None:
+    """Salt's loggers flush what they kept at the very end, when pytest has closed what they write to."""
+    logging.raiseExceptions = False

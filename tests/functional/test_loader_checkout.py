@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("salt.loader", reason="the bare name `salt` would find our own state tree")
-
 import salt.config
 import salt.loader
 

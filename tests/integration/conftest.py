@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import tempfile
 from pathlib import Path
@@ -101,8 +100,3 @@ def deployed(servers: House) -> House:
         assert done.code == 0, (done.failed, done.stderr)
         servers.reset()
     return servers
-
-
-def pytest_unconfigure() -> None:
-    """Salt's loggers flush what they kept at the very end, when pytest has closed what they write to."""
-    logging.raiseExceptions = False

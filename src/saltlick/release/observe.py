@@ -8,6 +8,7 @@ from saltlick.release import calls
 from saltlick.release.ports import Reply, Seen, Traffic
 from saltlick.release.record import ReleaseRecord, Standing
 from saltlick.release.status import ServerNow
+from saltlick.release.steps import words_now
 from saltlick.spec.release import fill_check
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from saltlick.spec.release import Recipe
 
 ASK_S = 60.0
+"""How long a server may take to answer a question."""
 
 
 def observe(recipe: Recipe, environment: str, servers: Sequence[Server], on: Stage) -> tuple[ServerNow, ...]:
@@ -44,30 +46,25 @@ def observe(recipe: Recipe, environment: str, servers: Sequence[Server], on: Sta
 
 
 def healths(recipe: Recipe, environment: str, runs: Mapping[str, str], on: Stage) -> dict[str, Reply]:
-    """Each server's first bad answer, or the last good one; no entry where the recipe has no check."""
+    """What each server (by the revision it runs) says to the recipe's checks now: good, or bad with all that is bad.
+
+    No entry where the recipe has no check.
+    """
     health = recipe.health.model_copy(update={"successes": 1, "deadline_s": min(10, recipe.health.deadline_s)})
-    found: dict[str, Reply] = {}
+    found: dict[str, list[Reply]] = {}
     for check in recipe.health.checks:
         told = {
-            name: fill_check(check, health, _words(recipe, environment, name, sha), delayed=False)
+            name: fill_check(check, health, words_now(recipe, environment, name, sha), delayed=False)
             for name, sha in runs.items()
-            if name not in found or found[name].ok
         }
-        found |= on.fleet.run(told, deadline_s=health.deadline_s + ASK_S)
-    return found
+        for name, reply in on.fleet.run(told, deadline_s=health.deadline_s + ASK_S).items():
+            found.setdefault(name, []).append(reply)
+    return {name: _together(replies) for name, replies in found.items()}
 
 
-def _words(recipe: Recipe, environment: str, server: str, sha: str) -> dict[str, str]:
-    words = dict.fromkeys(("id", "who", "rev"), "")
-    words |= {
-        "environment": environment,
-        "application": recipe.application,
-        "server": server,
-        "sha": sha,
-        "previous": sha,
-    }
-    words |= {"directory": recipe.source.directory, "user": recipe.source.user}
-    return {**words, "release": f"{recipe.source.directory}/releases/{sha}"}
+def _together(replies: Sequence[Reply]) -> Reply:
+    bad = [reply.error for reply in replies if not reply.ok]
+    return Reply(False, error="; ".join(bad)) if bad else replies[-1]
 
 
 def _since(past: Sequence[ReleaseRecord], server: str, sha: str) -> float | None:

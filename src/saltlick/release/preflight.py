@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 
 from saltlick.errors import InvalidInput
 from saltlick.release import calls
+from saltlick.release.observe import ASK_S, healths
 from saltlick.release.ports import Reply, Seen, Traffic
 from saltlick.release.record import Result
 from saltlick.release.stage import FORCE_WORDS
-from saltlick.spec.release import fill_check
 from saltlick.spec.release.windows import denied
 
 if TYPE_CHECKING:
     from saltlick.release.stage import Asked, Stage
     from saltlick.spec.release import Recipe
 
-ASK_S = 60.0
 RESOLVE_S = 180.0
 TRIES = 3
 """Servers that are asked, one after the other, what a revision is."""
@@ -68,14 +67,15 @@ def look(recipe: Recipe, asked: Asked, on: Stage) -> Findings:
     there = tuple(name for name in names if name not in silent)
     current = {name: str(replies[name].value or "") for name in there if replies[name].ok}
     sha, unresolved = _resolve(recipe, asked, on, there)
-    unwell = tuple(_unwell(recipe, asked, on, there, current))
+    health = healths(recipe, asked.environment, {name: current.get(name, "") for name in there}, on)
+    unwell = {name: reply.error for name, reply in health.items() if not reply.ok}
     shown = {name: Seen(Traffic.UNKNOWN) for name in names} | dict(on.balancer.look(names))
     in_traffic = frozenset(name for name in names if _in_traffic(shown[name].traffic, recipe))
     found = [
         *(Finding(f"does not answer: {why}", name, "silent") for name, why in silent.items()),
         *(Finding(f"cannot tell its revision: {replies[n].error}", n) for n in there if not replies[n].ok),
         *unresolved,
-        *unwell,
+        *(Finding(f"is not healthy now: {why}", name, "unhealthy") for name, why in unwell.items()),
         *_disk(recipe, on, there),
         *(
             Finding(
@@ -89,7 +89,7 @@ def look(recipe: Recipe, asked: Asked, on: Stage) -> Findings:
         *_calendar(recipe, on),
         *_unfinished(asked, on),
     ]
-    well = (set(there) & in_traffic) - {finding.server for finding in unwell}
+    well = (set(there) & in_traffic) - set(unwell)
     already = tuple(name for name in names if name in well and sha and current.get(name) == sha)
     return Findings(
         sha=sha,
@@ -111,28 +111,6 @@ def _resolve(recipe: Recipe, asked: Asked, on: Stage, there: tuple[str, ...]) ->
         if not reply.silent:
             break
     return "", [Finding(f"{asked.rev!r} cannot be resolved: {reply.error}")]
-
-
-def _unwell(
-    recipe: Recipe, asked: Asked, on: Stage, there: tuple[str, ...], current: Mapping[str, str]
-) -> Iterator[Finding]:
-    """Servers whose own health checks fail now: a release cannot be told from what was broken before."""
-    health = recipe.health.model_copy(update={"successes": 1, "deadline_s": min(10, recipe.health.deadline_s)})
-    common = {"environment": asked.environment, "application": recipe.application, "rev": asked.rev, "who": asked.who}
-    common |= {"directory": recipe.source.directory, "user": recipe.source.user, "id": ""}
-    for check in recipe.health.checks:
-        told = {}
-        for name in there:
-            own = current.get(name, "")
-            words = {**common, "server": name, "sha": own, "previous": own}
-            words["release"] = f"{recipe.source.directory}/releases/{own}"
-            told[name] = fill_check(check, health, words, delayed=False)
-        replies = on.fleet.run(told, deadline_s=health.deadline_s + ASK_S)
-        yield from (
-            Finding(f"is not healthy now: {reply.error}", name, "unhealthy")
-            for name, reply in replies.items()
-            if not reply.ok
-        )
 
 
 def _disk(recipe: Recipe, on: Stage, there: tuple[str, ...]) -> Iterator[Finding]:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from saltlick.errors import InvalidInput
 from saltlick.release import calls, rollout
-from saltlick.release.observe import healths
+from saltlick.release.observe import ASK_S, healths
 from saltlick.release.plan import rule_of
-from saltlick.release.preflight import ASK_S
 from saltlick.release.record import Result, Standing
 from saltlick.release.run import Run
 from saltlick.release.targets import target

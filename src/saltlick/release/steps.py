@@ -18,19 +18,25 @@ def words_for(
 ) -> dict[str, str]:
     """What placeholders stand for; on the way `back`, `{sha}` and `{release}` are what the server had before."""
     previous = server.previous if server else ""
-    sha = previous if back else head.sha
+    words = words_now(recipe, head.environment, server.name if server else "", previous if back else head.sha)
+    words |= {"previous": head.sha if back else previous, "who": head.who, "id": head.id}
+    return words if back else {**words, "rev": head.rev}
+
+
+def words_now(recipe: Recipe, environment: str, server: str, sha: str) -> dict[str, str]:
+    """The same for a server on a revision, whatever release put it there."""
     return {
-        "environment": head.environment,
-        "application": head.application,
-        "server": server.name if server else "",
-        "rev": previous if back else head.rev,
+        "environment": environment,
+        "application": recipe.application,
+        "server": server,
+        "rev": sha,
         "sha": sha,
-        "previous": head.sha if back else previous,
+        "previous": sha,
         "directory": recipe.source.directory,
         "release": f"{recipe.source.directory}/releases/{sha}",
         "user": recipe.source.user,
-        "who": head.who,
-        "id": head.id,
+        "who": "",
+        "id": "",
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from saltlick.errors import InvalidInput, Problem
 from saltlick.lock import Holder, Locks, Mode
 from saltlick.saltside.answer import Answer, plain
 from saltlick.saltside.pillar import names_of
+from saltlick.saltside.typed import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,13 +26,7 @@ def wait_seconds(lock_wait: object) -> float:
 
     Raises: InvalidInput for anything but a number from 0 up.
     """
-    try:
-        seconds = float(lock_wait)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise InvalidInput([Problem("lock_wait", f"{lock_wait} is not a number of seconds")], what="arguments")
-    return seconds
+    return number("lock_wait", lock_wait, what="a number of seconds")
 
 
 def lock(opts: Mapping[str, Any], name: object, *, message: str = "", user: str = "") -> Answer:

@@ -40,12 +40,12 @@ def flag(name: str, value: object) -> bool:
     raise InvalidInput([Problem(name, f"{value!r} is neither True nor False")], what="arguments")
 
 
-def number(name: str, value: object) -> float:
-    """A number that is not negative.
+def number(name: str, value: object, *, what: str = "a number from 0 up") -> float:
+    """A number that is not negative; `what` it is called where it is none.
 
     Raises: InvalidInput.
     """
     with contextlib.suppress(TypeError, ValueError):
         if 0 <= (found := float(value)) < math.inf:  # type: ignore[arg-type]
             return found
-    raise InvalidInput([Problem(name, f"{value} is not a number from 0 up")], what="arguments")
+    raise InvalidInput([Problem(name, f"{value} is not {what}")], what="arguments")

@@ -19,8 +19,6 @@ from moto.server import ThreadedMotoServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytest.importorskip("salt.loader", reason="the bare name `salt` would find our own state tree")
-
 CHECKOUT = Path(__file__).parents[3]
 SALT_RUN = Path(sys.executable).with_name("salt-run")
 REGION = "us-east-1"
