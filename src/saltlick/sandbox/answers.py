@@ -1,4 +1,4 @@
-"""Calls that are answered from what really runs instead of by moto: GetConsoleOutput and DescribeTargetHealth."""
+"""Calls that are answered from what really runs instead of by moto: console, health of targets, addresses that are taken."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from uuid import uuid4
 
-from saltlick.sandbox.api import Answer, element
+from saltlick.sandbox.api import Answer, Refused, element
 from saltlick.sandbox.balancer import Health
 from saltlick.sandbox.cloud import Target
 
@@ -47,6 +47,18 @@ def target_health(health: Callable[[str], Mapping[Target, Health] | None]) -> An
         meta = element("ResponseMetadata", [element("RequestId", uuid4())])
         name, space = "DescribeTargetHealthResponse", "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"
         return f'<{name} xmlns="{space}">{result}{meta}</{name}>'.encode()
+
+    return answer
+
+
+def new_vpc(taken: Callable[[str], str | None]) -> Answer:
+    """CreateVpc, refused for addresses that this machine uses for something else; everything else is moto's to answer."""
+
+    def answer(parameters: Mapping[str, str]) -> bytes | None:
+        cidr = parameters.get("CidrBlock", "")
+        if by := taken(cidr):
+            raise Refused("InvalidVpc.Range", f"{cidr} cannot be a VPC of this sandbox: {by} on this machine")
+        return None
 
     return answer
 

@@ -21,6 +21,14 @@ Environ = dict[str, Any]
 Answer = Callable[[Mapping[str, str]], "bytes | None"]
 
 
+class Refused(Exception):
+    """An answer of ours to an EC2 call that is an error, with AWS's code for it."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """One AWS call: its action, service and (for the query protocol) its parameters."""
@@ -83,10 +91,14 @@ class Api:
 
     def _answered(self, call: Call, start_response: Callable[..., Any]) -> list[bytes] | None:
         answer = self._answers.get((call.service, call.action))
-        body = answer(call.parameters) if answer else None
+        status = "200 OK"
+        try:
+            body = answer(call.parameters) if answer else None
+        except Refused as error:
+            status, body = "400 Bad Request", _ec2_error(error.code, error.message)
         if body is None:
             return None
-        start_response("200 OK", [("Content-Type", "text/xml"), ("Content-Length", str(len(body)))])
+        start_response(status, [("Content-Type", "text/xml"), ("Content-Length", str(len(body)))])
         return [body]
 
     def _forward(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -111,14 +123,18 @@ def _refuse(call: Call, fate: Fate, start_response: Callable[..., Any]) -> list[
     if not call.parameters:
         body = f'{{"__type": "{code}", "message": "{message}"}}'
     elif call.service == "ec2":
-        error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-        body = f"<Response><Errors>{error}</Errors><RequestID>{request}</RequestID></Response>"
+        body = _ec2_error(code, message).decode()
     else:
         error = f"<Error><Type>Sender</Type><Code>{code.removesuffix('Exception')}</Code><Message>{message}</Message></Error>"
         body = f"<ErrorResponse>{error}<RequestId>{request}</RequestId></ErrorResponse>"
     kind = "text/xml" if call.parameters else "application/x-amz-json-1.1"
     start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
     return [body.encode()]
+
+
+def _ec2_error(code: str, message: str) -> bytes:
+    error = element("Error", [element("Code", code), element("Message", message)])
+    return element("Response", [element("Errors", [error]), element("RequestID", uuid4())]).encode()
 
 
 def _hang_up(environ: Environ) -> None:

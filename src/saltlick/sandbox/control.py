@@ -14,9 +14,12 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
+import docker
+
 from saltlick.errors import InvalidInput, SaltlickError
-from saltlick.sandbox import engine, git, image, packets, process
+from saltlick.sandbox import engine, git, image, neighbours, packets, process
 from saltlick.sandbox.faults import Faults
+from saltlick.sandbox.metal import Metal
 from saltlick.sandbox.settings import Settings
 
 READY_TIMEOUT_S = 60
@@ -46,6 +49,7 @@ class Sandbox:
             self.settings.save()
             self._report(engine.ensure(self.settings.directory))
             if not self.is_up():
+                self._neighbours()
                 self._clear()
                 self._images()
                 self._publish_all()
@@ -62,7 +66,7 @@ class Sandbox:
         """
         with process.exclusive(self.settings.directory / "lock"):
             ran = process.stop(self._pid_file)
-            if engine.answers():
+            if engine.answers() and not self._is_namesakes():
                 self._clear()
             if engine.release(self.settings.directory):
                 self._report("dockerd stopped, as the sandbox had started it")
@@ -142,20 +146,33 @@ class Sandbox:
 
     # steps
 
-    def _clear(self) -> None:
-        from saltlick.sandbox.metal import Metal
+    def _neighbours(self) -> None:
+        """Refuse to take a living sandbox's name; clear what dead ones left, which would keep their addresses for ever."""
+        others = neighbours.neighbours(docker.from_env(), self.settings)
+        neighbours.refuse_namesake(self.settings, others)
+        for other in others:
+            if not other.alive:
+                self._report(f"the {other} is dead")
+                self._remove(Settings(directory=other.directory, name=other.name))
 
+    def _is_namesakes(self) -> bool:
+        """Whether what has our name in Docker is another, living sandbox's."""
+        others = neighbours.neighbours(docker.from_env(), self.settings)
+        return any(other.alive for other in others if other.name == self.settings.name)
+
+    def _clear(self) -> None:
         process.stop(self._pid_file)
-        containers, networks = Metal(self.settings).clear()
-        packets.remove(self.settings)
+        self._remove(self.settings)
         for folder in (self.settings.balancers, self.settings.consoles):
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _remove(self, settings: Settings) -> None:
+        containers, networks = Metal(settings).clear()
+        packets.remove(settings)
         if containers or networks:
             self._report(f"removed {containers} containers and {networks} networks")
 
     def _images(self) -> None:
-        import docker
-
         images = image.ensure(docker.from_env(timeout=1200), self._report, self.repository)
         (self.settings.directory / "images.json").write_text(json.dumps(images))
 

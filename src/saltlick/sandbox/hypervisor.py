@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from saltlick.sandbox import cloud, packets, settings
+from saltlick.sandbox import cloud, neighbours, packets, settings
 from saltlick.sandbox.api import Call
 from saltlick.sandbox.balancer import Health
 from saltlick.sandbox.balancing import Balancing
@@ -140,9 +140,18 @@ class Hypervisor:
         return found
 
     def console(self, instance_id: str) -> bytes | None:
-        """None for an instance that AWS does not know."""
-        known = instance_id in {instance.id for instance in self._fresh().instances}
-        return self.metal.console(instance_id) if known else None
+        """None for an instance that AWS does not know; one that cannot be started says why where its console would be."""
+        known = {instance.id: instance for instance in self._fresh().instances}
+        if instance_id not in known:
+            return None
+        causes = [self.machines.problems.get(key) for key in (known[instance_id].vpc, instance_id)]
+        said = "".join(f"the sandbox cannot start this instance: {cause}\n" for cause in causes if cause)
+        return self.metal.console(instance_id) or said.encode()
+
+    def taken(self, cidr: str) -> str | None:
+        """What else on this machine has addresses of `cidr`, or None."""
+        other = neighbours.overlap(cidr, neighbours.taken(self.metal.client, self.settings))
+        return f"{other.by} has {other.cidr}" if other else None
 
     def target_health(self, arn: str) -> Mapping[Target, Health] | None:
         """None for a target group that AWS does not know."""

@@ -13,7 +13,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from saltlick.errors import SaltlickError
 from saltlick.sandbox.desired import Actual, Leg, Machine, Network
 from saltlick.sandbox.packets import bridge
-from saltlick.sandbox.settings import LABEL, RESOLVER_ADDRESS, Settings
+from saltlick.sandbox.settings import DIRECTORY, LABEL, RESOLVER_ADDRESS, Settings
 
 KIND, KEY, LEGS, CIDR = "saltlick.kind", "saltlick.key", "saltlick.legs", "saltlick.cidr"
 CONSOLE_BYTES = 64 * 1024
@@ -151,7 +151,7 @@ class Metal:
         return f"{LABEL}={self.settings.name}"
 
     def _labels(self, key: str, kind: str) -> dict[str, str]:
-        return {LABEL: self.settings.name, KEY: key, KIND: kind}
+        return {LABEL: self.settings.name, DIRECTORY: str(self.settings.directory), KEY: key, KIND: kind}
 
     def _container(self, key: str) -> str:
         return f"{self.settings.prefix}-{key}"

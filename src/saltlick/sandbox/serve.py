@@ -16,7 +16,7 @@ from typing import Any
 
 from saltlick.errors import SaltlickError
 from saltlick.sandbox import dns, http, settings
-from saltlick.sandbox.answers import console_output, target_health
+from saltlick.sandbox.answers import console_output, new_vpc, target_health
 from saltlick.sandbox.api import Api
 from saltlick.sandbox.cloud import application
 from saltlick.sandbox.faults import parse
@@ -43,6 +43,7 @@ def start(hypervisor: Hypervisor) -> None:
     config = hypervisor.settings
     answers = {
         ("ec2", "GetConsoleOutput"): console_output(hypervisor.console),
+        ("ec2", "CreateVpc"): new_vpc(hypervisor.taken),
         ("elasticloadbalancing", "DescribeTargetHealth"): target_health(hypervisor.target_health),
     }
     api = Api(application(), hypervisor.weather, hypervisor.lock, answers, hypervisor.called)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from saltlick.errors import InvalidInput
 
-LABEL = "saltlick.sandbox"
+LABEL, DIRECTORY = "saltlick.sandbox", "saltlick.directory"
+"""Of every object in Docker: whose it is, by name and by the folder with the pid of the process behind it."""
 METADATA_ADDRESS = "169.254.169.254"
 RESOLVER_ADDRESS = "169.254.169.253"
 INTERNAL_ADDRESS = "169.254.169.252"

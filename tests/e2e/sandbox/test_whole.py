@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from click.testing import CliRunner
 from clouds_apart import boot, eventually, site
 
+from saltlick.errors import SaltlickError
 from saltlick.sandbox.cli import sandbox as command
 from saltlick.sandbox.control import Sandbox
 from saltlick.sandbox.faults import Faults
@@ -90,6 +91,39 @@ def test_a_crash_is_cleaned_by_down_and_recovered_by_up(own: Sandbox) -> None:
         assert traces()["containers"] == []
         assert [line for line in traces()["networks"] if "internet" in line] == []
     assert own.is_up()
+
+
+def test_what_a_dead_sandbox_left_is_cleared_by_the_next_one_and_a_living_namesake_is_not(
+    own: Sandbox, tmp_path: Path
+) -> None:
+    elsewhere = Settings(directory=tmp_path / "elsewhere", name="e2e-own", port=25576, internet="192.0.2.128/25")
+    said: list[str] = []
+    other = Sandbox(elsewhere, said.append)
+    pid = own.up()["pid"]
+    populate(own)
+    with pytest.raises(SaltlickError, match=f"--directory {own.settings.directory} down"):
+        other.up()
+    other.down()
+    assert own.is_up()
+    assert len(traces()["containers"]) == 2
+    os.kill(pid, signal.SIGKILL)
+    eventually(own.is_up, lambda seen: not seen, 10)
+    try:
+        other.up()
+        assert f"the sandbox 'e2e-own' of {own.settings.directory} is dead" in said
+        assert traces()["containers"] == []
+    finally:
+        other.down()
+
+
+def test_a_vpc_that_this_machine_has_no_room_for_is_refused_at_once(own: Sandbox, sandbox: Sandbox) -> None:
+    client(sandbox).create_vpc(CidrBlock="10.205.0.0/16")
+    eventually(lambda: sandbox.status()["networks"].values(), lambda cidrs: "10.205.0.0/16" in cidrs, 60)
+    own.up()
+    with pytest.raises(
+        ClientError, match=r"10\.205\.0\.0/20 cannot be a VPC .* sandbox 'e2e' of .* has 10\.205\.0\.0/16"
+    ):
+        client(own).create_vpc(CidrBlock="10.205.0.0/20")
 
 
 def test_two_ups_at_once_start_one(own: Sandbox) -> None:

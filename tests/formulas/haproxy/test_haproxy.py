@@ -8,6 +8,9 @@ import pytest
 
 pytestmark = pytest.mark.e2e
 
+SERVERS = ("app-9001", "app-9002", "app-9003")
+SALT_CALL = "salt-call --local --out=json --log-level=quiet"
+
 
 def test_service(host):
     assert host.service("haproxy").is_running
@@ -21,7 +24,7 @@ def test_configuration_is_valid_without_warnings(host):
 
 
 def test_knows_as_many_servers_as_pillar_has_instances(host):
-    assert [row["svname"] for row in _statistics(host)] == ["app-9001", "app-9002", "app-9003"]
+    assert [row["svname"] for row in _statistics(host)] == list(SERVERS)
 
 
 def test_servers_are_checked_and_down(host):
@@ -40,6 +43,27 @@ def test_the_admin_socket_takes_a_server_out(host):
             break
         time.sleep(0.25)
     assert _status(host, "app-9002") == "DOWN"
+
+
+def test_releases_speak_to_it_by_the_runtime_module(host):
+    """`_modules/haproxy_runtime.py` against a real HAProxy: what it says, what it changes, what it refuses."""
+
+    def told(function: str, *arguments: str):
+        answer = host.run(f"{SALT_CALL} haproxy_runtime.{function} {' '.join(arguments)}")
+        assert answer.rc == 0, answer.stderr
+        return json.loads(answer.stdout)["local"]
+
+    assert {name: one["admin"] for name, one in told("show", "app").items()} == dict.fromkeys(SERVERS, "ready")
+    for order in ("drain", "maint", "ready"):
+        changed = told(order, "app", "app-9001")
+        assert (changed["now"], changed["changed"]) == (order, True)
+        assert told("show", "app")["app-9001"]["admin"] == order
+    assert told("ready", "app", "app-9001")["changed"] is False
+    assert told("sessions", "app", "app-9001") == 0
+    for wrong, why in (("show nope", "Can't find backend"), ("drain app app-1", "app has no server app-1")):
+        refused = host.run(f"{SALT_CALL} haproxy_runtime.{wrong}")
+        assert refused.rc != 0
+        assert why in refused.stdout + refused.stderr
 
 
 def test_the_admin_socket_is_not_everybodys(host):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from saltlick.errors import InvalidInput
-from saltlick.sandbox.answers import console_output, target_health
+from saltlick.sandbox.answers import console_output, new_vpc, target_health
 from saltlick.sandbox.api import Api, Call
 from saltlick.sandbox.balancer import HEALTHY
 from saltlick.sandbox.cloud import Target
@@ -69,6 +69,16 @@ def test_the_hypervisor_wakes_for_changes_and_sleeps_through_questions() -> None
     for action in ("DescribeVpcs", "CreateVpc", "GetConsoleOutput", "ListRoles", "DeleteVpc"):
         world.ask(f"Action={action}")
     assert world.changed == ["CreateVpc", "DeleteVpc"]
+
+
+def test_a_vpc_with_addresses_that_are_taken_is_refused_by_name_and_any_other_is_motos() -> None:
+    world = World(answers={("ec2", "CreateVpc"): new_vpc({"10.1.0.0/16": "tun<0> has 10.1.0.0/16"}.get)})
+    said = world.ask("Action=CreateVpc&CidrBlock=10.1.0.0/16").decode()
+    assert world.status == "400 Bad Request"
+    assert "<Code>InvalidVpc.Range</Code>" in said
+    assert "10.1.0.0/16 cannot be a VPC of this sandbox: tun&lt;0&gt; has 10.1.0.0/16 on this machine" in said
+    assert world.reached == []
+    assert world.ask("Action=CreateVpc&CidrBlock=10.2.0.0/16") == b"moto"
 
 
 def test_console_output_comes_from_the_container_as_base64() -> None:
