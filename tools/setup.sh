@@ -26,5 +26,5 @@ log=.cache/$(basename "$venv")-setup.log
 # operator set stays in force; ours come on top.
 export PIP_CONSTRAINT="${PIP_CONSTRAINT:+$PIP_CONSTRAINT }$PWD/$constraints"
 export PIP_BUILD_CONSTRAINT="$PIP_CONSTRAINT" PIP_DISABLE_PIP_VERSION_CHECK=1
-"$venv/bin/python" -m pip install --editable ".[$extras]" >"$log" 2>&1 || fail_with_log "installing into $venv" "$log"
+"$venv/bin/python" -m pip install --no-compile --editable ".[$extras]" >"$log" 2>&1 || fail_with_log "installing into $venv" "$log"
 echo "$want" >"$stamp"

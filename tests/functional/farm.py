@@ -23,6 +23,7 @@ import salt.config  # noqa: E402
 
 from bench import master  # noqa: E402
 from bench.servers import Servers, running  # noqa: E402
+from saltlick.demo.bus import deaf_bus  # noqa: E402
 from saltlick.saltside import commands  # noqa: E402
 from saltlick.saltside.answer import Answer, guarded  # noqa: E402
 
@@ -87,7 +88,11 @@ def options(config: Path) -> dict[str, Any]:
 def farm(folder: Path, *, pillars: Path | None = None) -> Iterator[Farm]:
     """A farm with the repository's pillar, or another one."""
     config = master.write_config(folder, pillars=pillars)
-    with running(latency_s=0) as servers, pytest.MonkeyPatch.context() as patch:
+    with (
+        running(latency_s=0) as servers,
+        deaf_bus(Path(options(config)["sock_dir"])),
+        pytest.MonkeyPatch.context() as patch,
+    ):
         for name, value in servers.environ(direct=True).items():
             patch.setenv(name, value)
         yield Farm(servers, config)

@@ -85,7 +85,7 @@ def installed(built: Built, tmp_path_factory: pytest.TempPathFactory, checkout: 
     here = Installed(path)
     constraints = str(checkout / "requirements" / f"salt-{version('salt').partition('.')[0]}.txt")
     here.run(
-        *("python", "-m", "pip", "install", "--quiet", f"saltlick[salt] @ {built.wheel.as_uri()}"),
+        *("python", "-m", "pip", "install", "--quiet", "--no-compile", f"saltlick[salt] @ {built.wheel.as_uri()}"),
         PIP_CONSTRAINT=constraints,
         PIP_BUILD_CONSTRAINT=constraints,
     )

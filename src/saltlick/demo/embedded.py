@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saltlick import aws
+from saltlick.demo.bus import deaf_bus
 from saltlick.demo.stage import StepFailed, tool
 from saltlick.loader import CHECKOUT
 from saltlick.tree import folder
@@ -47,6 +48,10 @@ class Master:
     def pillar(self) -> Path:
         return self.home / "pillar"
 
+    @property
+    def sock_dir(self) -> Path:
+        return self.home / "bus"
+
     def prepare(self) -> None:
         """Write it afresh: whatever an earlier demo left there is gone."""
         shutil.rmtree(self.home, ignore_errors=True)
@@ -56,6 +61,7 @@ class Master:
         roots = {name: [str(self.pillar / name), str(self.pillar / "common")] for name in ENVIRONMENTS}
         config = {
             "root_dir": str(self.home),
+            "sock_dir": str(self.sock_dir),
             "module_dirs": [str(CHECKOUT)],
             "file_roots": {"base": [str(folder("salt"))]},
             "pillar_roots": roots,
@@ -131,7 +137,7 @@ def play(stage: Stage, home: Path | None = None) -> None:
     """
     master = Master((home or Path.cwd() / ".saltlick" / "demo").absolute())
     master.prepare()
-    with embedded_aws() as endpoint:
+    with embedded_aws() as endpoint, deaf_bus(master.sock_dir):
         # The demo's own hand in the drift scene goes by the same chain as the commands.
         os.environ.update(environ(endpoint))
         stage.env.update(environ(endpoint))

@@ -16,6 +16,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from saltlick.demo.bus import deaf_bus
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -116,6 +118,7 @@ class Master:
         roots = {name: [str(pillar / name), str(pillar / "common")] for name in names}
         config = {
             "root_dir": str(self.folder),
+            "sock_dir": str(self.folder / "s"),
             "user": os.environ.get("USER", "root"),
             "module_dirs": [str(CHECKOUT)],
             "file_roots": {"base": [str(self.folder / "srv")]},
@@ -138,25 +141,27 @@ def moto() -> Iterator[str]:
 
 
 @pytest.fixture
-def master(tmp_path: Path, moto: str) -> Master:
+def master(tmp_path: Path, moto: str) -> Iterator[Master]:
     """A master with two small environments, `one` and `two`, that know nothing of each other."""
     made = _folder(tmp_path / "m", moto)
     (made.folder / "pillar" / "common").mkdir(parents=True)
     (made.folder / "pillar" / "common" / "top.sls").write_text("{{ saltenv }}:\n  '*_master':\n    - environment\n")
     made.pillar("one", SMALL.format(name="one", cidr="10.61.0.0/16", subnet="10.61.0.0/24"))
     made.pillar("two", SMALL.format(name="two", cidr="10.62.0.0/16", subnet="10.62.0.0/24"))
-    return made
+    with deaf_bus(made.folder / "s"):
+        yield made
 
 
 @pytest.fixture
-def reference(tmp_path: Path, moto: str) -> Master:
+def reference(tmp_path: Path, moto: str) -> Iterator[Master]:
     """A master with the reference estate's own pillar, in which nothing is marked production."""
     made = _folder(tmp_path / "m", moto)
     shutil.copytree(CHECKOUT / "pillar", made.folder / "pillar")
     for file in (made.folder / "pillar").rglob("*.sls"):
         file.write_text(file.read_text().replace("production: true", "production: false"))
     made.write()
-    return made
+    with deaf_bus(made.folder / "s"):
+        yield made
 
 
 def _folder(folder: Path, endpoint: str) -> Master:

@@ -28,7 +28,13 @@ def free_port() -> int:
 def running(master) -> Iterator[None]:
     """That master, running."""
     config = json.loads((master.folder / "master").read_text())
-    config |= {"interface": "127.0.0.1", "publish_port": free_port(), "ret_port": free_port(), "worker_threads": 1}
+    config |= {
+        "sock_dir": str(master.folder / "b"),  # not the one where nobody listens
+        "interface": "127.0.0.1",
+        "publish_port": free_port(),
+        "ret_port": free_port(),
+        "worker_threads": 1,
+    }
     (master.folder / "master").write_text(json.dumps(config))
     command = [str(master.command()[0]).replace("salt-run", "salt-master"), "-c", str(master.folder)]
     daemon = subprocess.Popen(command, env=master.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
