@@ -18,7 +18,7 @@ Environments on AWS as states: for orchestrations, which name the one environmen
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
-from saltlick.saltside import environments, gate, page
+from saltlick.saltside import configure, environments, gate, page
 
 __virtualname__ = "environment"
 
@@ -94,6 +94,31 @@ def admitted(name, deadline_s=None):
             - deadline_s: 900
     """
     return gate.admitted(__opts__, name, deadline_s=deadline_s, job=_job())
+
+
+def configured(name, servers, deadline_s=None):
+    """
+    Run the highstate on the servers of a tier, and wait for each of them.
+
+    One that fails, falls silent or is not done within the deadline fails the state by name. What runs on a server when
+    the deadline passes is left to its end there: the next highstate takes its turn behind it.
+
+    name
+        The environment; it has to be the run's ``pillarenv``.
+
+    servers
+        Minion ids; every one of them has to answer.
+
+    deadline_s
+        Seconds for all of them together; the pillar's ``deadlines.highstate_s`` when left out.
+
+    .. code-block:: yaml
+
+        prod:
+          environment.configured:
+            - servers: [prod-db-1, prod-db-2]
+    """
+    return configure.configured(__opts__, name, servers=servers, deadline_s=deadline_s, job=_job())
 
 
 def reachable(name, url=None, deadline_s=None):

@@ -21,7 +21,6 @@ refused:
 
 {%- else %}
 {%- set minions = found.tiers | sum(start=[]) %}
-{%- set deadlines = pillar.environment.get('deadlines', {}) %}
 
 lock:
   environment.locked:
@@ -64,21 +63,12 @@ modules:
 {%- for tier in found.tiers %}
 
 services of tier {{ loop.index }}:
-  salt.state:
-    - tgt: {{ tier | json }}
-    - tgt_type: list
-    - expect_minions: True
-    - highstate: True
-    - saltenv: base
-    - pillarenv: {{ name }}
-    # An interrupted run leaves its servers at work, and the lock is free again: this one takes its turn. A number, because
-    # for True 3008 puts the job aside, and the master takes a job that is not running for one that is lost.
-    - queue: 9
-    # After how long without a word a server is asked whether it still works on it; one that says so is waited for.
-    - timeout: {{ [deadlines.get('highstate_s', 1800), 120] | min }}
+  environment.configured:
+    - name: {{ name }}
+    - servers: {{ tier | json }}
     - failhard: True
     - require:
-      - salt: {{ 'modules' if loop.first else 'services of tier ' ~ loop.index0 }}
+      - {{ 'salt: modules' if loop.first else 'environment: services of tier ' ~ loop.index0 }}
 {%- endfor %}
 
 {%- if pillar.environment.get('balancers') %}
@@ -88,7 +78,7 @@ page:
     - name: {{ name }}
     - failhard: True
     - require:
-      - {{ 'salt: services of tier ' ~ found.tiers | length if found.tiers else 'environment: network and servers' }}
+      - {{ 'environment: services of tier ' ~ found.tiers | length if found.tiers else 'environment: network and servers' }}
 {%- endif %}
 
 unlock:

@@ -44,7 +44,7 @@ environment:
     first:  {count: 1, type: t3.small, subnet: public, firewall: app, roles: [probe]}
     second: {count: 1, type: t3.small, subnet: public, firewall: app, roles: [probe]}
   salt: {master: 127.0.0.1}
-  deadlines: {ready_s: %(ready_s)s, highstate_s: 20, smoke_s: 5}
+  deadlines: {ready_s: %(ready_s)s, highstate_s: %(highstate_s)s, smoke_s: 5}
 """
 PROBE = """
 before:
@@ -168,8 +168,9 @@ class House:
             path.unlink()
 
 
-def environment(name: str, ready_s: int = 90) -> str:
-    return ENVIRONMENT % {"name": name, "net": {"test": "10.20", "prod": "10.10"}[name], "ready_s": ready_s}
+def environment(name: str, ready_s: int = 90, highstate_s: int = 60) -> str:
+    net = {"test": "10.20", "prod": "10.10"}[name]
+    return ENVIRONMENT % {"name": name, "net": net, "ready_s": ready_s, "highstate_s": highstate_s}
 
 
 def interrupt(run: subprocess.Popen[str]) -> str:

@@ -78,11 +78,27 @@ def test_a_minion_that_dies_under_way_is_missed(deployed):
     assert "test-second-1" in json.dumps(done.states["services of tier 2"])
 
 
+def test_a_server_that_is_not_done_in_time_fails_the_run_by_name(deployed):
+    """It is alive and says so: only the deadline ends the wait. The next run takes its turn behind what still runs there."""
+    deployed.pillar("test", environment("test", highstate_s=8))
+    deployed.before("test-first-1", "sleep 16")
+    done = deployed.deploy()
+    assert list(done.failed) == ["services of tier 1"]
+    said = done.states["services of tier 1"]["comment"]
+    assert said.startswith("test-first-1: state.highstate: no answer in 8 s"), said
+    assert "services of tier 2" not in done.states
+    assert deployed.locks.read("test") is None
+    deployed.pillar("test", environment("test"))
+    deployed.before("test-first-1", "exit 0")
+    assert deployed.deploy().code == 0
+
+
 def test_what_fails_in_a_tier_stops_the_next(deployed):
     deployed.before("test-first-1", "exit 7")
     done = deployed.deploy()
     assert done.code != 0
     assert list(done.failed) == ["services of tier 1"]
+    assert done.states["services of tier 1"]["comment"].startswith("test-first-1: 1 of 2 states failed: before: ")
     assert "services of tier 2" not in done.states
     assert not deployed.configured("test-second-1").exists()
     assert deployed.locks.read("test") is None

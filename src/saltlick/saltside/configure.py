@@ -1,0 +1,95 @@
+"""A tier of servers told to configure itself: every one of them is heard or named, and the deadline holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from saltlick.engine.wait import SystemClock
+from saltlick.errors import InvalidInput
+from saltlick.release.ports import Call
+from saltlick.release.words import count
+from saltlick.saltside.estate import environments_of
+from saltlick.saltside.fleet import Patience, SaltFleet
+from saltlick.saltside.pillar import require_pillarenv
+from saltlick.saltside.progress import Progress
+from saltlick.saltside.state import state
+from saltlick.saltside.wire import SaltWire
+
+if TYPE_CHECKING:
+    from saltlick.release.ports import Reply
+
+TURN = 9
+"""How many highstates may wait for each other on a server. An interrupted run leaves its servers at work, and the lock is free
+again: the next one takes its turn. A number, because for True Salt 3008 puts the job aside and takes it for a lost one."""
+
+
+def configured(
+    opts: Mapping[str, Any], name: str, *, servers: Sequence[str], deadline_s: float | None = None, job: str = ""
+) -> dict[str, Any]:
+    """Run the highstate on exactly these servers; each that fails, falls silent or is not done in time is named."""
+
+    def step() -> dict[str, Any]:
+        require_pillarenv(opts, name)
+        declared = environments_of(opts, name)[name]
+        if not servers:
+            raise InvalidInput(["servers: name at least one"], what="environment.configured")
+        limit_s = float(declared.deadlines.highstate_s if deadline_s is None else deadline_s)
+        wire = SaltWire(opts)
+        try:
+            fleet = SaltFleet(wire=wire, clock=SystemClock(), patience=Patience.of(opts))
+            replies = fleet.run(
+                dict.fromkeys(servers, _highstate(name, test=bool(opts.get("test")))), deadline_s=limit_s
+            )
+        finally:
+            wire.close()
+        with Progress(opts, job) as progress:
+            for server, reply in replies.items():
+                progress.line(f"{server}  {sentence(reply)}  {reply.duration_ms / 1000:.0f} s")
+        return told(replies, test=bool(opts.get("test")))
+
+    return state(name, step)
+
+
+def _highstate(name: str, *, test: bool) -> Call:
+    return Call("state.highstate", kwargs={"saltenv": "base", "pillarenv": name, "queue": TURN, "test": test})
+
+
+def told(replies: Mapping[str, Reply], *, test: bool = False) -> dict[str, Any]:
+    """The parts of a state, from what the servers said: changes as `salt.state` gives them, so that they print alike."""
+    bad = [server for server, reply in replies.items() if not reply.ok]
+    shown = {s: reply.value for s, reply in replies.items() if _states(reply) and (changed(reply) or not reply.ok)}
+    return {
+        "result": False if bad else None if test and shown else True,
+        "changes": {"out": "highstate", "ret": shown} if shown else {},
+        "comment": "\n".join(f"{server}: {sentence(replies[server])}" for server in bad or replies),
+    }
+
+
+def sentence(reply: Reply) -> str:
+    """What came of one server's highstate: counts, the states that failed, or why there are none."""
+    states = _states(reply)
+    if not states:
+        return reply.error or "no states"
+    failed = [one for one in states.values() if one.get("result") is False]
+    if not failed:
+        return f"{count(len(states), 'state')}, {changed(reply)} changed"
+    first = "; ".join(f"{one.get('__id__')}: {_line(one.get('comment'))}" for one in failed[:3])
+    return f"{len(failed)} of {count(len(states), 'state')} failed: {first}{'; …' if len(failed) > 3 else ''}"
+
+
+def changed(reply: Reply) -> int:
+    """How many states changed something, or would."""
+    return sum(bool(one.get("changes")) for one in _states(reply).values())
+
+
+def _states(reply: Reply) -> dict[str, Any]:
+    """By Salt's key of each; nothing where the highstate did not compile, or the server said nothing."""
+    value = reply.value
+    whole = isinstance(value, Mapping) and value and all(isinstance(one, Mapping) for one in value.values())
+    return dict(value) if whole else {}
+
+
+def _line(comment: object) -> str:
+    lines = [line.strip() for line in str(comment or "").splitlines() if line.strip()]
+    return lines[0] if lines else "failed without a word"
