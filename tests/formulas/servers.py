@@ -18,10 +18,12 @@ from docker.models.containers import Container
 from docker.models.networks import Network
 from kitchen import ROOT, Suite
 
-from saltlick.sandbox import image
+from saltlick.sandbox import image, process
 from saltlick.sandbox.metal import host_mtu
 
 SALT_CALL = "/opt/saltlick/venv/bin/salt-call"
+OWNER = "saltlick.formulas"
+"""Label of what these tests make: whose it is, as `pid started`."""
 MINION = {"file_client": "local", "file_roots": {"base": ["/srv/salt"]}, "pillar_roots": {"base": ["/srv/pillar"]}}
 
 
@@ -40,7 +42,7 @@ class Server:
             _image(self._client),
             name=f"saltlick-formulas-{self.suite.name}-{os.getpid()}",
             hostname=self.suite.name,
-            labels={"saltlick.formulas": self.suite.name},
+            labels={OWNER: _owner()},
             network=self._network,
             tty=True,
             tmpfs={"/run": "exec,mode=755", "/tmp": "mode=1777"},
@@ -113,8 +115,28 @@ class Server:
 
 def make_network(client: docker.DockerClient) -> Network:
     """A network whose packets are no longer than the host can send on: Docker's own one loses the long ones in a tunnel."""
+    clear_ruins(client)
     options = {"com.docker.network.driver.mtu": str(host_mtu())} if Path("/proc/net/route").exists() else {}
-    return client.networks.create(f"saltlick-formulas-{os.getpid()}", options=options)
+    return client.networks.create(f"saltlick-formulas-{os.getpid()}", options=options, labels={OWNER: _owner()})
+
+
+def clear_ruins(client: docker.DockerClient) -> None:
+    """Remove what killed sessions left: their networks take the addresses of VPCs in the end."""
+    for made in (
+        *client.containers.list(all=True, filters={"label": OWNER}),
+        *client.networks.list(filters={"label": OWNER}),
+    ):
+        owner = made.labels[OWNER] if isinstance(made, Container) else made.attrs["Labels"][OWNER]
+        if owner == _owner(int(owner.split()[0])):
+            continue
+        if isinstance(made, Container):
+            made.remove(force=True, v=True)
+        else:
+            made.remove()
+
+
+def _owner(pid: int | None = None) -> str:
+    return f"{pid or os.getpid()} {process.started_at(pid or os.getpid())}"
 
 
 def _image(client: docker.DockerClient) -> str:
