@@ -86,7 +86,7 @@ def look(recipe: Recipe, asked: Asked, on: Stage) -> Findings:
             for name in there
             if name not in in_traffic
         ),
-        *_calendar(recipe, on),
+        *_calendar(recipe, asked, on),
         *_unfinished(asked, on),
     ]
     well = (set(there) & in_traffic) - set(unwell)
@@ -122,7 +122,10 @@ def _disk(recipe: Recipe, on: Stage, there: tuple[str, ...]) -> Iterator[Finding
             yield Finding(f"{reply.value} MB free in {recipe.source.directory}, wanted are {wanted}", name, "disk")
 
 
-def _calendar(recipe: Recipe, on: Stage) -> Iterable[Finding]:
+def _calendar(recipe: Recipe, asked: Asked, on: Stage) -> Iterable[Finding]:
+    """Windows keep news out, not the way back: who has to go back at night finds no further obstacle."""
+    if asked.rollback:
+        return []
     why = denied(recipe.windows, datetime.fromtimestamp(on.epoch(), timezone.utc))
     return [Finding(why, force="window")] if why else []
 

@@ -8,7 +8,7 @@ import pytest
 from simulated import OLD, World, asked, names, recipe, sha
 
 from saltlick.errors import InvalidInput
-from saltlick.release import rollout
+from saltlick.release import resume, rollout
 from saltlick.release.ports import Traffic
 from saltlick.release.record import Result, Standing
 
@@ -90,6 +90,14 @@ def test_force_words(world, tmp_path):
     assert record.result is Result.DONE
     assert {m.running for m in world.machines.values()} == {sha("new")}
     assert {m.traffic for m in world.machines.values()} == {Traffic.IN}
+
+
+def test_a_denied_day_keeps_news_out_and_lets_everybody_go_back(world, tmp_path):
+    shut = recipe(windows={"deny": ["Mon-Sun"]})
+    assert rollout.release(recipe(), asked(world, "new"), world.on(tmp_path)).result is Result.DONE
+    assert rollout.release(shut, asked(world, "newer"), world.on(tmp_path)).result is Result.REFUSED
+    assert resume.rollback(shut, asked(world, ""), world.on(tmp_path)).result is Result.DONE
+    assert {m.running for m in world.machines.values()} == {OLD}
 
 
 def test_what_the_balancer_cannot_say_is_not_overridden(world, tmp_path):
