@@ -6,6 +6,10 @@ import os
 import subprocess
 import sys
 
+from salt.config import master_config
+
+from saltlick.demo.embedded import Master
+
 
 def test_embedded_demo_builds_rechecks_changes_and_mends(tmp_path):
     done = subprocess.run(
@@ -31,3 +35,11 @@ def test_embedded_demo_builds_rechecks_changes_and_mends(tmp_path):
     for line in ("instance/app-3", "51821", "6379", "0.0.0.0/0"):  # each environment's edit, and the hand's work
         assert line in told, f"{line!r} is not in:\n{told}"
     assert told.count("try: ") == 3
+
+
+def test_the_demos_bus_is_where_salt_looks_for_it(tmp_path):
+    """Salt moves a folder for sockets whose path it finds too long, and then looks in vain for two seconds per command."""
+    deep = tmp_path / ("a" * 60)
+    master = Master(deep)
+    master.prepare()
+    assert master_config(str(deep / "master"))["sock_dir"] == str(master.sock_dir)

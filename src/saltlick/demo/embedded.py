@@ -61,7 +61,7 @@ class Master:
         roots = {name: [str(self.pillar / name), str(self.pillar / "common")] for name in ENVIRONMENTS}
         config = {
             "root_dir": str(self.home),
-            "sock_dir": str(self.sock_dir),
+            "sock_dir": "/bus",  # below root_dir: Salt puts that before it, but not before a path it finds too long
             "module_dirs": [str(CHECKOUT)],
             "file_roots": {"base": [str(folder("salt"))]},
             "pillar_roots": roots,

@@ -118,7 +118,7 @@ class Master:
         roots = {name: [str(pillar / name), str(pillar / "common")] for name in names}
         config = {
             "root_dir": str(self.folder),
-            "sock_dir": str(self.folder / "s"),
+            "sock_dir": "/s",  # below root_dir: Salt puts that before it, but not before a path it finds too long
             "user": os.environ.get("USER", "root"),
             "module_dirs": [str(CHECKOUT)],
             "file_roots": {"base": [str(self.folder / "srv")]},
