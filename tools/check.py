@@ -25,7 +25,7 @@ BIN = Path(sys.executable).parent
 REPORTS = ROOT / ".saltlick" / "reports"
 PARTS = ("lint", "unit", "functional", "packaging", "integration", "images", "formulas", "e2e")
 IN_CONTAINERS = ("formulas", "e2e")
-LANES = (("functional", "integration"), ("images", "formulas", "e2e", "packaging"))
+LANES = (("functional", "integration", "packaging"), ("images", "formulas", "e2e"))
 """Parts that wait a lot, in two lanes side by side, each about as long; containers are driven by one of them only."""
 SHOWING = threading.Lock()
 NO_TESTS_COLLECTED = 5
