@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import socket
@@ -15,6 +14,7 @@ from saltlick.sandbox.cloud import Balancer, Snapshot, Target, TargetGroup
 from saltlick.sandbox.desired import ALIVE, balancer_key
 
 _WEIGHT = re.compile(r" weight \d+")
+PATIENCE_S = 5.0
 
 
 class Registry:
@@ -67,12 +67,17 @@ class Registry:
 
 
 class Balancing:
-    """Configuration files in, reloads and weights out. `reload` is told the key of a balancer whose file changed."""
+    """Configuration files in, reloads and weights out. `reload` is told the key of a balancer whose file changed.
+
+    `problems` holds, by key, what is wrong with one that does not answer, or does not know a server that it should.
+    """
 
     def __init__(self, root: Path, reload: Callable[[str], None]) -> None:
         self.registry = Registry()
+        self.problems: dict[str, str] = {}
         self._root, self._reload = root, reload
         self._loaded: dict[str, str] = {}
+        self._astray: dict[str, float] = {}
 
     def configure(self, snapshot: Snapshot) -> None:
         """Write every balancer's configuration; where servers came or went, let HAProxy take it without a gap."""
@@ -82,27 +87,48 @@ class Balancing:
             text = haproxy.render(balancer, groups, self._servers(snapshot))
             folder = self._root / key
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "haproxy.cfg").write_text(text)
+            _put(folder / "haproxy.cfg", text)
             shape = _WEIGHT.sub("", text)
             if self._loaded.get(key) != shape:
                 self._loaded[key] = shape
                 self._reload(key)
 
-    def check(self, snapshot: Snapshot) -> None:
-        """Ask every HAProxy how its servers are, and give weight to those that are healthy and to no other."""
-        groups = {group.arn: group for group in snapshot.groups}
+    def check(self, snapshot: Snapshot, now: float) -> None:
+        """Ask every HAProxy how its servers are, and give weight to those that are healthy and to no other.
+
+        One that does not answer, or does not know a server, for a while has not read its file: it is told to once more.
+        """
         for balancer in snapshot.balancers:
-            path = self._root / balancer_key(balancer) / "stats.sock"
-            with contextlib.suppress(OSError):
-                checks = haproxy.parse_statistics(ask(path, "show stat"))
-                for arn in _used(balancer):
-                    if arn in groups:
-                        self.registry.judge(groups[arn], checks)
-                        self._weigh(path, groups[arn], self.registry.servers(groups[arn], snapshot), checks)
+            key = balancer_key(balancer)
+            try:
+                problem = self._check(self._root / key / "stats.sock", _used(balancer), snapshot)
+            except OSError as error:
+                problem = f"its HAProxy does not answer: {error}"
+            if not problem:
+                self._astray.pop(key, None)
+                self.problems.pop(key, None)
+            elif now >= self._astray.setdefault(key, now) + PATIENCE_S:
+                self._astray[key] = now
+                self.problems[key] = problem
+                self._reload(key)
 
     def forget(self, key: str) -> None:
         """The balancer's container is gone: its successor starts from the file."""
-        self._loaded.pop(key, None)
+        for known in (self._loaded, self._astray, self.problems):
+            known.pop(key, None)
+
+    def _check(self, path: Path, used: set[str], snapshot: Snapshot) -> str:
+        """Look at one HAProxy. Returns what is wrong with it. Raises: OSError when it does not answer."""
+        checks = haproxy.parse_statistics(ask(path, "show stat"))
+        unknown: list[str] = []
+        for group in snapshot.groups:
+            if group.arn in used:
+                self.registry.judge(group, checks)
+                servers = self.registry.servers(group, snapshot)
+                self._weigh(path, group, servers, checks)
+                names = {haproxy.server_name(server.target) for server in servers}
+                unknown += sorted(name for name in names if (haproxy.backend(group), name) not in checks)
+        return f"its HAProxy does not know {', '.join(unknown)}" if unknown else ""
 
     def _servers(self, snapshot: Snapshot) -> dict[str, tuple[Server, ...]]:
         return {group.arn: self.registry.servers(group, snapshot) for group in snapshot.groups}
@@ -117,6 +143,14 @@ class Balancing:
             wanted = haproxy.weight(server.health)
             if check and check.weight != wanted:
                 ask(path, f"set server {haproxy.backend(group)}/{name} weight {wanted}")
+
+
+def _put(path: Path, text: str) -> None:
+    """All of it or nothing: HAProxy takes an empty file for a configuration that asks for nothing, and serves nobody."""
+    if not path.exists() or path.read_text() != text:
+        new = path.with_suffix(".new")
+        new.write_text(text)
+        new.replace(path)
 
 
 def _used(balancer: Balancer) -> set[str]:

@@ -70,7 +70,7 @@ class Hypervisor:
         for action in (*actions, *self.machines.due_reboots(self.wanted)):
             if action.machine:
                 self.machines.machine(action)
-        self.balancing.check(self.snapshot)
+        self.balancing.check(self.snapshot, time.monotonic())
 
     def wake(self) -> None:
         self._wake.set()
@@ -167,5 +167,5 @@ class Hypervisor:
             "endpoint": self.settings.endpoint,
             **view(self._fresh(), self.metal.actual(), self.balancer_addresses(), self.target_health),
             "faults": vars(self.weather.faults),
-            "problems": dict(self.machines.problems),
+            "problems": {**self.machines.problems, **self.balancing.problems},
         }

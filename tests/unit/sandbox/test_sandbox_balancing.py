@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import socketserver
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from clouds import GROUP, balancer, group, instance, snapshot
 
 from saltlick.sandbox import balancer as haproxy
 from saltlick.sandbox.balancer import DRAINING, HEALTHY, INITIAL, Check
-from saltlick.sandbox.balancing import Registry
+from saltlick.sandbox.balancing import Balancing, Registry
 from saltlick.sandbox.cloud import Target
+from saltlick.sandbox.desired import balancer_key
 
+KEY = balancer_key(balancer())
 ONE, TWO = Target(id="i-1", port=80), Target(id="i-2", port=80)
 WELL = Check(checked=True, up=True, status="L7OK", code="200", weight=100, sessions=0)
 STATISTICS = """\
@@ -119,3 +128,82 @@ def test_a_listener_without_target_group_is_open_and_answers_for_itself() -> Non
     text = haproxy.render(balancer(), {}, {})
     assert "bind *:80" in text
     assert "default_backend" not in text
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Short, because it holds a socket."""
+    with tempfile.TemporaryDirectory(prefix="saltlick-") as made:
+        yield Path(made)
+
+
+class Runtime(socketserver.ThreadingUnixStreamServer):
+    """HAProxy's runtime socket, which knows the servers it is given and remembers what it was told."""
+
+    def __init__(self, path: Path, *servers: str) -> None:
+        self.told: list[str] = []
+        self.statistics = "# pxname,svname,scur,status,weight,check_status,check_code,check_health,check_rise\n"
+        self.statistics += "".join(f"g1,{server},0,UP,0,L7OK,200,3,2\n" for server in servers)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        super().__init__(str(path), Answer)
+
+
+class Answer(socketserver.StreamRequestHandler):
+    server: Runtime
+
+    def handle(self) -> None:
+        command = self.rfile.readline().decode().strip()
+        self.server.told.append(command)
+        self.wfile.write(self.server.statistics.encode() if command == "show stat" else b"\n")
+
+
+def looked_at(balancing: Balancing, *targets: Target, at: float) -> dict[str, str]:
+    balancing.registry.follow(world(*targets), now=at)
+    balancing.check(world(*targets), now=at)
+    return balancing.problems
+
+
+def test_one_that_does_not_answer_is_named_and_told_again_to_read_its_file(folder: Path) -> None:
+    reloaded: list[str] = []
+    balancing = Balancing(folder, reloaded.append)
+    assert looked_at(balancing, ONE, at=0) == {}
+    assert looked_at(balancing, ONE, at=4) == {}
+    assert reloaded == []
+    assert looked_at(balancing, ONE, at=5)[KEY].startswith("its HAProxy does not answer: ")
+    assert reloaded == [KEY]
+    looked_at(balancing, ONE, at=9)
+    assert reloaded == [KEY]
+    looked_at(balancing, ONE, at=10)
+    assert reloaded == [KEY, KEY]
+    balancing.forget(KEY)
+    assert balancing.problems == {}
+
+
+def test_one_that_does_not_know_a_server_is_told_again_until_it_does(folder: Path) -> None:
+    reloaded: list[str] = []
+    balancing = Balancing(folder, reloaded.append)
+    with Runtime(folder / KEY / "stats.sock", "i-1_80") as runtime:
+        threading.Thread(target=runtime.serve_forever, daemon=True).start()
+        assert looked_at(balancing, ONE, at=0) == {}
+        assert "set server g1/i-1_80 weight 100" in runtime.told
+        looked_at(balancing, ONE, TWO, at=1)
+        assert looked_at(balancing, ONE, TWO, at=7) == {KEY: "its HAProxy does not know i-2_80"}
+        assert reloaded == [KEY]
+        runtime.statistics += "g1,i-2_80,0,UP,0,L7OK,200,3,2\n"
+        assert looked_at(balancing, ONE, TWO, at=8) == {}
+        runtime.shutdown()
+
+
+def test_its_file_is_never_half_written_and_written_only_when_it_changes(folder: Path) -> None:
+    balancing = Balancing(folder, lambda _key: None)
+    balancing.configure(world(ONE))
+    file = folder / KEY / "haproxy.cfg"
+    before = file.stat().st_ino
+    balancing.configure(world(ONE))
+    assert file.stat().st_ino == before
+    balancing.registry.follow(world(ONE), now=0)
+    with file.open() as old:
+        balancing.configure(world(ONE))
+        assert "i-1_80" not in old.read()
+    assert "i-1_80" in file.read_text()
+    assert [path.name for path in (folder / KEY).iterdir()] == ["haproxy.cfg"]
