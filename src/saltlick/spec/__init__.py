@@ -9,6 +9,5 @@ from saltlick.spec.expand import expand
 from saltlick.spec.layout import Server, servers, tiers
 from saltlick.spec.model import Environment
 from saltlick.spec.parse import parse
-from saltlick.spec.schema import schema
 
-__all__ = ["Boot", "Environment", "Server", "check", "expand", "parse", "schema", "servers", "tiers"]
+__all__ = ["Boot", "Environment", "Server", "check", "expand", "parse", "servers", "tiers"]

@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 from spec_estate import CHECKOUT, changed, pillar
 
-from saltlick import spec
 from saltlick.kinds import KINDS
 from saltlick.spec import reference
+from saltlick.spec.schema import schema
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -17,8 +17,8 @@ jsonschema = pytest.importorskip("jsonschema")
 @pytest.fixture(scope="module")
 def held_against():
     """`held_against(pillar)`: the paths at which the schema finds something wrong."""
-    validator = jsonschema.Draft202012Validator(spec.schema())
-    validator.check_schema(spec.schema())
+    validator = jsonschema.Draft202012Validator(schema())
+    validator.check_schema(schema())
     return lambda raw: sorted(error.json_path for error in validator.iter_errors(raw))
 
 

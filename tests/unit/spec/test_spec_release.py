@@ -23,6 +23,7 @@ from saltlick.spec.release.amounts import Amount, amount
 from saltlick.spec.release.balancing import Haproxy
 from saltlick.spec.release.model import StrategyKind, Windows
 from saltlick.spec.release.steps import BuildStep, OnceStep, Step, read_line
+from saltlick.spec.schema import schema
 
 RECIPES = sorted(CHECKOUT.glob("pillar/**/release.sls"))
 WORDS = {word: f"<{word}>" for word in (*release.WORDS, *release.HOOK_WORDS)}
@@ -102,11 +103,11 @@ def test_every_recipe_in_the_pillar_is_sound_and_survives_the_journal(path, name
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: str(path.relative_to(CHECKOUT)))
 def test_the_schema_for_editors_takes_every_recipe(path):
     text = re.sub(r"\bon: ", "'on': ", path.read_text("utf-8"))  # editors read YAML 1.2, in which `on` is a word
-    jsonschema.Draft202012Validator(spec.schema()).validate(yaml.safe_load(text))
+    jsonschema.Draft202012Validator(schema()).validate(yaml.safe_load(text))
 
 
 def test_the_schema_refuses_what_the_models_refuse():
-    check = jsonschema.Draft202012Validator(spec.schema())
+    check = jsonschema.Draft202012Validator(schema())
     assert check.is_valid(raw({"stop": ["service.stop x"], "strategy.batch": "1,25%"}))
     for wrong in ({"sorce": 1}, {"balancer.kind": "f5"}, {"stop": [5]}, {"strategy.batch": {}}):
         assert not check.is_valid(raw(wrong)), wrong
