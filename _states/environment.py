@@ -96,6 +96,27 @@ def admitted(name, deadline_s=None):
     return gate.admitted(__opts__, name, deadline_s=deadline_s, job=_job())
 
 
+def synced(name, servers):
+    """
+    Give servers the modules that the master's file server has for them.
+
+    What a server got is its change; one that does not answer fails the state by name.
+
+    name
+        The environment; it has to be the run's ``pillarenv``.
+
+    servers
+        Minion ids; every one of them has to answer.
+
+    .. code-block:: yaml
+
+        prod:
+          environment.synced:
+            - servers: [prod-app-1, prod-app-2]
+    """
+    return configure.synced(__opts__, name, servers=servers)
+
+
 def configured(name, servers, deadline_s=None):
     """
     Run the highstate on the servers of a tier, and wait for each of them.

@@ -47,14 +47,11 @@ admission:
     - require:
       - environment: network and servers
 
-# List targets only, and every listed minion has to answer: a server that is gone must not pass for one that is well.
+# Lists only, and everybody on the list has to answer: a server that is gone must not pass for one that is well.
 modules:
-  salt.function:
-    - name: saltutil.sync_all
-    - tgt: {{ minions | json }}
-    - tgt_type: list
-    - expect_minions: True
-    - kwarg: {refresh: True}
+  environment.synced:
+    - name: {{ name }}
+    - servers: {{ minions | json }}
     - failhard: True
     - require:
       - environment: admission
@@ -68,7 +65,7 @@ services of tier {{ loop.index }}:
     - servers: {{ tier | json }}
     - failhard: True
     - require:
-      - {{ 'salt: modules' if loop.first else 'environment: services of tier ' ~ loop.index0 }}
+      - environment: {{ 'modules' if loop.first else 'services of tier ' ~ loop.index0 }}
 {%- endfor %}
 
 {%- if pillar.environment.get('balancers') %}
@@ -78,7 +75,7 @@ page:
     - name: {{ name }}
     - failhard: True
     - require:
-      - {{ 'environment: services of tier ' ~ found.tiers | length if found.tiers else 'environment: network and servers' }}
+      - environment: {{ 'services of tier ' ~ found.tiers | length if found.tiers else 'network and servers' }}
 {%- endif %}
 
 unlock:

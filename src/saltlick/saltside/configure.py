@@ -1,4 +1,4 @@
-"""A tier of servers told to configure itself: every one of them is heard or named, and the deadline holds."""
+"""Servers told to take modules, and a tier to configure itself: every one is heard or named, and the deadline holds."""
 
 from __future__ import annotations
 
@@ -19,9 +19,26 @@ from saltlick.saltside.wire import SaltWire
 if TYPE_CHECKING:
     from saltlick.release.ports import Reply
 
+SYNC_S = 300.0
 TURN = 9
 """How many highstates may wait for each other on a server. An interrupted run leaves its servers at work, and the lock is free
 again: the next one takes its turn. A number, because for True Salt 3008 puts the job aside and takes it for a lost one."""
+
+
+def synced(opts: Mapping[str, Any], name: str, *, servers: Sequence[str]) -> dict[str, Any]:
+    """Give exactly these servers the modules of the file server; changes are the files that were new to one."""
+
+    def step() -> dict[str, Any]:
+        require_pillarenv(opts, name)
+        if opts.get("test"):
+            return {"comment": f"modules would be synced to {', '.join(servers)}"}
+        replies = _ask(opts, servers, Call("saltutil.sync_all", kwargs={"refresh": True}), SYNC_S)
+        bad = [f"{server}: {reply.error}" for server, reply in replies.items() if not reply.ok]
+        new = {server: files for server, reply in replies.items() if (files := _files(reply))}
+        well = f"{count(len(replies), 'server')} synced, {len(new)} had something to get"
+        return {"result": not bad, "changes": new, "comment": "\n".join(bad) or well}
+
+    return state(name, step)
 
 
 def configured(
@@ -32,27 +49,36 @@ def configured(
     def step() -> dict[str, Any]:
         require_pillarenv(opts, name)
         declared = environments_of(opts, name)[name]
-        if not servers:
-            raise InvalidInput(["servers: name at least one"], what="environment.configured")
         limit_s = float(declared.deadlines.highstate_s if deadline_s is None else deadline_s)
-        wire = SaltWire(opts)
-        try:
-            fleet = SaltFleet(wire=wire, clock=SystemClock(), patience=Patience.of(opts))
-            replies = fleet.run(
-                dict.fromkeys(servers, _highstate(name, test=bool(opts.get("test")))), deadline_s=limit_s
-            )
-        finally:
-            wire.close()
+        test = bool(opts.get("test"))
+        arguments = {"saltenv": "base", "pillarenv": name, "queue": TURN, "test": test}
+        replies = _ask(opts, servers, Call("state.highstate", kwargs=arguments), limit_s)
         with Progress(opts, job) as progress:
             for server, reply in replies.items():
                 progress.line(f"{server}  {sentence(reply)}  {reply.duration_ms / 1000:.0f} s")
-        return told(replies, test=bool(opts.get("test")))
+        return told(replies, test=test)
 
     return state(name, step)
 
 
-def _highstate(name: str, *, test: bool) -> Call:
-    return Call("state.highstate", kwargs={"saltenv": "base", "pillarenv": name, "queue": TURN, "test": test})
+def _ask(opts: Mapping[str, Any], servers: Sequence[str], call: Call, deadline_s: float) -> Mapping[str, Reply]:
+    """The same call to all of them; a reply of each, whatever happened to it.
+
+    Raises: InvalidInput when nobody is named: a state about no server would always be well.
+    """
+    if isinstance(servers, str) or not servers:
+        raise InvalidInput(["servers: give a list of minion ids"], what="arguments")
+    wire = SaltWire(opts)
+    try:
+        fleet = SaltFleet(wire=wire, clock=SystemClock(), patience=Patience.of(opts))
+        return fleet.run(dict.fromkeys(servers, call), deadline_s=deadline_s)
+    finally:
+        wire.close()
+
+
+def _files(reply: Reply) -> dict[str, Any]:
+    """What a server got, by kind of module; nothing where it had all of it."""
+    return {kind: files for kind, files in reply.value.items() if files} if isinstance(reply.value, Mapping) else {}
 
 
 def told(replies: Mapping[str, Reply], *, test: bool = False) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -41,10 +43,27 @@ class Bus:
 
 
 def listening(opts: Mapping[str, Any]) -> bool:
-    """Whether a master can be here: only it makes the socket, and trying costs a second where it is not."""
+    """Whether somebody takes events here. Salt itself would try for a second where nobody does."""
+    return _answers(opts, "master_event_pull.ipc")
+
+
+def telling(opts: Mapping[str, Any]) -> bool:
+    """Whether a master tells here what its minions return."""
+    return _answers(opts, "master_event_pub.ipc")
+
+
+def _answers(opts: Mapping[str, Any], name: str) -> bool:
+    """A master that was killed leaves its sockets in their folder: only who answers is there."""
     if opts.get("__role") != "master":
         return False
-    return opts.get("ipc_mode") == "tcp" or (Path(opts["sock_dir"]) / "master_event_pull.ipc").exists()
+    if opts.get("ipc_mode") == "tcp":
+        return True
+    with socket.socket(socket.AF_UNIX) as trial:
+        trial.settimeout(CONNECT_TIMEOUT_MS / 1000)
+        with contextlib.suppress(OSError):
+            trial.connect(str(Path(opts["sock_dir"]) / name))
+            return True
+    return False
 
 
 class Progress:

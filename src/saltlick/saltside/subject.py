@@ -16,7 +16,7 @@ from saltlick.release.stage import Interrupts, News, Server, Stage
 from saltlick.saltside.fleet import Patience, SaltFleet
 from saltlick.saltside.onmaster import OnMaster
 from saltlick.saltside.pillar import names_of, pillar_of
-from saltlick.saltside.progress import listening
+from saltlick.saltside.progress import telling
 from saltlick.saltside.sealed import Unsealed
 from saltlick.saltside.wire import SaltWire
 from saltlick.spec import release as recipes
@@ -94,8 +94,8 @@ def staged(
 
     Raises: NotReady where no master runs, without whom no server can be told anything.
     """
-    if not listening(opts):
-        raise NotReady(f"no salt-master runs here (its sockets are not in {opts['sock_dir']}): nothing was touched")
+    if not telling(opts):
+        raise NotReady(f"no salt-master runs here (nothing answers in {opts['sock_dir']}): nothing was touched")
     clock = SystemClock()
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(journal_of(opts))

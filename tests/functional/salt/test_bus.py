@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 import salt.utils.event
 
+from saltlick.saltside.progress import listening, telling
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -71,3 +73,17 @@ def test_on_bus(master):  # a short name: a socket's path, with pytest's folder,
     assert {f"saltlick/one/{job}/start", f"saltlick/one/{job}/end"} <= seen.keys()
     assert seen[f"saltlick/one/{job}/create/vpc/main"]["id"].startswith("vpc-")
     master.run("environment.destroy", "one", "confirm=one")
+
+
+def test_sockets_that_a_killed_master_left_are_no_master(master):
+    folder = Path(master.opts["sock_dir"]).with_name("left")
+    folder.mkdir()
+    opts = {**master.opts, "sock_dir": str(folder)}
+    with socket.socket(socket.AF_UNIX) as pull, socket.socket(socket.AF_UNIX) as pub:
+        for one, name, there in ((pull, "master_event_pull.ipc", listening), (pub, "master_event_pub.ipc", telling)):
+            assert not there(opts)
+            one.bind(str(folder / name))
+            one.listen()
+            assert there(opts)
+    assert (folder / "master_event_pub.ipc").exists()
+    assert (listening(opts), telling(opts)) == (False, False)

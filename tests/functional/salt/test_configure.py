@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from saltlick.errors import InvalidInput
 from saltlick.release.ports import Reply
-from saltlick.saltside.configure import sentence, told
+from saltlick.saltside.configure import _ask, sentence, told
+from saltlick.saltside.fleet import PING
 
 WELL: dict[str, Any] = {"pkg_|-nginx": {"__id__": "nginx", "result": True, "changes": {}, "comment": ""}}
 CHANGED: dict[str, Any] = {
@@ -50,3 +52,9 @@ def test_a_foreseen_change_is_undecided_and_a_server_without_states_is_fine():
 def test_no_more_than_three_failures_are_spelt_out():
     many = {f"cmd_|-{n}": {**FAILED["cmd_|-reload"], "__id__": f"r{n}"} for n in range(5)}
     assert sentence(Reply(False, many)) == "5 of 5 states failed: r0: exit 3; r1: exit 3; r2: exit 3; …"
+
+
+def test_a_state_about_no_server_is_not_well():
+    for servers in ([], "prod-app-1"):
+        with pytest.raises(InvalidInput, match="give a list of minion ids"):
+            _ask({}, servers, PING, 1)
