@@ -15,7 +15,7 @@ from saltlick.engine.act import Hands
 from saltlick.engine.plan import Action, Plan, Verb
 from saltlick.engine.ports import Cloud
 from saltlick.engine.resource import Key, Kind
-from saltlick.engine.schedule import Step, steps
+from saltlick.engine.schedule import Step, steps, urgency
 from saltlick.errors import ApplyFailed, SaltlickError
 
 WORKERS = 48
@@ -115,6 +115,7 @@ class _Run:
         self._watch = watch
         self._steps = {step.name: step for step in steps(plan, hands.kinds)}
         self._order = TopologicalSorter({step.name: step.after for step in self._steps.values()})
+        self._urgency = urgency(self._steps.values())
         self._lost: dict[str, Key] = {}
 
     def has_step(self, key: Key) -> bool:
@@ -140,7 +141,7 @@ class _Run:
     def _start_ready(self, pool: ThreadPoolExecutor, under_way: dict[Future[Outcome], Step]) -> None:
         ready = self._order.get_ready()
         while ready:
-            for name in ready:
+            for name in sorted(ready, key=self._urgency.__getitem__, reverse=True):
                 step = self._steps[name]
                 blocker = next((self._lost[need] for need in sorted(step.after) if need in self._lost), None)
                 if blocker is None:

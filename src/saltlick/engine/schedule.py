@@ -49,6 +49,16 @@ def steps(plan: Plan, kinds: Mapping[str, Kind]) -> tuple[Step, ...]:
     return _room_first(made, unmade)
 
 
+def urgency(steps: Iterable[Step]) -> dict[str, int]:
+    """How many steps wait for each, one after another: where many can begin at once, the longest chain goes first."""
+    after = {step.name: step.after for step in steps}
+    longest = dict.fromkeys(after, 0)
+    for name in reversed(tuple(TopologicalSorter(after).static_order())):
+        for need in after.get(name, ()):
+            longest[need] = max(longest[need], longest[name] + 1)
+    return longest
+
+
 def _makes(action: Action, kinds: Mapping[str, Kind]) -> bool:
     if action.verb is Verb.KEEP:
         return bool(action.observed and action.observed.pending and kinds[action.key.kind].settles)

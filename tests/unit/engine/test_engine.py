@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from engine_world import KINDS, Box, Net, World, box, net, with_after
 
 from saltlick import provision
+from saltlick.engine import apply as engine_apply
 from saltlick.engine import render
 from saltlick.engine.apply import Report
 from saltlick.engine.diff import Change
@@ -67,6 +68,16 @@ def test_independent_things_are_made_at_the_same_time():
     kinds = {"net": Meeting()}
     found = provision.plan(estate(*map(net, "abcd")), world, kinds)
     assert provision.apply(found, world, kinds).failed == ()
+
+
+def test_where_many_can_begin_the_longest_chain_goes_first(monkeypatch):
+    """One worker, so that the order in which things are begun is the order in which they are made."""
+    monkeypatch.setattr(engine_apply, "WORKERS", 1)
+    world = World()
+    build(world, net("a"), net("b"), net("c"), box("app", net("c")), with_after(net("d"), box("app", net("c"))))
+    assert world.log[0] == "create c"
+    assert set(world.log[1:3]) == {"create a", "create b"}
+    assert world.log[3:] == ["create app", "create d"]
 
 
 def test_a_plan_touches_nothing():
