@@ -96,6 +96,7 @@ def test_well_is_2xx_or_3xx(status, ok):
 @dataclass
 class FakeKind:
     names: dict[str, str]
+    lookup = False
 
     def observe(self, reading, scope):
         for name, dns in self.names.items():
@@ -127,6 +128,8 @@ def test_a_declared_balancer_that_aws_does_not_have_is_named():
 
 class GroupKind:
     """Two groups: one of ours, one of prod's."""
+
+    lookup = False
 
     def observe(self, reading, scope):
         for environment in ("test", "prod"):

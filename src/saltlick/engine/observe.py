@@ -37,9 +37,11 @@ def observe(kinds: Mapping[str, Kind], cloud: Cloud, scope: Scope) -> Snapshot:
         except SaltlickError as error:
             return (), error
 
-    with ThreadPoolExecutor(max_workers=max(len(kinds), 1)) as pool:
-        looks = list(pool.map(look, kinds.values()))
-    failures = [f"\n  {kind}: {error}" for kind, (_, error) in zip(kinds, looks, strict=True) if error]
+    # What is looked up by name takes two calls, one after the other: these begin first.
+    ordered = sorted(kinds.values(), key=lambda kind: not kind.lookup)
+    with ThreadPoolExecutor(max_workers=max(len(ordered), 1)) as pool:
+        looks = list(pool.map(look, ordered))
+    failures = [f"\n  {kind.name}: {error}" for kind, (_, error) in zip(ordered, looks, strict=True) if error]
     if failures:
         raise ApplyFailed("could not look at AWS, nothing was touched:" + "".join(failures))
     return collect(observed for found, _ in looks for observed in found)
