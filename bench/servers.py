@@ -90,7 +90,7 @@ def post(url: str, body: Any = None) -> None:
 def running(*, latency_s: float = 0.1) -> Iterator[Servers]:
     """A moto server with its default settings, and the proxy before it."""
     port = free_port()
-    with started([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]):
+    with started([sys.executable, "-m", "bench.moto_server", str(port)]):
         direct = f"http://127.0.0.1:{port}"
         await_answer(direct + "/moto-api/data.json")
         command = [sys.executable, "-m", "bench.proxy", "--upstream", direct, "--latency", str(latency_s)]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 from click.testing import CliRunner, Result
-from moto.server import ThreadedMotoServer
 
+from bench import moto_server
 from saltlick.cli import main
 
 if TYPE_CHECKING:
@@ -20,11 +20,8 @@ PILLAR = Path(__file__).resolve().parents[2] / "pillar"
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server.in_this_process() as address:
+        yield address
 
 
 @pytest.fixture

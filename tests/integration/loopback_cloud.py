@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import boto3
-from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
+
+from bench.moto_server import OneAtATime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +28,7 @@ class Cloud:
 
     def __init__(self) -> None:
         self.consoles: dict[str, str] = {}
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = OneAtATime()
         self._server = make_server("127.0.0.1", 0, self, threaded=True)
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)

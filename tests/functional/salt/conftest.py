@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
+from bench import moto_server
 from saltlick.demo.bus import deaf_bus
 
 if TYPE_CHECKING:
@@ -133,11 +133,8 @@ class Master:
 def moto() -> Iterator[str]:
     """An AWS for the session; tests that share it use environments of their own, or `aws_reset`."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server.in_this_process() as address:
+        yield address
 
 
 @pytest.fixture
