@@ -1,4 +1,6 @@
-"""One lock per environment, for every job: deployments, releases, backups and off hours exclude each other.
+"""One lock per environment, for every job: deployments, releases, restores and off hours exclude each other.
+
+Backups change nothing: they *share* the environment with each other and with a lock by hand, and keep out jobs that change it.
 
 The lock is a JSON file that names its holder, made whole and at once, so that whoever is refused reads who, since when
 and why. It is not a lock held by the kernel, because it has to outlive a killed job long enough to be told about: a
@@ -13,6 +15,7 @@ import contextlib
 import dataclasses
 import fcntl
 import getpass
+import hashlib
 import json
 import os
 import socket
@@ -42,6 +45,7 @@ class Mode(str, Enum):
     JOB = "job"  # one command: released when it returns
     RUN = "run"  # a whole orchestration: jobs of the same process join it; released at the latest when that exits
     MANUAL = "manual"  # a person: released by a person, never stale, never waited for
+    SHARED = "shared"  # one command that changes nothing, such as a backup: any number at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +117,11 @@ class Locks:
         except (ValueError, TypeError, KeyError) as error:
             raise Locked(f"{environment} is locked, by whom cannot be read: mend or remove {path} ({error})") from error
 
+    def sharing(self, environment: str) -> tuple[Holder, ...]:
+        """The jobs that share the environment now; those whose process is gone do not count."""
+        with self._guard():
+            return self._sharing(environment)
+
     def stale(self, holder: Holder) -> bool:
         """Whether the holder's process is gone. Of another host nobody can tell, so its locks count as alive."""
         if holder.mode is Mode.MANUAL or holder.host != self.host:
@@ -130,7 +139,7 @@ class Locks:
         over_stale: bool = True,
         succeeds: str = "",
     ) -> Taken:
-        """Take the lock, waiting up to `wait_s` for another job (never for a person).
+        """Take the lock, waiting up to `wait_s` for another job (never for a person; who shares need not wait for one).
 
         `succeeds` is the job that this one takes up: the lock it left behind, by dying or by `keep`, is taken over.
 
@@ -141,13 +150,18 @@ class Locks:
         while True:
             with self._guard():
                 there = self.read(environment)
-                if there is None or (over_stale and self.stale(there)) or self._left_behind(there, succeeds):
-                    return self._write(holder, instead_of=there)
-                if self._joins(there, mode):
+                if there and self._joins(there, mode):
                     return Taken(there, joined=True)
+                if mode is Mode.SHARED and (there is None or there.mode is Mode.MANUAL or self.stale(there)):
+                    return self._share(holder, beside=there)
+                free = there is None or (over_stale and self.stale(there)) or self._left_behind(there, succeeds)
+                sharing = () if mode in (Mode.SHARED, Mode.MANUAL) else self._sharing(environment)
+                if free and not sharing:
+                    return self._write(holder, instead_of=there)
             remaining = deadline - self.clock.now()
-            if remaining <= 0 or there.mode is Mode.MANUAL or self.stale(there):
-                raise Locked(self._refusal(there))
+            hopeless = there is not None and not free and (there.mode is Mode.MANUAL or self.stale(there))
+            if remaining <= 0 or hopeless:
+                raise Locked(self._refusal(there) if there and not free else self._busy(sharing))
             self.clock.sleep(min(POLL_S, remaining))
 
     def release(self, taken: Taken) -> None:
@@ -155,7 +169,11 @@ class Locks:
         if taken.joined:
             return
         with self._guard():
-            if self.read(taken.holder.environment) == taken.holder:
+            if taken.holder.mode is Mode.SHARED:
+                if (path := self._shared_path(taken.holder)).exists():
+                    path.unlink()
+                    self._audit("released", taken.holder)
+            elif self.read(taken.holder.environment) == taken.holder:
                 self._remove(taken.holder, "released")
 
     def keep(self, taken: Taken, *, reason: str) -> Holder | None:
@@ -201,7 +219,7 @@ class Locks:
         with self._guard():
             there = self.read(environment)
             if there is None:
-                return None
+                return self._send_away(environment, reason) if force else None
             own = there.mode is Mode.MANUAL and there.user == self.user and not there.job
             if not (force or own or self.stale(there)):
                 raise Locked(self._refusal(there))
@@ -232,6 +250,41 @@ class Locks:
             since=self.today().strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
 
+    def _sharing(self, environment: str) -> tuple[Holder, ...]:
+        """What a killed one left is removed: it changed nothing, so nobody has to look first."""
+        there = []
+        for path in sorted(self._path(environment).parent.glob(f"{environment}.*.shared.json")):
+            holder = Holder.from_data(json.loads(path.read_text("utf-8")))
+            if self.stale(holder):
+                path.unlink()
+                self._audit("gone", holder)
+            else:
+                there.append(holder)
+        return tuple(there)
+
+    def _send_away(self, environment: str, reason: str) -> Holder | None:
+        """Let changes in although somebody still reads, at that job's risk."""
+        sharing = self._sharing(environment)
+        for holder in sharing:
+            self._shared_path(holder).unlink()
+            self._audit("forced", self._new(environment, reason=reason, job="", mode=holder.mode), previous=holder)
+        return sharing[0] if sharing else None
+
+    def _share(self, holder: Holder, *, beside: Holder | None) -> Taken:
+        self._put(holder, self._shared_path(holder))
+        self._audit("shared", holder, previous=beside)
+        return Taken(holder, notice=f"goes on beside a lock that forbids changes only: {beside}" if beside else "")
+
+    def _shared_path(self, holder: Holder) -> Path:
+        mark = hashlib.sha256(json.dumps(holder.as_data(), sort_keys=True).encode()).hexdigest()[:12]
+        return self._path(holder.environment).with_suffix(f".{mark}.shared.json")
+
+    def _busy(self, sharing: tuple[Holder, ...]) -> str:
+        name = sharing[0].environment
+        who = "; ".join(map(str, sharing))
+        way_on = f"Wait for it (lock_wait=600), or if it may be lost `salt-run environment.unlock {name} force=True`"
+        return f"{name} is being read, so nothing may change it now: {who}. {way_on}"
+
     def _left_behind(self, there: Holder, job: str) -> bool:
         """Whether that very job had it and is over; a lock that a person took by hand belongs to no job."""
         return bool(job) and there.job == job and (there.mode is Mode.MANUAL or self.stale(there))
@@ -251,9 +304,12 @@ class Locks:
 
     def _replace(self, holder: Holder) -> None:
         """Whole and at once, whoever reads meanwhile."""
+        self._put(holder, self._path(holder.environment))
+
+    def _put(self, holder: Holder, path: Path) -> None:
         with tempfile.NamedTemporaryFile("w", dir=self.folder, encoding="utf-8", delete=False) as whole:
             json.dump(holder.as_data(), whole)
-        Path(whole.name).replace(self._path(holder.environment))
+        Path(whole.name).replace(path)
 
     def _remove(self, there: Holder, action: str, *, reason: str = "") -> None:
         self._path(there.environment).unlink()

@@ -3,70 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
 
 import pytest
 
 from saltlick.errors import InvalidInput, Locked
 from saltlick.lock import Locks, Mode
-from saltlick.processes import Process, Processes
+from saltlick.processes import Processes
 
-if TYPE_CHECKING:
-    from pathlib import Path
+sys.path.insert(0, str(Path(__file__).parent))
 
-
-@dataclass
-class Machine:
-    """A machine whose processes are what the test says."""
-
-    running: dict[int, str] = field(default_factory=dict)
-    me: int = 100
-
-    def find(self, pid: int) -> Process | None:
-        return Process(pid, self.running[pid]) if pid in self.running else None
-
-    def mine(self) -> Process:
-        found = self.find(self.me)
-        assert found
-        return found
-
-
-@dataclass
-class Clock:
-    time: float = 0.0
-    during_sleep: list = field(default_factory=list)
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
-        for action in self.during_sleep:
-            action(self.time)
-
-
-@pytest.fixture
-def machine() -> Machine:
-    return Machine(running={100: "t1", 200: "t2"})
-
-
-@pytest.fixture
-def desk(tmp_path: Path, machine: Machine):
-    def make(user: str = "ann", pid: int = 100, host: str = "master", clock: Clock | None = None) -> Locks:
-        processes = Machine(machine.running, pid)
-        noon = datetime(2026, 11, 22, 12, 3, 11, tzinfo=timezone.utc)
-        return Locks(
-            folder=tmp_path / "locks",
-            user=user,
-            host=host,
-            processes=processes,
-            clock=clock or Clock(),
-            today=lambda: noon,
-        )
-
-    return make
+from lock_world import Clock
 
 
 def audit(desk: Locks) -> list[dict]:

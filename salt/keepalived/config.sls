@@ -1,0 +1,46 @@
+{%- from 'keepalived/map.jinja' import keepalived with context %}
+
+include:
+  - keepalived.install
+
+keepalived-config-state-script:
+  file.managed:
+    - name: {{ keepalived.state_script }}
+    - source: salt://keepalived/files/keepalived-state.sh.jinja
+    - template: jinja
+    - context:
+        keepalived: {{ keepalived | tojson }}
+    - user: root
+    - group: 0
+    - mode: '0755'
+{%- if keepalived.check %}
+
+keepalived-config-check-script:
+  file.managed:
+    - name: {{ keepalived.state_script }}-check
+    - contents:
+      - '#!/bin/sh'
+      - '# Written by Salt: salt/keepalived.'
+      - {{ keepalived.check | tojson }}
+    - user: root
+    - group: 0
+    - mode: '0755'
+    - require_in:
+      - file: keepalived-config-main
+{%- endif %}
+
+keepalived-config-main:
+  file.managed:
+    - name: {{ keepalived.config }}
+    - source: salt://keepalived/files/keepalived.conf.jinja
+    - template: jinja
+    - context:
+        keepalived: {{ keepalived | tojson }}
+    - check_cmd: keepalived -t -f
+    - user: root
+    - group: 0
+    - mode: '0640'
+    - makedirs: true
+    - require:
+      - pkg: keepalived-install-package
+      - file: keepalived-config-state-script

@@ -1,0 +1,4 @@
+include:
+  - keepalived.install
+  - keepalived.config
+  - keepalived.service

@@ -1,0 +1,12 @@
+{%- from 'keepalived/map.jinja' import keepalived with context %}
+
+include:
+  - keepalived.config
+
+keepalived-service-running:
+  service.running:
+    - name: {{ keepalived.service }}
+    - enable: true
+    - reload: true
+    - watch:
+      - file: keepalived-config-main

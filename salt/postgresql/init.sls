@@ -1,0 +1,6 @@
+include:
+  - postgresql.install
+  - postgresql.cluster
+  - postgresql.config
+  - postgresql.service
+  - postgresql.databases

@@ -1,0 +1,4 @@
+include:
+  - rsyncd.install
+  - rsyncd.config
+  - rsyncd.service

@@ -1,0 +1,15 @@
+{%- from 'rsyncd/map.jinja' import rsyncd with context %}
+
+rsyncd-install-package:
+  pkg.installed:
+    - name: {{ rsyncd.package }}
+{%- for name, module in rsyncd.modules | dictsort %}
+
+rsyncd-install-dir-{{ name }}:
+  file.directory:
+    - name: {{ module.path }}
+    - user: {{ module.get('owner', 'root') }}
+    - group: 0
+    - mode: '0700'
+    - makedirs: true
+{%- endfor %}

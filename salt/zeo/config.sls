@@ -1,0 +1,39 @@
+{%- from 'zeo/map.jinja' import zeo with context %}
+{%- from 'supervisor/map.jinja' import supervisor with context %}
+
+include:
+  - zeo.install
+
+zeo-config-storage:
+  file.managed:
+    - name: {{ zeo.dir }}/zeo.conf
+    - source: salt://zeo/files/zeo.conf.jinja
+    - template: jinja
+    - context:
+        zeo: {{ zeo | tojson }}
+    - user: root
+    - group: {{ zeo.user }}
+    - mode: '0640'
+    - require:
+      - file: zeo-install-dirs
+{%- if zeo.here %}
+
+zeo-config-program:
+  file.managed:
+    - name: {{ supervisor.program_dir }}/{{ zeo.name }}.conf
+    - source: salt://zeo/files/program.conf.jinja
+    - template: jinja
+    - context:
+        zeo: {{ zeo | tojson }}
+    - user: root
+    - group: 0
+    - mode: '0644'
+    - require:
+      - sls: supervisor.config
+      - file: zeo-config-storage
+{%- else %}
+
+zeo-config-program:
+  file.absent:
+    - name: {{ supervisor.program_dir }}/{{ zeo.name }}.conf
+{%- endif %}

@@ -1,0 +1,4 @@
+include:
+  - zeo.install
+  - zeo.config
+  - zeo.service

@@ -1,0 +1,37 @@
+"""Desks of different people and processes over one folder of locks."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from saltlick.lock import Locks
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from lock_world import Clock, Machine
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine(running={100: "t1", 200: "t2"})
+
+
+@pytest.fixture
+def desk(tmp_path: Path, machine: Machine):
+    def make(user: str = "ann", pid: int = 100, host: str = "master", clock: Clock | None = None) -> Locks:
+        processes = Machine(machine.running, pid)
+        noon = datetime(2026, 11, 22, 12, 3, 11, tzinfo=timezone.utc)
+        return Locks(
+            folder=tmp_path / "locks",
+            user=user,
+            host=host,
+            processes=processes,
+            clock=clock or Clock(),
+            today=lambda: noon,
+        )
+
+    return make

@@ -1,0 +1,37 @@
+"""Processes and a clock that do what the test says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from saltlick.processes import Process
+
+
+@dataclass
+class Machine:
+    """A machine whose processes are what the test says."""
+
+    running: dict[int, str] = field(default_factory=dict)
+    me: int = 100
+
+    def find(self, pid: int) -> Process | None:
+        return Process(pid, self.running[pid]) if pid in self.running else None
+
+    def mine(self) -> Process:
+        found = self.find(self.me)
+        assert found
+        return found
+
+
+@dataclass
+class Clock:
+    time: float = 0.0
+    during_sleep: list = field(default_factory=list)
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+        for action in self.during_sleep:
+            action(self.time)
