@@ -80,7 +80,7 @@ def _fitting(
     command: Callable[..., Answer], rest: tuple[object, ...], given: dict[str, Any], opts: Any, name: object
 ) -> Answer:
     known = [key for key, one in inspect.signature(command).parameters.items() if one.kind is one.KEYWORD_ONLY]
-    typed = [key for key in known if key not in {"job", "user"}]
+    typed = [key for key in known if key not in {"jid" if "jid" in known else "job", "user"}]
     problems = [Problem(str(word), "is one argument too many; several names are written one,two") for word in rest]
     problems += [
         Problem(key, f"is not an argument; there are {', '.join(typed) or 'none'}") for key in given if key not in known

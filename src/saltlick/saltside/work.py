@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from saltlick import provision
 from saltlick.kinds import KINDS
+from saltlick.lock import Mode
 from saltlick.saltside.locks import locks, wait_seconds
 from saltlick.saltside.progress import Progress
 
@@ -21,13 +22,20 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def locked_work(
-    opts: Mapping[str, Any], names: Sequence[str], *, reason: str, job: str = "", user: str = "", lock_wait: object = 0
+    opts: Mapping[str, Any],
+    names: Sequence[str],
+    *,
+    reason: str,
+    job: str = "",
+    user: str = "",
+    lock_wait: object = 0,
+    mode: Mode = Mode.JOB,
 ) -> Iterator[Progress]:
     """Progress to tell of work on these environments, which nobody else touches meanwhile.
 
     Raises: Locked; InvalidInput for a `lock_wait` that is no number of seconds.
     """
-    desk, how = locks(opts, user), {"reason": reason, "job": job, "wait_s": wait_seconds(lock_wait)}
+    desk, how = locks(opts, user), {"reason": reason, "job": job, "wait_s": wait_seconds(lock_wait), "mode": mode}
     with Progress(opts, job) as progress, desk.held(names, **how) as taken:
         for one in taken:
             if one.notice:

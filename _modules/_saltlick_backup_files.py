@@ -1,0 +1,135 @@
+"""Files of a backup: folders for work in progress, checksums, the manifest. Sibling of `backup`."""
+
+import contextlib
+import fcntl
+import gzip
+import hashlib
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+from salt.exceptions import CommandExecutionError
+
+MANIFEST = "manifest.json"
+CHUNK = 1 << 20
+ID = re.compile(r"\d{8}T\d{6}Z-(full|incr)")
+NAME = re.compile(r"[a-z][a-z0-9-]*")
+MB = 1 << 20
+
+
+def named(job, backup=None):
+    """Names become folders, here and in the store: CommandExecutionError for what is none."""
+    if not NAME.fullmatch(str(job)):
+        raise CommandExecutionError(f"{job!r} is not the name of a job")
+    if backup is not None and not ID.fullmatch(str(backup)):
+        raise CommandExecutionError(f"{backup!r} is not the id of a backup (20261123T020000Z-full)")
+
+
+@contextlib.contextmanager
+def turn(base, job):
+    """One at a time per job; the kernel lets go when the process dies. CommandExecutionError when another has it."""
+    folder = made(base / job)
+    with (folder / ".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise CommandExecutionError(f"{job} is being backed up or restored here at this moment") from None
+        yield folder
+
+
+def made(folder):
+    """The folder, root's alone."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def emptied(folder):
+    """The folder with nothing in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return made(folder)
+
+
+def room(folder, wanted):
+    """CommandExecutionError unless so many bytes are free there, and a tenth more."""
+    free = shutil.disk_usage(folder).free
+    if free < wanted * 1.1:
+        raise CommandExecutionError(f"{folder} has {free // MB} MB free, and {round(wanted * 1.1) // MB} MB are needed")
+
+
+def digest(path):
+    """SHA-256 of a file's content, and its size in bytes."""
+    sha, size = hashlib.sha256(), 0
+    with Path(path).open("rb") as file:
+        while chunk := file.read(CHUNK):
+            sha.update(chunk)
+            size += len(chunk)
+    return {"sha256": sha.hexdigest(), "size": size}
+
+
+def inventory(folder):
+    """``{name below the folder: {sha256, size}}`` of every file but the manifest."""
+    return {
+        str(path.relative_to(folder)): digest(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+
+
+def differences(folder, manifest):
+    """What stands against a copy of a backup, a sentence each; none where every file is as the manifest says."""
+    problems = []
+    for name, told in sorted(manifest["files"].items()):
+        path = folder / name
+        if not path.is_file():
+            problems.append(f"{name} is missing")
+            continue
+        found = digest(path)
+        if found["size"] != told["size"]:
+            problems.append(f"{name} has {found['size']} bytes and not {told['size']}")
+        elif found["sha256"] != told["sha256"]:
+            problems.append(f"{name} has other content than when it was written (SHA-256)")
+    return problems
+
+
+def write(path, facts):
+    """JSON, whole or not at all, on the disk when this returns."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    with fresh.open("w", encoding="utf-8") as file:
+        json.dump(facts, file, indent=1, sort_keys=True)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def read(path):
+    """JSON; empty where there is no file. CommandExecutionError where there is one that cannot be read."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise CommandExecutionError(f"{path} cannot be read: {error}") from error
+
+
+def packed(source, target):
+    """A gzip of one file."""
+    with Path(source).open("rb") as plain, gzip.GzipFile(target, "wb", compresslevel=1, mtime=0) as file:
+        shutil.copyfileobj(plain, file, CHUNK)
+
+
+def unpacked(source, target):
+    """The file that a gzip holds. CommandExecutionError when it is cut off or damaged."""
+    try:
+        with gzip.open(source) as file, Path(target).open("wb") as plain:
+            shutil.copyfileobj(file, plain, CHUNK)
+    except (OSError, EOFError) as error:
+        raise CommandExecutionError(f"{Path(source).name} cannot be unpacked: {error}") from error
+
+
+def given(path, entry):
+    """Let a folder and all in it belong to that account."""
+    for folder, _, names in os.walk(path):
+        for each in (Path(folder), *(Path(folder) / name for name in names)):
+            os.chown(each, entry.pw_uid, entry.pw_gid, follow_symlinks=False)

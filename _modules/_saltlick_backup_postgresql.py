@@ -1,0 +1,385 @@
+"""PostgreSQL: a base backup, and the WAL that came after it. Sibling of `backup`.
+
+A full backup is what `pg_basebackup` makes, with the WAL it needs. An incremental one is the WAL since the backup before it, as
+`pg_receivewal` received it from this very server (a standby feeds it just as well), up to a moment that is asked of the primary.
+"""
+
+import json
+import re
+import shutil
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+from salt.exceptions import CommandExecutionError
+
+try:
+    import _saltlick_backup_commands as _commands
+    import _saltlick_backup_files as _files
+except ImportError:
+    from saltlick.modules import _saltlick_backup_commands as _commands
+    from saltlick.modules import _saltlick_backup_files as _files
+
+FACTS = Path("/etc/saltlick/postgresql.json")
+SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{16})(\.partial)?")
+SEGMENT_BYTES = 16 * _files.MB
+KEEP_RECEIVED = 8
+"""Segments that stay in the archive folder after they are in a store, so that a run that failed later can be repeated."""
+RECEIVED_WITHIN_S = 60
+RECEIVED = "select max(write_lsn) from pg_stat_replication where application_name = 'pg_receivewal'"
+MARK = "# saltlick: a restore"
+TOO_EARLY = "recovery ended before configured recovery target was reached"
+"""Source: PostgreSQL 13 and later, xlogrecovery.c: fatal since then."""
+
+
+class Chain(Exception):
+    """The WAL here does not join on to the last backup; the message says why."""
+
+
+def facts():
+    """What the formula wrote down of this server. Raises: CommandExecutionError."""
+    told = _files.read(FACTS)
+    if not told:
+        raise CommandExecutionError(f"{FACTS} is not there: the formula `postgresql` writes it on servers of that role")
+    return told
+
+
+def ask(told, query, deadline_s=30, host=None):
+    """One value from the server, as its superuser by socket; from `host`, as the replication user with its passfile."""
+    where = ["-h", told["socket_dir"], "-p", told["port"], "-d", "postgres"]
+    env = {"PGCONNECT_TIMEOUT": "10", "PGOPTIONS": f"-c statement_timeout={deadline_s * 1000}"}
+    if host:
+        where = [
+            "-d",
+            f"host={host} port={told['port']} dbname=postgres user={told['replication_user']} passfile={told['passfile']}",
+        ]
+    command = [f"{told['bin_dir']}/psql", "-XAtqw", "-v", "ON_ERROR_STOP=1", *where, "-c", query]
+    return _commands.run(command, user=told["user"], env=env, deadline_s=deadline_s + 15).strip()
+
+
+def role(told):
+    """``standby`` or ``primary``, as the server itself says. Raises: CommandExecutionError when it does not answer."""
+    return "standby" if ask(told, "select pg_is_in_recovery()") == "t" else "primary"
+
+
+def is_primary(told, address):
+    """Whether the member at that address answers, and is a primary."""
+    try:
+        return ask(told, "select pg_is_in_recovery()", deadline_s=5, host=address) == "f"
+    except CommandExecutionError:
+        return False  # down, or this server itself: a server does not let itself in as a standby
+
+
+def take(folder, mode, last, options, deadline_s):
+    """
+    Put a backup's files into an empty folder; ``last`` is the manifest before it, or empty.
+
+    Returns what the manifest is to say: ``mode`` as it became, ``why``, ``raw_size`` in bytes, ``versions``, ``postgresql``.
+    """
+    told = facts()
+    if int(ask(told, "select count(*) from pg_tablespace where spcname not in ('pg_default', 'pg_global')")):
+        raise CommandExecutionError("this server has tablespaces of its own, which these backups do not cover")
+    found = {
+        "versions": {"postgresql": ask(told, "show server_version")},
+        "raw_size": int(ask(told, "select sum(pg_database_size(oid)) from pg_database")),
+        "role": role(told),
+    }
+    system = ask(told, "select system_identifier from pg_control_system()")
+    if mode == "incr":
+        try:
+            _same(last, system)
+            return {
+                **found,
+                "mode": "incr",
+                "postgresql": {"system": system, **_received(told, folder, last["postgresql"])},
+            }
+        except Chain as why:
+            found["why"] = str(why)
+            _files.emptied(folder)
+    return {**found, "mode": "full", "postgresql": {"system": system, **_base(told, folder, options, deadline_s)}}
+
+
+def _same(last, system):
+    if not last:
+        raise Chain("there is no backup yet that WAL could join on to")
+    if last["postgresql"]["system"] != system:
+        raise Chain("the last backup is of another database cluster")
+
+
+def _base(told, folder, options, deadline_s):
+    """`pg_basebackup` as compressed tar files, checksums in PostgreSQL's own manifest."""
+    user = _commands.account(told["user"])
+    place = folder / "base"
+    place.mkdir(mode=0o700)
+    for each in (folder, place):
+        _files.given(each, user)
+    _files.room(folder, int(ask(told, "select sum(pg_database_size(oid)) from pg_database")))
+    reaches = now()
+    command = [
+        f"{told['bin_dir']}/pg_basebackup", "-w", "-h", told["socket_dir"], "-p", told["port"], "-D", place, "-Ft", "-Z", "1",
+        "-X", "stream", "-c", "fast", "--manifest-checksums=SHA256", "--no-slot", "-l", f"saltlick {folder.name}",
+        *([f"--max-rate={options['max_rate_mb']}M"] if options.get("max_rate_mb") else []),
+    ]  # fmt: skip
+    with _open_to((folder.parent.parent.parent, folder.parent.parent, folder.parent)):
+        _commands.run(command, user=told["user"], deadline_s=deadline_s)
+    ranges = json.loads((place / "backup_manifest").read_text("utf-8"))["WAL-Ranges"]
+    timeline, end = int(ranges[-1]["Timeline"]), ranges[-1]["End-LSN"]
+    return {
+        "timeline": timeline,
+        "start_lsn": ranges[0]["Start-LSN"],
+        "end_lsn": end,
+        "next_segment": segment_number(end),
+        "reaches": reaches,
+    }
+
+
+class _open_to:  # noqa: N801
+    """The folders above a backup in progress, to be passed through by the database's user for the moment."""
+
+    def __init__(self, folders):
+        self._folders = folders
+
+    def __enter__(self):
+        for folder in self._folders:
+            folder.chmod(0o711)
+
+    def __exit__(self, *exception):
+        for folder in self._folders:
+            folder.chmod(0o700)
+
+
+def position_of(lsn):
+    """An LSN (`0/16B3748`) as a number of bytes."""
+    high, low = lsn.split("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+def segment_number(lsn):
+    """Which segment of 16 MiB an LSN lies in, counted over all logs."""
+    return position_of(lsn) // SEGMENT_BYTES
+
+
+def _received(told, folder, last):
+    """The segments since the last backup, complete ones and the one in progress, with the histories of timelines."""
+    archive = Path(told["archive_dir"])
+    reaches, certain = _caught_up(told)
+    found = sorted(
+        (int(match[2][:8], 16) * 256 + int(match[2][8:], 16), match[1], bool(match[3]), path)
+        for path in archive.iterdir()
+        if (match := SEGMENT.fullmatch(path.name))
+    )
+    wanted = [each for each in found if each[0] >= last["next_segment"]]
+    if not wanted or wanted[0][0] != last["next_segment"]:
+        has = f"begins at segment {wanted[0][0]}" if wanted else "ends before it"
+        raise Chain(f"the last backup ends before segment {last['next_segment']}, and what was received here {has}")
+    numbers = sorted({each[0] for each in wanted})
+    if numbers != list(range(numbers[0], numbers[-1] + 1)):
+        raise Chain(f"there are gaps in what was received between segments {numbers[0]} and {numbers[-1]}")
+    wal = folder / "wal"
+    wal.mkdir()
+    for _, _, _, path in wanted:
+        _files.packed(path, wal / f"{path.name}.gz")
+    for path in archive.glob("*.history"):
+        _files.packed(path, wal / f"{path.name}.gz")
+    complete = [number for number, _, partial, _ in wanted if not partial]
+    return {
+        "timeline": max(int(each[1], 16) for each in wanted),
+        "first_segment": numbers[0],
+        "next_segment": max(complete) + 1 if complete else numbers[0],
+        "segments": len(wanted),
+        "reaches": reaches,
+        "primary_asked": certain,
+    }
+
+
+def _caught_up(told):
+    """Wait until all that was acknowledged by now has been received: the moment, and whether a primary vouches for it.
+
+    Raises: CommandExecutionError when the receiver does not keep up.
+    """
+    moment, position, asked = now(), "", False
+    if role(told) == "primary":
+        position, asked = ask(told, "select pg_current_wal_flush_lsn()"), True
+    else:
+        for address in filter(lambda each: is_primary(told, each), told["members"].values()):
+            position, asked = ask(told, "select pg_current_wal_flush_lsn()", deadline_s=5, host=address), True
+        position = position or ask(told, "select coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())")
+    deadline = time.monotonic() + RECEIVED_WITHIN_S
+    while (at := ask(told, RECEIVED)) == "" or position_of(at) < position_of(position):
+        if time.monotonic() > deadline:
+            stands = f"it is at {at}" if at else "it is not connected"
+            said = f"{told['receiver']} has not received WAL up to {position} within {RECEIVED_WITHIN_S} s: {stands}"
+            raise CommandExecutionError(said)
+        time.sleep(0.3)
+    return moment, asked
+
+
+def shipped(manifest):
+    """Received segments that are safe in a store need not stay."""
+    archive = Path(facts()["archive_dir"])
+    for path in archive.iterdir():
+        match = SEGMENT.fullmatch(path.name)
+        if match and not match[3]:
+            number = int(match[2][:8], 16) * 256 + int(match[2][8:], 16)
+            if number < manifest["postgresql"]["next_segment"] - KEEP_RECEIVED:
+                path.unlink()
+
+
+def now():
+    """This moment, as manifests and recovery targets have it: UTC, microseconds."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f+00")
+
+
+def lay_out(told, chain, target):
+    """A data directory from a full backup and the WAL after it (`chain`: their local folders), verified by PostgreSQL's own
+    manifest.
+
+    Raises: CommandExecutionError.
+    """
+    user = _commands.account(told["user"])
+    base, target = chain[0] / "base", Path(target)
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(mode=0o700)
+    wal = target / "saltlick-wal"
+    for archive, place in (("base.tar.gz", target), ("pg_wal.tar.gz", target / "pg_wal")):
+        place.mkdir(mode=0o700, exist_ok=True)
+        _commands.run(["tar", "-xzf", base / archive, "-C", place])
+    shutil.copyfile(base / "backup_manifest", target / "backup_manifest")
+    _files.given(target, user)
+    _commands.run([f"{told['bin_dir']}/pg_verifybackup", "-e", "-q", target], user=told["user"])
+    wal.mkdir(mode=0o700)
+    for folder in chain[1:]:
+        for path in sorted((folder / "wal").iterdir()):
+            _files.unpacked(path, wal / path.name.removesuffix(".gz"))
+    for path in wal.glob("*.partial"):
+        whole = path.with_name(path.name.removesuffix(".partial"))
+        path.unlink() if whole.exists() else path.rename(whole)
+    for name in ("standby.signal", "recovery.signal", "postmaster.pid"):
+        (target / name).unlink(missing_ok=True)
+    _files.given(target, user)
+
+
+def recover(told, target, until, deadline_s):
+    """Start a server of its own over a data directory, by no address but a socket in it, and let it recover.
+
+    `until` is a moment (`2026-11-23 02:00:00+00`), or empty for all there is. Returns the running `Scratch`.
+    """
+    target = Path(target)
+    scratch = Scratch(told, target)
+    _aim(told, target, until)
+    try:
+        scratch.start(deadline_s)
+    except CommandExecutionError:
+        if not until or TOO_EARLY not in scratch.log(whole=True):
+            raise
+        # The WAL holds no transaction after that moment, so all there is, is what was there then.
+        _aim(told, target, "")
+        scratch.start(deadline_s)
+    return scratch
+
+
+def _aim(told, target, until):
+    """Recovery is told where to end."""
+    lines = [f'restore_command = \'cp "{target}/saltlick-wal/%f" "%p"\'', "recovery_target_timeline = 'latest'"]
+    lines += [f"recovery_target_time = '{until}'", "recovery_target_action = 'promote'"] if until else []
+    auto = target / "postgresql.auto.conf"
+    auto.write_text("\n".join([auto.read_text("utf-8").split(MARK)[0].rstrip("\n"), MARK, *lines, ""]))
+    (target / "recovery.signal").touch()
+    _files.given(target, _commands.account(told["user"]))
+
+
+class Scratch:
+    """A server beside the real one: another data directory, no network, a socket of its own."""
+
+    def __init__(self, told, target):
+        self.target = Path(target)
+        self.told = {**told, "socket_dir": str(self.target), "data_dir": str(self.target)}
+
+    def start(self, deadline_s):
+        """Returns once it takes writes. Raises: CommandExecutionError with the last lines of its log."""
+        own, user = self.target / "saltlick.conf", _commands.account(self.told["user"])
+        hba = self.target / "saltlick_hba.conf"
+        hba.write_text(f"local all {self.told['user']} peer\n")
+        settings = {
+            "listen_addresses": "''", "port": self.told["port"], "unix_socket_directories": f"'{self.target}'",
+            "hba_file": f"'{hba}'", "archive_mode": "off", "hot_standby": "off", "fsync": "on", "primary_conninfo": "''",
+            "synchronous_standby_names": "''", "primary_slot_name": "''", "autovacuum": "off", "ssl": "off",
+            "log_min_messages": "log",
+        }  # fmt: skip
+        own.write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
+        _files.given(self.target, user)
+        overriding = " ".join(
+            f"-c {name}={value}"
+            for name, value in settings.items()
+            if name
+            in ("primary_conninfo", "listen_addresses", "synchronous_standby_names", "archive_mode", "hot_standby")
+        )
+        words = [
+            "-D",
+            self.target,
+            "-l",
+            self.target / "saltlick.log",
+            "-w",
+            "-t",
+            int(deadline_s),
+            "-o",
+            f"-c config_file={own} {overriding}",
+        ]
+        deadline = time.monotonic() + deadline_s
+        try:
+            _commands.run(
+                [f"{self.told['bin_dir']}/pg_ctl", "start", *words], user=self.told["user"], deadline_s=deadline_s + 10
+            )
+            while ask(self.told, "select pg_is_in_recovery()") == "t":
+                if time.monotonic() > deadline:
+                    raise CommandExecutionError(f"recovery did not end within {deadline_s:g} s")
+                time.sleep(0.5)
+        except CommandExecutionError as error:
+            self.stop()
+            raise CommandExecutionError(
+                f"the restored cluster did not come up: {error}; its log ends: {self.log()}"
+            ) from error
+
+    def stop(self):
+        """Shut down cleanly, at once if it must be; nothing to do where it does not run."""
+        if not (self.target / "postmaster.pid").exists():
+            return
+        command = [f"{self.told['bin_dir']}/pg_ctl", "stop", "-D", self.target, "-w", "-t", "60", "-m"]
+        try:
+            _commands.run([*command, "fast"], user=self.told["user"], deadline_s=90)
+        except CommandExecutionError:
+            _commands.run([*command, "immediate"], user=self.told["user"], deadline_s=90)
+
+    def log(self, whole=False):
+        """The last lines it wrote that tell something; or all."""
+        path = self.target / "saltlick.log"
+        lines = path.read_text("utf-8", "replace").splitlines() if path.exists() else []
+        if whole:
+            return "\n".join(lines)
+        telling = [line for line in lines if re.search(r"FATAL|PANIC|ERROR|recovery", line)]
+        return " / ".join((telling or lines)[-4:]) or "nothing"
+
+    def psql(self, database, sql, deadline_s=600):
+        """Run SQL in one database of it, all or nothing; what it prints, a line per row, tabs between."""
+        where = ["-h", self.told["socket_dir"], "-p", self.told["port"], "-d", database]
+        command = [
+            f"{self.told['bin_dir']}/psql",
+            "-XAtqw",
+            "-F",
+            "\t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "--single-transaction",
+            *where,
+        ]
+        return _commands.run([*command, "-c", sql], user=self.told["user"], deadline_s=deadline_s).rstrip("\n")
+
+    def finished(self):
+        """Stop it and take out what only the recovery wanted: the data directory is then as any other."""
+        self.stop()
+        auto = self.target / "postgresql.auto.conf"
+        auto.write_text(auto.read_text("utf-8").split(MARK)[0])
+        for name in ("saltlick.conf", "saltlick_hba.conf", "saltlick.log", "backup_manifest", "backup_label.old"):
+            (self.target / name).unlink(missing_ok=True)
+        shutil.rmtree(self.target / "saltlick-wal", ignore_errors=True)
+        _files.given(self.target, _commands.account(self.told["user"]))

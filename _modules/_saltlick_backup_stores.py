@@ -1,0 +1,153 @@
+"""Where backups are kept: a module of an rsync daemon, or a bucket of S3. Sibling of `backup`.
+
+A store is a tree of folders `<job>/<id>/`. Secrets reach the tools by environment, never by command line.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+
+from salt.exceptions import CommandExecutionError
+
+try:
+    import _saltlick_backup_commands as _commands
+    import _saltlick_backup_files as _files
+except ImportError:
+    from saltlick.modules import _saltlick_backup_commands as _commands
+    from saltlick.modules import _saltlick_backup_files as _files
+
+CONNECT_S = 10
+SILENT_S = 60
+LOOK_S = 300
+
+
+def opened(stores, name):
+    """The store of that name, from this minion's pillar ``stores``. Raises: CommandExecutionError."""
+    told = (stores or {}).get(name)
+    if not isinstance(told, dict):
+        known = ", ".join(sorted(stores or {})) or "none"
+        raise CommandExecutionError(f"the pillar of this minion has no store {name}; under `stores` there is {known}")
+    if "rsync" in told:
+        return Rsync(name, **told["rsync"])
+    if "s3" in told:
+        return S3(name, **told["s3"])
+    raise CommandExecutionError(f"store {name} is neither `rsync` nor `s3`")
+
+
+class Rsync:
+    """A module of an rsync daemon on another server."""
+
+    def __init__(self, name, address, module, user, password, port=873, **_):
+        self.name = name
+        self._url = f"rsync://{user}@{address}:{port}/{module}"
+        self._env = {"RSYNC_PASSWORD": str(password)}
+
+    def put(self, folder, job, backup, only="", deadline_s=3600):
+        """Copy a local folder, whose path ends in ``<job>/<id>``, there: all but the manifest, or one file of it alone."""
+        what = f"{job}/{backup}/{only}" if only else f"{job}/{backup}"
+        leave = [] if only else [f"--exclude=/{what}/{_files.MANIFEST}"]
+        # What follows /./ is made there too, the folders above the backup's own included.
+        self._rsync("-rtR", *leave, f"{folder.parent.parent}/./{what}", f"{self._url}/", deadline_s=deadline_s)
+
+    def get(self, job, backup, folder, deadline_s=3600):
+        """Copy ``<job>/<id>`` from there into a local folder."""
+        self._rsync("-rt", f"{self._url}/{job}/{backup}/", f"{_files.made(folder)}/", deadline_s=deadline_s)
+
+    def manifests(self, folder, jobs):
+        """Fetch the manifests of these jobs; the ids of all their folders, those without a manifest too."""
+        try:
+            listed = self._rsync(
+                "-r", "--list-only", "--include=/*/", "--include=/*/*/", "--exclude=*", f"{self._url}/"
+            )
+        except CommandExecutionError as error:
+            raise CommandExecutionError(f"store {self.name} cannot be looked at: {error}") from error
+        wanted = [f"--include=/{job}/" for job in jobs] + [f"--include=/{job}/*/" for job in jobs]
+        wanted += [f"--include=/{job}/*/{_files.MANIFEST}" for job in jobs]
+        self._rsync("-r", *wanted, "--exclude=*", f"{self._url}/", f"{folder}/")
+        paths = (line.split(maxsplit=4)[-1] for line in listed.splitlines() if line.startswith("d"))
+        return sorted(path for path in paths if path.count("/") == 1 and path.split("/")[0] in jobs)
+
+    def delete(self, job, backup):
+        """Remove ``<job>/<id>`` there, the manifest first: what is half deleted is no backup any more."""
+        with tempfile.TemporaryDirectory() as empty:
+            (Path(empty) / job).mkdir()
+            only = [f"--include=/{job}/", f"--include=/{job}/{backup}/", f"--include=/{job}/{backup}/{_files.MANIFEST}"]
+            (Path(empty) / job / backup).mkdir()
+            self._rsync("-r", "--delete", *only, "--exclude=*", f"{empty}/", f"{self._url}/")
+            (Path(empty) / job / backup).rmdir()
+            only = [f"--include=/{job}/", f"--include=/{job}/{backup}/***"]
+            self._rsync("-r", "--delete", *only, "--exclude=*", f"{empty}/", f"{self._url}/")
+
+    def _rsync(self, *words, deadline_s=LOOK_S):
+        limits = [f"--contimeout={CONNECT_S}", f"--timeout={SILENT_S}"]
+        return _commands.run(["rsync", *limits, *words], env=self._env, deadline_s=deadline_s)
+
+
+class S3:
+    """A bucket, or a part of one, with encryption on the server's side; by rclone."""
+
+    def __init__(
+        self,
+        name,
+        bucket,
+        prefix="",
+        encryption="AES256",
+        key_id="",
+        endpoint="",
+        region="",
+        access_key="",
+        secret_key="",
+        **_,
+    ):
+        self.name = name
+        self._root = "store:" + "/".join(part.strip("/") for part in (bucket, prefix) if part)
+        told = {
+            "TYPE": "s3", "PROVIDER": "Other" if endpoint else "AWS", "ENDPOINT": endpoint, "REGION": region,
+            "ENV_AUTH": "false" if access_key else "true", "ACCESS_KEY_ID": access_key, "SECRET_ACCESS_KEY": secret_key,
+            "SERVER_SIDE_ENCRYPTION": encryption, "SSE_KMS_KEY_ID": key_id, "NO_CHECK_BUCKET": "true",
+        }  # fmt: skip
+        self._env = {f"RCLONE_CONFIG_STORE_{key}": str(value) for key, value in told.items() if value}
+
+    def put(self, folder, job, backup, only="", deadline_s=3600):
+        """As `Rsync.put`."""
+        what = ["--include", f"/{only}"] if only else ["--exclude", f"/{_files.MANIFEST}"]
+        self._rclone("copy", *what, folder, f"{self._root}/{job}/{backup}", deadline_s=deadline_s)
+
+    def get(self, job, backup, folder, deadline_s=3600):
+        """As `Rsync.get`."""
+        self._rclone("copy", f"{self._root}/{job}/{backup}", _files.made(folder), deadline_s=deadline_s)
+
+    def manifests(self, folder, jobs):
+        """As `Rsync.manifests`."""
+        try:
+            listed = json.loads(
+                self._rclone("lsjson", "-R", "--files-only", "--no-modtime", "--no-mimetype", self._root) or "[]"
+            )
+        except CommandExecutionError as error:
+            raise CommandExecutionError(f"store {self.name} cannot be looked at: {error}") from error
+        wanted = [word for job in jobs for word in ("--include", f"/{job}/*/{_files.MANIFEST}")]
+        if wanted:
+            self._rclone("copy", *wanted, self._root, folder)
+        paths = {"/".join(entry["Path"].split("/")[:2]) for entry in listed if entry["Path"].count("/") >= 2}
+        return sorted(path for path in paths if path.split("/")[0] in jobs)
+
+    def delete(self, job, backup):
+        """As `Rsync.delete`."""
+        place = f"{self._root}/{job}/{backup}"
+        self._rclone("delete", "--include", f"/{_files.MANIFEST}", place)
+        self._rclone("purge", place)
+
+    def _rclone(self, *words, deadline_s=LOOK_S):
+        how = [
+            "--config",
+            "",
+            "--contimeout",
+            f"{CONNECT_S}s",
+            "--timeout",
+            f"{SILENT_S}s",
+            "--retries",
+            "2",
+            "--low-level-retries",
+            "3",
+        ]
+        return _commands.run(["rclone", *how, *words], env=self._env, deadline_s=deadline_s)

@@ -1,0 +1,163 @@
+"""ZODB: Data.fs and its blobs as one pair. Sibling of `backup`.
+
+Data.fs first, by repozo, blobs after: a blob is there before the transaction that names it ends, so each that Data.fs names is
+in the later copy. Only a pack takes blobs away; one in between is seen (it puts another file in the place of Data.fs), and the
+run begins anew.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+from salt.exceptions import CommandExecutionError
+
+try:
+    import _saltlick_backup_commands as _commands
+    import _saltlick_backup_files as _files
+    import _saltlick_backup_trees as _trees
+except ImportError:
+    from saltlick.modules import _saltlick_backup_commands as _commands
+    from saltlick.modules import _saltlick_backup_files as _files
+    from saltlick.modules import _saltlick_backup_trees as _trees
+
+FACTS = Path("/etc/saltlick/zeo.json")
+TRIES = 3
+LOOK = """
+import json, os, sys
+from ZODB.blob import is_blob_record
+from ZODB.FileStorage import FileStorage
+from ZODB.TimeStamp import TimeStamp
+storage = FileStorage(sys.argv[1], read_only=True, blob_dir=sys.argv[2])
+missing, blobs, transactions = [], 0, 0
+for transaction in storage.iterator():
+    transactions += 1
+    for record in transaction:
+        if record.data and is_blob_record(record.data):
+            blobs += 1
+            path = storage.fshelper.getBlobFilename(record.oid, record.tid)
+            if not os.path.exists(path):
+                missing.append(os.path.relpath(path, sys.argv[2]))
+last = storage.lastTransaction()
+print(json.dumps({
+    "transactions": transactions, "blobs": blobs, "missing": missing, "objects": len(storage),
+    "size": storage.getSize(), "file_size": os.path.getsize(sys.argv[1]), "last": str(TimeStamp(last)),
+}))
+"""
+
+
+def facts():
+    """What the formula wrote down of this server. Raises: CommandExecutionError."""
+    told = _files.read(FACTS)
+    if not told:
+        raise CommandExecutionError(f"{FACTS} is not there: the formula `zeo` writes it on servers of that role")
+    return told
+
+
+def take(folder, mode, last, state, deadline_s):
+    """As `postgresql.take`. Raises: CommandExecutionError, also when each of three tries met a pack."""
+    told = facts()
+    for _ in range(TRIES):
+        _files.emptied(folder)
+        before = _file(told)
+        found = _pair(told, folder, mode, last, state, deadline_s)
+        if _file(told) == before:
+            return found
+    raise CommandExecutionError(
+        f"{told['data']} was packed while it was backed up, {TRIES} times in a row: pack at other times"
+    )
+
+
+def _file(told):
+    return Path(told["data"]).stat().st_ino
+
+
+def _pair(told, folder, mode, last, state, deadline_s):
+    repository = _files.made(state / "repozo")
+    had = set(last["zodb"]["repozo"]) if mode == "incr" and last else set()
+    why = ""
+    if mode == "incr" and not (had and had <= _names(repository) and _trees.known(state, "blobs", last["id"])):
+        why, had = "this server does not know what the last backup held", set()
+    if not had:
+        _files.emptied(repository)
+    for left in _names(repository) - had:  # of a run that did not reach the store
+        (repository / left).unlink()
+    words = [told["repozo"], "-B", "-z", *(["-F"] if not had else []), "-r", repository, "-f", told["data"]]
+    _commands.run(words, deadline_s=deadline_s)
+    have = _names(repository)
+    if had and any(name.endswith((".fs", ".fsz")) for name in have - had):
+        why, had = "Data.fs was packed since the last backup", set()
+        have = {
+            name for name in have if name >= max(each for each in have if each.endswith((".fs", ".fsz"))).split(".")[0]
+        }
+    place = folder / "repozo"
+    place.mkdir()
+    for name in sorted(have - had):
+        shutil.copyfile(repository / name, place / name)
+    for path in repository.glob("*.dat"):
+        if path.name.split(".")[0] + ".fsz" in have:
+            shutil.copyfile(path, place / path.name)
+    base = last["id"] if had else ""
+    if Path(told["blobs"]).is_dir():
+        _trees.pack(
+            told["blobs"],
+            folder / "blobs.tar.gz",
+            state,
+            "blobs",
+            folder.name,
+            base,
+            exclude=["./tmp"],
+            deadline_s=deadline_s,
+        )
+    found = {
+        "mode": "incr" if base else "full",
+        "raw_size": Path(told["data"]).stat().st_size,
+        "role": "",
+        "versions": _versions(told),
+    }
+    return {**found, **({"why": why} if why else {}), "zodb": {"repozo": sorted(have)}}
+
+
+def _names(repository):
+    """The data files there, without their index."""
+    return {path.name for path in repository.iterdir() if path.suffix in {".fs", ".fsz", ".deltafs", ".deltafsz"}}
+
+
+def _versions(told):
+    query = "import importlib.metadata as m; print(m.version('ZODB'))"
+    return {"ZODB": _commands.run([python(told), "-c", query]).strip()}
+
+
+def python(told):
+    """The interpreter that repozo runs under."""
+    return str(Path(told["repozo"]).with_name("python"))
+
+
+def restore(told, chain, target, deadline_s):
+    """Data.fs and blobs in a folder, from the local folders of a chain; what `look` says of them.
+
+    Raises: CommandExecutionError when a transaction is cut or a blob is missing.
+    """
+    target = _files.emptied(Path(target))
+    repository = _files.made(target / ".repozo")
+    for folder in chain:
+        for path in sorted((folder / "repozo").iterdir()):
+            shutil.copyfile(path, repository / path.name)
+    _commands.run([told["repozo"], "-R", "-r", repository, "-o", target / "Data.fs"], deadline_s=deadline_s)
+    shutil.rmtree(repository)
+    archives = [folder / "blobs.tar.gz" for folder in chain if (folder / "blobs.tar.gz").exists()]
+    _trees.unpack(archives, target / "blobs", deadline_s=deadline_s)
+    return look(told, target / "Data.fs", target / "blobs")
+
+
+def look(told, data, blobs):
+    """What a Data.fs holds, every transaction read. Raises: CommandExecutionError when one is cut or a blob is missing."""
+    seen = json.loads(_commands.run([python(told), "-W", "ignore", "-c", LOOK, data, blobs]))
+    if seen["missing"]:
+        raise CommandExecutionError(
+            f"{len(seen['missing'])} of {seen['blobs']} blobs are missing: {', '.join(seen['missing'][:3])} …"
+        )
+    if seen["size"] != seen["file_size"]:
+        raise CommandExecutionError(
+            f"{data} ends in a transaction that is cut: {seen['file_size']} bytes, {seen['size']} of them whole"
+        )
+    return {name: seen[name] for name in ("transactions", "blobs", "objects", "last")}

@@ -1,0 +1,327 @@
+"""Back up what a server holds, and restore it: the server's part of the runner of the same name.
+
+A store is named as in this minion's pillar ``stores``; its secrets go to rsync or rclone by environment and are in no command,
+job or log. In a store a backup is the folder ``<job>/<id>`` with a ``manifest.json`` that is written last: a folder without one
+is unfinished.
+
+Kinds: ``postgresql`` (pg_basebackup, and the WAL that pg_receivewal received), ``zodb`` (repozo, and the blobs with tar),
+``directories`` (tar). Needs Salt and the standard library only, with the helpers that lie beside it.
+"""
+
+# ruff: noqa: F821 - Salt's loader puts the dunders in
+import sys
+import tempfile
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+from salt.exceptions import CommandExecutionError
+
+# Loaded anew after a sync, in a process that lives on, this file would get the helpers of before: Python keeps them by name.
+for _helper in [name for name in sys.modules if name.startswith("_saltlick_backup_")]:
+    sys.modules.pop(_helper, None)
+try:  # Beside this file first, as Salt's loader has it: an installed wheel may be another version.
+    import _saltlick_backup_files as _files
+    import _saltlick_backup_postgresql as _postgresql
+    import _saltlick_backup_restores as _restores
+    import _saltlick_backup_stores as _stores
+    import _saltlick_backup_trees as _trees
+    import _saltlick_backup_zodb as _zodb
+except ImportError:
+    from saltlick.modules import _saltlick_backup_files as _files
+    from saltlick.modules import _saltlick_backup_postgresql as _postgresql
+    from saltlick.modules import _saltlick_backup_restores as _restores
+    from saltlick.modules import _saltlick_backup_stores as _stores
+    from saltlick.modules import _saltlick_backup_trees as _trees
+    from saltlick.modules import _saltlick_backup_zodb as _zodb
+
+BASE = "/var/lib/saltlick/backup"
+FORMAT = 1
+
+
+def take(store, job, backup, kind, mode="full", options=None, environment="", deadline_s=3600):
+    """
+    Make a backup and put it into a store.
+
+    store
+        name of a store in this minion's pillar
+    job
+        name of the job, a folder in the store
+    backup
+        the new backup's id, ``20261123T020000Z-full``; an incremental one that cannot join on to the last becomes a full one
+        under an id that says so
+    kind
+        ``postgresql``, ``zodb`` or ``directories``
+    mode
+        ``full`` or ``incr``
+    options
+        of the kind: ``max_rate_mb`` (MB/s, postgresql), ``directories`` (a list of paths)
+
+    Returns the manifest: id, mode, base (the full backup it belongs to), previous, files with size and SHA-256, versions,
+    seconds.
+
+    Raises:
+        CommandExecutionError: what failed, with the tool's own last words. What had reached the store is removed from there.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt prod-db-2 backup.take vault database 20261123T020000Z-full postgresql
+    """
+    _files.named(job, backup)
+    place, began = _stores.opened(__pillar__.get("stores"), store), time.time()
+    with _files.turn(_base(), job) as state:
+        last = _latest(place, job) if mode == "incr" else {}
+        spool = _files.emptied(_base() / "spool" / job)
+        folder = _files.made(spool / backup)
+        found = _taken(kind, folder, mode, last, options or {}, state, deadline_s)
+        if not backup.endswith(found["mode"]):
+            backup = f"{backup.rpartition('-')[0]}-{found['mode']}"
+            folder = folder.rename(spool / backup)
+            _trees_follow(state, backup)
+        manifest = {
+            "format": FORMAT, "id": backup, "job": job, "environment": environment, "kind": kind, "server": __opts__["id"],
+            "base": last["base"] or last["id"] if found["mode"] == "incr" else "",
+            "previous": last["id"] if found["mode"] == "incr" else "", **found, "began": _stamp(began),
+            "files": _files.inventory(folder),
+        }  # fmt: skip
+        manifest["size"] = sum(each["size"] for each in manifest["files"].values())
+        copied = time.time()
+        try:
+            place.put(folder, job, backup, deadline_s=deadline_s)
+            manifest |= {
+                "ended": _stamp(time.time()),
+                "seconds": {"copy": round(copied - began, 2), "ship": round(time.time() - copied, 2)},
+            }
+            _files.write(folder / _files.MANIFEST, manifest)
+            place.put(folder, job, backup, only=_files.MANIFEST)
+        except CommandExecutionError as error:
+            raise CommandExecutionError(f"{error}{_taken_back(place, job, backup)}") from error
+        finally:
+            _files.emptied(spool)
+        _shipped(kind, state, manifest)
+        return manifest
+
+
+def holds(kind, directories=(), **_):
+    """
+    Tell whether this server has what a job backs up, and in which role.
+
+    Returns ``{"holds": True, "role": "standby", "why": ""}``; `role` is ``primary`` or ``standby`` for PostgreSQL, else empty.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'prod-db-*' backup.holds postgresql
+    """
+    try:
+        if kind == "postgresql":
+            return {"holds": True, "role": _postgresql.role(_postgresql.facts()), "why": ""}
+        if kind == "zodb":
+            _zodb.facts()
+    except CommandExecutionError as error:
+        return {"holds": False, "role": "", "why": str(error)}
+    missing = [path for path in directories or () if not Path(path).is_dir()]
+    return {"holds": not missing, "role": "", "why": f"there is no {', '.join(missing)}" if missing else ""}
+
+
+def catalogue(store, jobs):
+    """
+    Tell what a store has of these jobs.
+
+    Returns ``{"manifests": [{…}], "unfinished": ["database/20261123T020000Z-full"], "unreadable": […]}``; manifests by job and
+    id.
+
+    Raises:
+        CommandExecutionError: the store does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt prod-db-2 backup.catalogue vault '[database]'
+    """
+    place = _stores.opened(__pillar__.get("stores"), store)
+    with tempfile.TemporaryDirectory() as folder:
+        there = place.manifests(Path(folder), list(jobs))
+        told = {"manifests": [], "unfinished": [], "unreadable": []}
+        for name in there:
+            path = Path(folder) / name / _files.MANIFEST
+            try:
+                manifest = _files.read(path)
+            except CommandExecutionError:
+                told["unreadable"].append(name)
+                continue
+            if not manifest:
+                told["unfinished"].append(name)
+            elif {
+                "id",
+                "job",
+                "files",
+                "kind",
+                "mode",
+                "ended",
+            } <= manifest.keys() and f"{manifest['job']}/{manifest['id']}" == name:
+                told["manifests"].append(manifest)
+            else:
+                told["unreadable"].append(name)
+        return told
+
+
+def verify(store, job, backup, deadline_s=3600):
+    """
+    Fetch a backup and compare every file with its manifest.
+
+    Returns ``{"id": "…", "problems": ["base/base.tar.gz has other content …"], "size": …, "seconds": …}``.
+
+    Raises:
+        CommandExecutionError: there is no such backup, the store does not answer, or there is no room to fetch it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt prod-db-2 backup.verify vault database 20261123T020000Z-full
+    """
+    _files.named(job, backup)
+    place, began = _stores.opened(__pillar__.get("stores"), store), time.time()
+    folder = _files.emptied(_base() / "verify" / job) / backup
+    try:
+        manifest = _restores.fetched(place, job, backup, folder, deadline_s)
+        problems = _files.differences(folder, manifest)
+    finally:
+        _files.emptied(folder.parent)
+    return {"id": backup, "problems": problems, "size": manifest["size"], "seconds": round(time.time() - began, 2)}
+
+
+def prune(store, job, backups):
+    """
+    Delete backups from a store, and unfinished ones; the manifest first, so that what is half deleted counts no more.
+
+    Returns the ids that were deleted.
+
+    Raises:
+        CommandExecutionError: the store does not answer, or does not let this user delete.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt prod-db-2 backup.prune vault database '[20260101T020000Z-full]'
+    """
+    place = _stores.opened(__pillar__.get("stores"), store)
+    for backup in backups:
+        _files.named(job, backup)
+        place.delete(job, backup)
+    return list(backups)
+
+
+def restore(store, job, chain, kind, until="", scripts=(), checks=(), swap=False, deadline_s=3600):
+    """
+    Restore a backup beside what serves, try it, and only then, with ``swap``, let it take its place.
+
+    PostgreSQL recovers in a server of its own, without network; scripts and checks run there. What fails until then leaves
+    everything as it was. Without ``swap`` all of it is removed again: a drill.
+
+    chain
+        ids of the full backup and the incremental ones after it, in order
+    until
+        a moment, ``2026-11-23 02:00:00+00``; empty for all there is (postgresql)
+    scripts
+        ``[{database: app, sql: "update …"}]``, each all or nothing, before the checks
+    checks
+        ``[{name: notes, database: app, query: "select count(*) from notes", at_least: 1}]`` (or ``equals``), and
+        ``[{name: starts, command: "…", user: app}]``, which has to exit with 0 and finds the database by PGHOST and PGPORT
+
+    Returns ``{"checks": [{name, value, ok}], "reached": "…", "seconds": {…}, "kept": "<where the former data is>"}``.
+
+    Raises:
+        CommandExecutionError: damaged, incomplete, a script or a check failed; what served goes on serving.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt test-db-1 backup.restore vault database '[20261123T020000Z-full]' postgresql
+    """
+    for backup in chain:
+        _files.named(job, backup)
+    place = _stores.opened(__pillar__.get("stores"), store)
+    with _files.turn(_base(), "restore"):
+        order = _restores.Order(
+            place, job, tuple(chain), str(until), tuple(scripts), tuple(checks), swap, float(deadline_s)
+        )
+        folder = _files.emptied(_base() / "restore")
+        try:
+            return _restores.KINDS[kind](order, folder)
+        finally:
+            _files.emptied(folder)
+
+
+def reseed():
+    """
+    Make this server's database anew as a standby of the one that is the primary now; what it held is kept beside until the next
+    time.
+
+    Returns ``{"role": "standby", "kept": "…"}``.
+
+    Raises:
+        CommandExecutionError: it is the primary, there is none elsewhere, or the copy failed; then it serves what it had.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt test-db-2 backup.reseed
+    """
+    return _restores.reseed()
+
+
+def _taken(kind, folder, mode, last, options, state, deadline_s):
+    if kind == "postgresql":
+        return _postgresql.take(folder, mode, last, options, deadline_s)
+    if kind == "zodb":
+        return _zodb.take(folder, mode, last, state, deadline_s)
+    if kind == "directories":
+        return _trees.take(folder, mode, last, options, state, deadline_s)
+    raise CommandExecutionError(f"{kind} is no kind of backup: postgresql, zodb, directories")
+
+
+def _shipped(kind, state, manifest):
+    if kind == "postgresql":
+        _postgresql.shipped(manifest)
+    else:
+        _trees.shipped(state, manifest["id"])
+
+
+def _trees_follow(state, backup):
+    """Snapshot files go by the id."""
+    for path in state.glob(f"*.{backup.rpartition('-')[0]}-*.snar"):
+        path.rename(path.with_name(f"{path.name.split('.')[0]}.{backup}.snar"))
+
+
+def _latest(place, job):
+    """The newest manifest of the job that the store has, or nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        place.manifests(Path(folder), [job])
+        found = [_files.read(path) for path in sorted(Path(folder).glob(f"{job}/*/{_files.MANIFEST}"))]
+    return max(found, key=lambda manifest: manifest["ended"], default={})
+
+
+def _taken_back(place, job, backup):
+    """What reached the store of a backup that failed is in the way of the next; says when it is still there."""
+    try:
+        place.delete(job, backup)
+    except CommandExecutionError as error:
+        return f"; what reached the store is still there, unfinished ({error})"
+    return ""
+
+
+def _stamp(moment):
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _base():
+    return Path(__opts__.get("saltlick_backup_dir", BASE))

@@ -1,0 +1,122 @@
+"""Whether backups are what the pillar promises: red, with every reason, or green. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from saltlick.backup.catalogue import Backup, Catalogue
+from saltlick.backup.history import Entry, What
+from saltlick.spec.backup import Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How one job stands: `reasons` to worry, none where all is well."""
+
+    job: str
+    newest: Backup | None
+    age_s: float | None
+    """Of the newest good one: how far back everything is safe."""
+    reasons: tuple[str, ...]
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.reasons
+
+
+def judge(name: str, job: Job, catalogue: Catalogue | str, past: Sequence[Entry], now: datetime) -> Verdict:
+    """The verdict on one job, from its store (or why that could not be seen) and what was tried, newest first."""
+    if isinstance(catalogue, str):
+        return Verdict(job=name, newest=None, age_s=None, reasons=(catalogue,))
+    bad = bad_ids(past)
+    sound = [
+        each
+        for each in catalogue.backups
+        if catalogue.whole(each) and not {link.id for link in catalogue.chain(each)} & bad
+    ]
+    newest = max(sound, key=lambda each: (each.reaches, each.ended), default=None)
+    age_s = (now - newest.reaches).total_seconds() if newest else None
+    reasons = (
+        *_old(job, newest, age_s),
+        *_failed(past, newest),
+        *_shrunk(job, catalogue, newest),
+        *_damaged(catalogue, past),
+        *_drilled(job, past, now),
+    )
+    return Verdict(job=name, newest=newest, age_s=age_s, reasons=reasons)
+
+
+def bad_ids(past: Sequence[Entry]) -> set[str]:
+    """Backups whose last verification found something."""
+    last: dict[str, bool] = {}
+    for entry in past:  # newest first
+        if entry.what is What.VERIFY and entry.ended is not None:
+            last.setdefault(entry.backup, entry.ok)
+    return {backup for backup, ok in last.items() if not ok}
+
+
+def _old(job: Job, newest: Backup | None, age_s: float | None) -> Iterator[str]:
+    if newest is None or age_s is None:
+        yield "there is no good backup"
+    elif age_s > job.max_age_s:
+        reaches = f"{newest.reaches:%Y-%m-%d %H:%M:%S} UTC"
+        yield f"the newest good one reaches to {reaches}: {span(age_s)} ago, and {span(job.max_age_s)} are allowed"
+
+
+def _failed(past: Sequence[Entry], newest: Backup | None) -> Iterator[str]:
+    """The last run, if it did not end well and nothing good came after it."""
+    last = next((entry for entry in past if entry.what is What.TAKE), None)
+    if last is None or last.ok or (newest and newest.began >= last.began):
+        return
+    if last.ended is None:
+        if not last.alive:
+            yield f"the run of {last.began:%Y-%m-%d %H:%M:%S} UTC was killed"
+    else:
+        yield f"the run of {last.began:%Y-%m-%d %H:%M:%S} UTC failed: {last.error}"
+
+
+def _shrunk(job: Job, catalogue: Catalogue, newest: Backup | None) -> Iterator[str]:
+    before = [each for each in catalogue.backups if newest and each.began < newest.began]
+    if not newest or not before or not before[-1].raw_size:
+        return
+    percent = 100 * (1 - newest.raw_size / before[-1].raw_size)
+    if percent > job.shrink_percent:
+        yield f"{newest.id} is of {percent:.0f} % less data than {before[-1].id}: look whether something is missing"
+
+
+def _damaged(catalogue: Catalogue, past: Sequence[Entry]) -> Iterator[str]:
+    there = {each.id for each in catalogue.backups}
+    for backup in sorted(bad_ids(past) & there):
+        said = next(entry.error for entry in past if entry.what is What.VERIFY and entry.backup == backup)
+        yield f"{backup} is damaged: {said}"
+    for backup in catalogue.unreadable:
+        yield f"{backup} has a manifest that cannot be read"
+    for each in catalogue.backups:
+        if not catalogue.whole(each):
+            yield f"{each.id} builds on {each.previous}, which is not there any more"
+    held = {entry.backup: entry for entry in past if entry.what is What.TAKE and entry.ok and not entry.deleted}
+    for backup in sorted(held.keys() - there - set(catalogue.unreadable)):
+        yield f"{backup} was made at {held[backup].began:%Y-%m-%d %H:%M:%S} UTC, and is not in the store any more"
+
+
+def _drilled(job: Job, past: Sequence[Entry], now: datetime) -> Iterator[str]:
+    if job.drill is None or job.drill.at is None:
+        return
+    drills = [entry for entry in past if entry.what is What.DRILL and entry.ended is not None]
+    if drills and not drills[0].ok:
+        yield f"the drill of {drills[0].began:%Y-%m-%d %H:%M:%S} UTC failed: {drills[0].error}"
+    good = next((entry for entry in drills if entry.ok), None)
+    age_s = (now - good.began).total_seconds() if good else 0.0
+    if age_s > job.drill.max_age_s:
+        yield f"the last good drill was {span(age_s)} ago, and {span(job.drill.max_age_s)} are allowed"
+
+
+def span(seconds: float) -> str:
+    """A duration for people: `26 h`, `90 s`."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"

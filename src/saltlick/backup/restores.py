@@ -1,0 +1,164 @@
+"""Backups back onto servers: a point in time in the place of what serves, or a rehearsal that leaves nothing behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from saltlick.backup.catalogue import Backup
+from saltlick.backup.history import What
+from saltlick.backup.stage import Stage, Subject, primary, source
+from saltlick.errors import NotReady, SaltlickError, ServerFailed
+from saltlick.release.ports import Call
+from saltlick.spec.backup import Check, Kind, Script
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where to: the servers of a group of one environment, and the store by its name in their own pillar."""
+
+    environment: str
+    servers: tuple[str, ...]
+    store: str
+    server: str = ""
+    """One of them, where that is not to be found out: no database of theirs may be left to ask."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """How it ended well. `reached` is the last transaction that is there; `kept` where the former data is, on each server."""
+
+    server: str
+    chain: tuple[Backup, ...]
+    reached: str
+    checks: tuple[Mapping[str, Any], ...]
+    seconds: Mapping[str, float]
+    kept: Mapping[str, str]
+
+
+def restore(
+    subject: Subject,
+    target: Target,
+    on: Stage,
+    *,
+    moment: datetime | None = None,
+    scripts: Sequence[Script] = (),
+    checks: Sequence[Check] = (),
+    who: str = "",
+) -> Restored:
+    """Restore a job's data to a moment (without one, all there is) and let it serve on the target; its standbys are made anew.
+
+    Until the very end it is tried beside what serves: what fails before that leaves the target as it was.
+
+    Raises: NotReady before anything is touched; ServerFailed.
+    """
+    number = on.history.begin(subject.environment, What.RESTORE, subject.name, who=who)
+    try:
+        server = _place(subject, target, on)
+        chain = on.catalogue(server, target.store, subject.name).until(moment)
+        done = _carried_out(
+            subject, target, server, chain, on, moment=moment, scripts=scripts, checks=checks, swap=True
+        )
+        kept = {server: str(done["kept"])}
+        if subject.job.kind is Kind.POSTGRESQL:
+            kept |= _standbys(subject, [each for each in target.servers if each != server], on)
+    except SaltlickError as error:
+        on.history.end(number, ok=False, error=str(error))
+        raise
+    on.history.end(number, ok=True, backup=chain[-1].id, server=server)
+    return _told(server, chain, done, kept)
+
+
+def drill(subject: Subject, target: Target, on: Stage, *, who: str = "") -> Restored:
+    """Rehearse: the latest backup beside what serves on the target, checked and removed.
+
+    Raises: NotReady where the pillar has no drill or nothing to restore; ServerFailed.
+    """
+    if subject.job.drill is None:
+        raise NotReady(f"backup.jobs.{subject.name} has no drill")
+    how, number = subject.job.drill, on.history.begin(subject.environment, What.DRILL, subject.name, who=who)
+    try:
+        server = _place(subject, target, on)
+        chain = on.catalogue(server, target.store, subject.name).until(None)
+        done = _carried_out(subject, target, server, chain, on, scripts=how.scripts, checks=how.checks, swap=False)
+    except SaltlickError as error:
+        on.history.end(number, ok=False, error=str(error))
+        on.tell("", {"job": subject.name, "step": "drill failed", "error": str(error)})
+        raise
+    on.history.end(number, ok=True, backup=chain[-1].id, server=server)
+    return _told(server, chain, done, {})
+
+
+def _place(subject: Subject, target: Target, on: Stage) -> str:
+    """Databases go to the primary, unless the operator names a server; a sole server is taken as it is."""
+    if target.server:
+        return target.server
+    if subject.job.kind is not Kind.POSTGRESQL:
+        return source(
+            Subject(environment=target.environment, name=subject.name, job=subject.job, servers=target.servers), on
+        )
+    return primary(target.servers, on) if len(target.servers) > 1 else target.servers[0]
+
+
+def _carried_out(
+    subject: Subject,
+    target: Target,
+    server: str,
+    chain: Sequence[Backup],
+    on: Stage,
+    *,
+    moment: datetime | None = None,
+    scripts: Sequence[Script] = (),
+    checks: Sequence[Check] = (),
+    swap: bool,
+) -> Mapping[str, Any]:
+    ids = [each.id for each in chain]
+    on.tell(
+        f"{subject.name}: {' + '.join(ids)} on {server}", {"job": subject.name, "step": "restore", "server": server}
+    )
+    how = {
+        "until": moment.strftime("%Y-%m-%d %H:%M:%S.%f+00") if moment else "",
+        "scripts": [each.model_dump() for each in scripts],
+        "checks": [each.model_dump(exclude_none=True) for each in checks],
+        "swap": swap,
+        "deadline_s": subject.job.deadline_s,
+    }
+    call = Call("backup.restore", (target.store, subject.name, ids, subject.job.kind.value), how)
+    job = f"restore {subject.environment} {subject.name} {on.today():%Y%m%dT%H%M%S}"
+    told: Mapping[str, Any] = on.long(server, call, job=job, deadline_s=2 * subject.job.deadline_s)
+    return told
+
+
+def _standbys(subject: Subject, servers: Sequence[str], on: Stage) -> dict[str, str]:
+    """The others still follow the cluster that was: each is made anew. All are tried; those that fail are named."""
+    kept, failed = {}, []
+    for server in servers:
+        on.tell(
+            f"{subject.name}: {server} becomes a standby anew",
+            {"job": subject.name, "step": "reseed", "server": server},
+        )
+        try:
+            job = f"reseed {subject.environment} {server} {on.today():%Y%m%dT%H%M%S}"
+            kept[server] = str(
+                on.long(server, Call("backup.reseed"), job=job, deadline_s=subject.job.deadline_s)["kept"]
+            )
+        except ServerFailed as error:
+            failed.append(str(error))
+    if failed:
+        raise ServerFailed(
+            f"restored, but without its standby; salt <server> backup.reseed makes one: {'; '.join(failed)}"
+        )
+    return kept
+
+
+def _told(server: str, chain: tuple[Backup, ...], done: Mapping[str, Any], kept: Mapping[str, str]) -> Restored:
+    return Restored(
+        server=server,
+        chain=chain,
+        reached=str(done.get("reached", "")),
+        checks=tuple(done.get("checks", ())),
+        seconds=dict(done.get("seconds", {})),
+        kept=dict(kept),
+    )

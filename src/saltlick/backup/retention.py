@@ -1,0 +1,40 @@
+"""Which backups stay. Pure: what is in the store and the pillar's counts in, ids out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
+
+from saltlick.backup.catalogue import Backup, Catalogue
+from saltlick.spec.backup import Keep
+
+PERIODS: tuple[tuple[str, Callable[[datetime], object]], ...] = (
+    ("hourly", lambda at: (at.date(), at.hour)),
+    ("daily", lambda at: at.date()),
+    ("weekly", lambda at: at.isocalendar()[:2]),
+    ("monthly", lambda at: (at.year, at.month)),
+)
+
+
+def unwanted(catalogue: Catalogue, keep: Keep, bad: Collection[str] = ()) -> tuple[str, ...]:
+    """Ids to delete, the newest link of a chain first, so that whenever it is interrupted no orphan is left.
+
+    The newest backup of each of the last so many periods stays, and what it builds on. The last good one always stays, whatever
+    the counts say; `bad` are ids that failed their verification, which are never counted as the backup of a period.
+    """
+    good = [each for each in catalogue.backups if catalogue.whole(each) and not _tainted(catalogue, each, bad)]
+    if not good:
+        return ()  # nothing is deleted on the way to having nothing at all
+    wanted = {each.id for name, period in PERIODS for each in _newest_of(good, getattr(keep, name), period)}
+    wanted.add(max(good, key=lambda each: (each.reaches, each.ended)).id)
+    stays = {link.id for each in good if each.id in wanted for link in catalogue.chain(each)}
+    return tuple(each.id for each in reversed(catalogue.backups) if each.id not in stays)
+
+
+def _newest_of(backups: Iterable[Backup], count: int, period: Callable[[datetime], object]) -> tuple[Backup, ...]:
+    newest = {period(each.began): each for each in sorted(backups, key=lambda each: each.began)}
+    return tuple(sorted(newest.values(), key=lambda each: each.began, reverse=True)[:count])
+
+
+def _tainted(catalogue: Catalogue, backup: Backup, bad: Collection[str]) -> bool:
+    return any(link.id in bad for link in catalogue.chain(backup))

@@ -1,0 +1,79 @@
+"""One backup of one job, from the choice of the server to what is not wanted any more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from saltlick.backup.catalogue import Backup, Catalogue, after
+from saltlick.backup.freshness import bad_ids
+from saltlick.backup.history import What
+from saltlick.backup.retention import unwanted
+from saltlick.backup.stage import Stage, Subject, source
+from saltlick.errors import SaltlickError
+from saltlick.release.ports import Call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """How a run ended well. `warning` where the backup is good and what should have been deleted is not."""
+
+    backup: Backup
+    manifest: Mapping[str, Any]
+    deleted: tuple[str, ...]
+    warning: str = ""
+
+
+def take(subject: Subject, mode: str, on: Stage, *, who: str = "") -> Taken:
+    """Take a backup, then delete what the pillar does not want kept.
+
+    Raises: NotReady, ServerFailed; the history has it either way.
+    """
+    number = on.history.begin(subject.environment, What.TAKE, subject.name, who=who)
+    try:
+        server = source(subject, on)
+        taken = _taken(subject, mode, server, on)
+    except SaltlickError as error:
+        on.history.end(number, ok=False, error=str(error))
+        on.tell("", {"job": subject.name, "step": "failed", "error": str(error)})
+        raise
+    on.history.end(number, ok=True, backup=taken["id"], server=server)
+    backup = Backup.read(taken)
+    on.tell("", {"job": subject.name, "step": "done", "backup": backup.id, "size": backup.size})
+    deleted, warning = _tidied(subject, server, on)
+    return Taken(backup=backup, manifest=taken, deleted=deleted, warning=warning)
+
+
+def _taken(subject: Subject, mode: str, server: str, on: Stage) -> Any:
+    known = on.history.of(subject.environment, subject.name, limit=10)
+    backup = after(on.today(), [entry.backup for entry in known], mode)
+    on.tell(
+        f"{subject.name}: {mode} backup {backup} on {server}", {"job": subject.name, "step": "start", "server": server}
+    )
+    job = subject.job
+    how = {"mode": mode, "options": job.options, "environment": subject.environment, "deadline_s": job.deadline_s}
+    call = Call("backup.take", (job.store, subject.name, backup, job.kind.value), how)
+    return on.long(server, call, job=f"backup {subject.environment} {subject.name} {backup}", deadline_s=job.deadline_s)
+
+
+def _tidied(subject: Subject, server: str, on: Stage) -> tuple[tuple[str, ...], str]:
+    """A backup is good whether or not old ones can be deleted: what stands against that is said, and tried again next time."""
+    try:
+        catalogue = on.catalogue(server, subject.job.store, subject.name)
+        gone = (
+            *unwanted(catalogue, subject.job.keep, bad_ids(on.history.of(subject.environment, subject.name))),
+            *_ruins(catalogue),
+        )
+        if gone:
+            on.one(server, Call("backup.prune", (subject.job.store, subject.name, list(gone))))
+            on.history.deleted(subject.environment, subject.name, gone)
+    except SaltlickError as error:
+        return (), f"nothing old was deleted: {error}"
+    return gone, ""
+
+
+def _ruins(catalogue: Catalogue) -> tuple[str, ...]:
+    """What killed runs left. One job runs at a time, and this one is done, so nobody is at work on them; a damaged manifest is
+    not deleted: somebody may want to look at it."""
+    return catalogue.unfinished

@@ -1,0 +1,63 @@
+"""Whether what is in a store is what was put there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from saltlick.backup.catalogue import Backup, Catalogue
+from saltlick.backup.history import What
+from saltlick.backup.stage import Stage, Subject, source
+from saltlick.errors import NotReady, SaltlickError
+from saltlick.release.ports import Call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """One backup compared with its manifest, every byte of it; `problems` a sentence each."""
+
+    backup: str
+    problems: tuple[str, ...]
+
+
+def verify(subject: Subject, wanted: str, on: Stage, *, who: str = "") -> tuple[Verified, ...]:
+    """Compare backups with their manifests: `latest` (with all it builds on), `all`, or one id.
+
+    Raises: NotReady where there is no such backup; ServerFailed.
+    """
+    server = source(subject, on)
+    catalogue = on.catalogue(server, subject.job.store, subject.name)
+    found = []
+    for backup in _wanted(subject, catalogue, wanted):
+        number = on.history.begin(
+            subject.environment, What.VERIFY, subject.name, backup=backup.id, server=server, who=who
+        )
+        call = Call(
+            "backup.verify", (subject.job.store, subject.name, backup.id), {"deadline_s": subject.job.deadline_s}
+        )
+        try:
+            job = f"verify {subject.environment} {subject.name} {backup.id} {number}"
+            told = on.long(server, call, job=job, deadline_s=subject.job.deadline_s)
+        except SaltlickError as error:
+            on.history.end(number, ok=False, error=str(error))
+            raise
+        on.history.end(number, ok=not told["problems"], error="; ".join(told["problems"]))
+        found.append(Verified(backup=backup.id, problems=tuple(told["problems"])))
+        on.tell(f"{subject.name}: {backup.id} {'is damaged' if told['problems'] else 'is as it was written'}", {})
+    return (
+        *found,
+        *(Verified(backup=each, problems=("its manifest cannot be read",)) for each in catalogue.unreadable),
+    )
+
+
+def _wanted(subject: Subject, catalogue: Catalogue, wanted: str) -> Sequence[Backup]:
+    if wanted == "all":
+        return catalogue.backups
+    if not catalogue.backups:
+        raise NotReady(f"store {subject.job.store} has no finished backup of {subject.name}")
+    if wanted == "latest":
+        return catalogue.chain(catalogue.backups[-1])
+    if found := [each for each in catalogue.backups if each.id == wanted]:
+        return found
+    newest = catalogue.backups[-1].id
+    raise NotReady(f"store {subject.job.store} has no finished backup {subject.name}/{wanted}; the newest is {newest}")

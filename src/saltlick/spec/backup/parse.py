@@ -1,0 +1,68 @@
+"""From the compiled pillar to `Backups`, or to everything that is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from saltlick.errors import InvalidInput, Problem
+from saltlick.spec.backup.checks import findings
+from saltlick.spec.backup.model import Backups, Store
+from saltlick.spec.fields import Label, Model
+from saltlick.spec.model import Environment
+from saltlick.spec.problems import path, problems
+from saltlick.spec.readable import Readable
+
+ROOT = "backup"
+STORES = "stores"
+
+
+class Stores(Model):
+    """The pillar key `stores`: by name."""
+
+    stores: Mapping[Label, Store] = Field(default_factory=dict, description="Where backups go, by name.")
+
+
+def parse(pillar: Mapping[str, Any], environment: Environment) -> Backups:
+    """The backups that a compiled pillar has under `backup`, to the stores it has under `stores`.
+
+    Raises:
+        InvalidInput: with every problem, each with its path.
+    """
+    what = f"pillar of {environment.name}"
+    raw, stores = pillar.get(ROOT), pillar.get(STORES, {})
+    if not isinstance(raw, Mapping):
+        said = (
+            f"the pillar of {environment.name} has no backups (for the master: top file, '*_master')"
+            if raw is None
+            else "this has to be a mapping of names to values"
+        )
+        raise InvalidInput([Problem(ROOT, said)], what=what)
+    rest = Readable(raw, Backups)
+    found = {*_unreadable(rest.error, Backups, raw, ROOT), *_stores(stores)}
+    known = stores if isinstance(stores, Mapping) else {}
+    found |= set(_senseless(rest, known, environment))
+    if found or not rest.value:
+        raise InvalidInput(sorted(found), what=what)
+    return rest.value
+
+
+def _stores(raw: Any) -> Iterator[Problem]:
+    try:
+        Stores.model_validate({STORES: raw})
+    except ValidationError as error:
+        for problem in problems(error, Stores, {STORES: raw}, ""):
+            yield Problem(problem.path.removeprefix("."), problem.message)
+
+
+def _unreadable(error: ValidationError | None, model: type[BaseModel], raw: Any, root: str) -> tuple[Problem, ...]:
+    return problems(error, model, raw, root) if error else ()
+
+
+def _senseless(rest: Readable[Backups], stores: Mapping[str, Any], environment: Environment) -> Iterator[Problem]:
+    for finding in findings(rest.value, stores, environment) if rest.value else ():
+        location = rest.original(finding.location)
+        if not any(rest.concerns(each) for each in (location, *finding.lacks)):
+            yield Problem(path(location, ROOT), finding.message)

@@ -1,0 +1,163 @@
+"""Backups, jobs and a fleet for the tests of backups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from saltlick.backup.catalogue import Backup, Catalogue, name_of
+from saltlick.backup.history import History
+from saltlick.backup.stage import Stage, Subject
+from saltlick.release.ports import Call, Reply
+from saltlick.spec.backup import Job
+
+T0 = datetime(2026, 11, 2, 2, 0, tzinfo=timezone.utc)  # a Monday
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def backup(at: datetime, mode: str = "full", previous: Backup | None = None, **more: Any) -> Backup:
+    """A backup that began at a moment and took a minute."""
+    facts: dict[str, Any] = {
+        "id": name_of(at, mode),
+        "job": "database",
+        "kind": "postgresql",
+        "mode": mode,
+        "base": (previous.base or previous.id) if previous else "",
+        "previous": previous.id if previous else "",
+        "server": "prod-db-2",
+        "role": "standby",
+        "began": at,
+        "ended": at + timedelta(minutes=1),
+        "size": 1000,
+        "raw_size": 4000,
+        "reaches": at,
+        "vouched": True,
+        "why": "",
+        "seconds": {"copy": 50.0, "ship": 10.0},
+        "versions": {"postgresql": "15.8"},
+    }
+    return Backup(**{**facts, **more})
+
+
+def nightly(nights: int, increments: int = 0) -> tuple[Backup, ...]:
+    """A full backup each night, and so many incremental ones after each, an hour apart."""
+    found: list[Backup] = []
+    for night in range(nights):
+        last = backup(T0 + night * DAY)
+        found.append(last)
+        for number in range(increments):
+            last = backup(T0 + night * DAY + (number + 1) * HOUR, "incr", last)
+            found.append(last)
+    return tuple(found)
+
+
+def catalogue(*backups: Backup, unfinished: tuple[str, ...] = (), unreadable: tuple[str, ...] = ()) -> Catalogue:
+    return Catalogue(backups=backups, unfinished=unfinished, unreadable=unreadable)
+
+
+def job(**more: Any) -> Job:
+    """A job for a database."""
+    return Job.model_validate({"postgresql": {}, "servers": "db", "store": "vault", **more})
+
+
+def manifest(backup: Backup) -> dict[str, Any]:
+    """As the server's part writes it."""
+    return {
+        **{
+            name: getattr(backup, name)
+            for name in ("id", "job", "kind", "mode", "base", "previous", "server", "role", "size", "raw_size")
+        },
+        "began": f"{backup.began:%Y-%m-%dT%H:%M:%SZ}",
+        "ended": f"{backup.ended:%Y-%m-%dT%H:%M:%SZ}",
+        "postgresql": {"reaches": f"{backup.reaches:%Y-%m-%d %H:%M:%S.%f}+00", "primary_asked": True},
+        "seconds": dict(backup.seconds),
+        "versions": dict(backup.versions),
+        "files": {},
+    }
+
+
+class Servers:
+    """A fleet of two database servers with one store. `answers` takes the place of what a function would do."""
+
+    def __init__(self, *there: Backup, roles: Mapping[str, str] | None = None) -> None:
+        self.manifests = [manifest(each) for each in there]
+        self.unfinished: list[str] = []
+        self.roles = dict(roles or {"prod-db-1": "primary", "prod-db-2": "standby"})
+        self.calls: list[tuple[str, Call]] = []
+        self.answers: dict[str, Callable[[str, Call], Reply]] = {}
+        self._jobs: dict[str, Reply] = {}
+
+    def run(self, calls: Mapping[str, Call], *, deadline_s: float) -> Mapping[str, Reply]:
+        return {server: self._one(server, call) for server, call in calls.items()}
+
+    def _one(self, server: str, call: Call) -> Reply:
+        if call.function == "detached.start":
+            inner = Call(call.args[1], tuple(call.kwargs["args"]), call.kwargs["kwargs"])
+            self._jobs[call.args[0]] = self._one(server, inner)
+            return Reply(True, {"state": "running"})
+        if call.function == "detached.status":
+            reply = self._jobs[call.args[0]]
+            return Reply(True, {"state": "done" if reply.ok else "failed", "value": reply.value, "error": reply.error})
+        self.calls.append((server, call))
+        if answer := self.answers.get(call.function):
+            return answer(server, call)
+        return getattr(self, "_" + call.function.replace(".", "_"))(server, call)  # type: ignore[no-any-return]
+
+    def _backup_holds(self, server: str, call: Call) -> Reply:
+        role = self.roles.get(server, "")
+        if role == "silent":
+            return Reply(False, error="no answer", silent=True)
+        return Reply(True, {"holds": bool(role), "role": role, "why": "" if role else "PostgreSQL does not answer"})
+
+    def _backup_catalogue(self, server: str, call: Call) -> Reply:
+        told = [each for each in self.manifests if each["job"] in call.args[1]]
+        return Reply(True, {"manifests": told, "unfinished": list(self.unfinished), "unreadable": []})
+
+    def _backup_take(self, server: str, call: Call) -> Reply:
+        _, job_name, name, _ = call.args
+        at = datetime.strptime(name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+        self.manifests.append(manifest(backup(at, id=name, job=job_name, server=server)))
+        return Reply(True, self.manifests[-1])
+
+    def _backup_prune(self, server: str, call: Call) -> Reply:
+        gone = set(call.args[2])
+        self.manifests = [each for each in self.manifests if each["id"] not in gone]
+        self.unfinished = [each for each in self.unfinished if each.partition("/")[2] not in gone]
+        return Reply(True, sorted(gone))
+
+    def _backup_verify(self, server: str, call: Call) -> Reply:
+        return Reply(True, {"id": call.args[2], "problems": []})
+
+    def _backup_restore(self, server: str, call: Call) -> Reply:
+        return Reply(True, {"checks": [], "reached": "2026-11-02 02:00:00+00", "seconds": {}, "kept": "/before"})
+
+    def _backup_reseed(self, server: str, call: Call) -> Reply:
+        return Reply(True, {"role": "standby", "kept": "/before"})
+
+    def called(self, function: str) -> list[tuple[str, Call]]:
+        """Who was called with what."""
+        return [(server, call) for server, call in self.calls if call.function == function]
+
+
+class Clock:
+    """Time that passes only by sleeping."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def now(self) -> float:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+
+def stage(servers: Servers, folder: Path, now: datetime = T0 + 30 * DAY) -> Stage:
+    history = History(folder / "backups.sqlite", now=lambda: now)
+    return Stage(fleet=servers, clock=Clock(), history=history, today=lambda: now)
+
+
+def subject(**more: Any) -> Subject:
+    return Subject(environment="prod", name="database", job=job(**more), servers=("prod-db-1", "prod-db-2"))
