@@ -18,7 +18,7 @@ Environments on AWS as states: for orchestrations, which name the one environmen
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
-from saltlick.saltside import configure, environments, gate, page
+from saltlick.saltside import configure, environments, gate, page, schedules
 
 __virtualname__ = "environment"
 
@@ -183,6 +183,20 @@ def locked(name, reason, lock_wait=0):
             - lock_wait: 600
     """
     return environments.locked(__opts__, name, reason=reason, job=_job(), lock_wait=lock_wait)
+
+
+def scheduled(name):
+    """
+    Install what the environment's pillar wants done by itself (backups, drills) in the scheduler of the master's own minion.
+
+    What was installed for this environment and is not wanted any more is taken out.
+
+    .. code-block:: yaml
+
+        prod:
+          environment.scheduled: []
+    """
+    return schedules.scheduled(__opts__, name)
 
 
 def unlocked(name):

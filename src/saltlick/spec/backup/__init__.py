@@ -4,6 +4,6 @@ parse(pillar, environment)  ->  Backups
 """
 
 from saltlick.spec.backup.model import Backups, Check, Drill, Job, Keep, Kind, Script, Store, Timing
-from saltlick.spec.backup.parse import parse
+from saltlick.spec.backup.parse import ROOT, STORES, parse
 
-__all__ = ["Backups", "Check", "Drill", "Job", "Keep", "Kind", "Script", "Store", "Timing", "parse"]
+__all__ = ["ROOT", "STORES", "Backups", "Check", "Drill", "Job", "Keep", "Kind", "Script", "Store", "Timing", "parse"]

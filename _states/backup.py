@@ -1,0 +1,61 @@
+"""
+Whether backups are what the pillar promises, as a state: for orchestrations and schedules that are to go red.
+
+.. code-block:: yaml
+
+    backups:
+      backup.fresh:
+        - name: {{ opts.pillarenv }}
+
+It never raises: an error is a failed state that says it.
+"""
+
+# ruff: noqa: F821 - Salt's loader puts the dunders in
+from saltlick.saltside import backed_up
+
+__virtualname__ = "backup"
+
+
+def fresh(name, job=""):
+    """
+    Fail unless every job has a good backup that is recent enough, and nothing else is wrong with it.
+
+    name
+        The environment.
+
+    job
+        Name of a job; left out: all.
+
+    .. code-block:: yaml
+
+        prod:
+          backup.fresh: []
+    """
+    return backed_up.fresh(__opts__, name, job=job, jid=_jid())
+
+
+def taken(name, job="", mode="full"):
+    """
+    Take backups, as ``salt-run backup.run`` does; the ids are the changes.
+
+    name
+        The environment.
+
+    job
+        Name of a job; left out: all.
+
+    mode
+        ``full`` or ``incr``.
+
+    .. code-block:: yaml
+
+        prod:
+          backup.taken:
+            - job: database
+    """
+    return backed_up.taken(__opts__, name, job=job, mode=mode, jid=_jid())
+
+
+def _jid():
+    own = globals()
+    return own.get("__orchestration_jid__") or own.get("__jid__") or ""

@@ -1,0 +1,121 @@
+"""What Salt's own scheduler does by itself for an environment: jobs of the minion that the master has on its own machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from saltlick import spec
+from saltlick.engine.wait import SystemClock
+from saltlick.errors import ServerFailed
+from saltlick.release.ports import Call
+from saltlick.saltside.fleet import Patience, SaltFleet
+from saltlick.saltside.pillar import pillar_of, require_pillarenv
+from saltlick.saltside.state import state
+from saltlick.saltside.wire import SaltWire
+from saltlick.spec import backup as backups
+from saltlick.spec.backup import Timing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ANSWER_S = 60.0
+FRESHNESS = Timing(cron="*/15 * * * *", every_s=None)
+
+
+def scheduled(opts: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Install what the environment's pillar wants done by itself, and take out what it does not want any more."""
+
+    def step() -> dict[str, Any]:
+        require_pillarenv(opts, name)
+        jobs, minion = wanted(opts, name), own_minion(opts)
+        wire = SaltWire(opts)
+        try:
+            fleet = SaltFleet(wire=wire, clock=SystemClock(), patience=Patience.of(opts))
+            return _installed(fleet, minion, name, jobs, test=bool(opts.get("test")))
+        finally:
+            wire.close()
+
+    return state(name, step)
+
+
+def own_minion(opts: Mapping[str, Any]) -> str:
+    """The id of the minion beside this master: the master's own, without the tail that Salt gives it."""
+    return str(opts["id"]).removesuffix("_master")
+
+
+def wanted(opts: Mapping[str, Any], name: str) -> dict[str, dict[str, Any]]:
+    """What is to be scheduled, by name, as `schedule.present` takes it.
+
+    Raises: InvalidInput.
+    """
+    pillar = pillar_of(opts, name)
+    found: dict[str, dict[str, Any]] = {}
+    if backups.ROOT in pillar:
+        found |= dict(_of_backups(name, backups.parse(pillar, spec.parse(pillar, environment=name))))
+    return found
+
+
+def _of_backups(name: str, told: backups.Backups) -> Iterator[tuple[str, dict[str, Any]]]:
+    for job, how in told.jobs.items():
+        for mode, timing in (("full", how.full), ("incr", how.incremental)):
+            if timing:
+                yield (
+                    f"{_mark(name)}backup {job} {mode}",
+                    _job("backup.run", name, timing, how.splay_s, job=job, mode=mode),
+                )
+        if how.drill and how.drill.at:
+            yield f"{_mark(name)}drill {job}", _job("backup.drill", name, how.drill.at, how.splay_s, job=job)
+    yield f"{_mark(name)}freshness", _job("backup.freshness", name, FRESHNESS, 0)
+
+
+def _job(function: str, name: str, timing: Timing, splay_s: int, **arguments: Any) -> dict[str, Any]:
+    """One runner, called on time; never twice at once, and none that was missed is made up for by a crowd."""
+    told: dict[str, Any] = {
+        "function": "saltutil.runner",
+        "job_args": [function],
+        "job_kwargs": {"arg": [name], "kwarg": arguments},
+        "maxrunning": 1,
+    }
+    told |= {"cron": timing.cron} if timing.cron else {"seconds": timing.every_s}
+    return {**told, "splay": splay_s} if splay_s else told
+
+
+def _mark(name: str) -> str:
+    return f"saltlick {name}: "
+
+
+def _installed(
+    fleet: SaltFleet, minion: str, name: str, jobs: Mapping[str, Mapping[str, Any]], *, test: bool
+) -> dict[str, Any]:
+    there = _asked(fleet, minion, Call("schedule.list", kwargs={"return_yaml": False}))
+    if jobs and there is None:
+        raise ServerFailed(f"{minion}, the master's own minion, whose scheduler is wanted, does not answer")
+    ours = [each for each in there or {} if each.startswith(_mark(name))]
+    calls = [
+        *(
+            Call("state.single", ("schedule.present",), {"name": each, **job, "test": test})
+            for each, job in jobs.items()
+        ),
+        *(
+            Call("state.single", ("schedule.absent",), {"name": each, "test": test})
+            for each in ours
+            if each not in jobs
+        ),
+    ]
+    changes, bad = {}, []
+    for call in calls:
+        told = _asked(fleet, minion, call) or {}
+        one = next(iter(told.values()), {}) if isinstance(told, dict) else {}
+        if one.get("result") is False or not one:
+            bad.append(f"{call.kwargs['name']}: {one.get('comment') or told or 'no answer'}")
+        elif one.get("changes"):
+            changes[call.kwargs["name"]] = one["changes"]
+    well = f"{len(jobs)} jobs are scheduled on {minion}" if jobs else "nothing is to be scheduled"
+    result = False if bad else (None if test and changes else True)
+    return {"result": result, "changes": changes, "comment": "\n".join(bad) or well}
+
+
+def _asked(fleet: SaltFleet, minion: str, call: Call) -> Any:
+    """What the minion returned; nothing where it did not answer."""
+    reply = fleet.run({minion: call}, deadline_s=ANSWER_S)[minion]
+    return reply.value if reply.ok or reply.value else None
