@@ -18,7 +18,9 @@ postgresql-cluster-script:
 postgresql-cluster-begun:
   cmd.run:
     - name: /usr/local/sbin/postgresql-begin
-    - creates: {{ postgresql.data_dir }}/PG_VERSION
+    - creates:
+      - {{ postgresql.data_dir }}/PG_VERSION
+      - {{ postgresql.config_dir }}/postgresql.conf
     - require:
       - sls: postgresql.install
       - file: postgresql-cluster-script
