@@ -18,9 +18,7 @@ postgresql-cluster-script:
 postgresql-cluster-begun:
   cmd.run:
     - name: /usr/local/sbin/postgresql-begin
-    - creates:
-      - {{ postgresql.data_dir }}/PG_VERSION
-      - {{ postgresql.config_dir }}/postgresql.conf
+    - creates: {{ postgresql.data_dir }}/PG_VERSION
     - require:
       - sls: postgresql.install
       - file: postgresql-cluster-script
