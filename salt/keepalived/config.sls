@@ -44,3 +44,26 @@ keepalived-config-main:
     - require:
       - pkg: keepalived-install-package
       - file: keepalived-config-state-script
+{%- if keepalived.unit %}
+
+keepalived-config-unit:
+  file.managed:
+    - name: {{ keepalived.unit }}
+    - source: salt://keepalived/files/keepalived.service.jinja
+    - template: jinja
+    - context:
+        keepalived: {{ keepalived | tojson }}
+    - user: root
+    - group: 0
+    - mode: '0644'
+    - makedirs: true
+    - require:
+      - file: keepalived-config-state-script
+
+# Salt looks for systemd's warning of a changed unit on stdout; systemd writes it to stderr, and the old unit would start.
+keepalived-config-unit-read:
+  cmd.run:
+    - name: systemctl daemon-reload
+    - onchanges:
+      - file: keepalived-config-unit
+{%- endif %}

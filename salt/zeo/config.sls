@@ -1,4 +1,4 @@
-{%- from 'zeo/map.jinja' import zeo with context %}
+{%- from 'zeo/map.jinja' import zeo, facts with context %}
 {%- from 'supervisor/map.jinja' import supervisor with context %}
 
 include:
@@ -37,3 +37,12 @@ zeo-config-program:
   file.absent:
     - name: {{ supervisor.program_dir }}/{{ zeo.name }}.conf
 {%- endif %}
+
+zeo-config-facts:
+  file.managed:
+    - name: /etc/saltlick/zeo.json
+    - contents: {{ facts | json(sort_keys=True) | tojson }}
+    - user: root
+    - group: 0
+    - mode: '0644'
+    - makedirs: true

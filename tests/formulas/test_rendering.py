@@ -16,7 +16,7 @@ import yaml
 salt._logging.shutdown_temp_handler()  # or it writes all it kept, at exit, to a stream that pytest closed
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).with_name("golden")
-ROLES = ["nginx", "varnish", "haproxy", "supervisor", "app"]
+ROLES = ["nginx", "varnish", "haproxy", "supervisor", "app", "postgresql", "zeo", "keepalived", "rsyncd"]
 FORMULAS = ["base", "salt_minion", *ROLES]
 PLATFORMS = {
     "debian-12": {"os": "Debian", "os_family": "Debian", "osmajorrelease": 12, "kernel": "Linux"},
