@@ -52,7 +52,7 @@ postgresql-databases-slot-{{ id }}:
   cmd.run:
     - name: {{ (postgresql.psql ~ ' -c "select pg_create_physical_replication_slot(\'' ~ slot ~ '\')"') | tojson }}
     - runas: {{ postgresql.user }}
-    - onlyif: {{ primary | tojson }}
+    - onlyif: {{ (postgresql.psql ~ " -c 'select pg_is_in_recovery()' | grep -qx f") | tojson }}
     - unless: {{ (postgresql.psql ~ ' -c "' ~ there ~ '" | grep -qx 1') | tojson }}
     - require:
       - sls: postgresql.service

@@ -86,6 +86,11 @@ class Server:
         assert code == 0
         return {f"{s['__id__']} {s['name']}": s for s in states.values()}
 
+    def reboot(self) -> None:
+        """Stop it and start it again; waits until it takes services."""
+        self._running.restart()
+        self._wait_for_systemd()
+
     def remove(self) -> None:
         """Delete the container, running or not."""
         if self.container is not None:

@@ -41,7 +41,11 @@ class Minion:
             "root_dir": str(folder),
             "file_roots": {"base": [str(ROOT / "salt")]},
             "pillar_roots": {"base": [str(folder / "pillar")]},
-            "grains": {"pythonexecutable": "/opt/saltlick/venv/bin/python", **grains},
+            "grains": {
+                "pythonexecutable": "/opt/saltlick/venv/bin/python",
+                "ip4_interfaces": {"lo": ["127.0.0.1"], "eth0": ["10.20.10.11"]},
+                **grains,
+            },
         }
         (folder / "minion").write_text(yaml.safe_dump(config))  # Salt reads grains from the file only
         opts = salt.config.minion_config(str(folder / "minion"), cache_minion_id=False)
