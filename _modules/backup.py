@@ -127,6 +127,22 @@ def holds(kind, directories=(), **_):
     return {"holds": not missing, "role": "", "why": f"there is no {', '.join(missing)}" if missing else ""}
 
 
+def whose():
+    """
+    Tell what this server belongs to, as its own pillar has it (``saltlick: {environment: test, production: False}``).
+
+    Returns ``{"environment": "test", "production": False}``; without such a key the environment is empty.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'test-db-*' backup.whose
+    """
+    told = __pillar__.get("saltlick") or {}
+    return {"environment": str(told.get("environment", "")), "production": bool(told.get("production", False))}
+
+
 def catalogue(store, jobs):
     """
     Tell what a store has of these jobs.
@@ -218,7 +234,7 @@ def prune(store, job, backups):
     return list(backups)
 
 
-def restore(store, job, chain, kind, until="", scripts=(), checks=(), swap=False, deadline_s=3600):
+def restore(store, job, chain, kind, until="", scripts=(), checks=(), swap=False, production="", deadline_s=3600):
     """
     Restore a backup beside what serves, try it, and only then, with ``swap``, let it take its place.
 
@@ -235,6 +251,10 @@ def restore(store, job, chain, kind, until="", scripts=(), checks=(), swap=False
         ``[{name: notes, database: app, query: "select count(*) from notes", at_least: 1}]`` (or ``equals``), and
         ``[{name: starts, command: "…", user: app}]``, which has to exit with 0 and finds the database by PGHOST and PGPORT
 
+    production
+        ``yes, overwrite <environment>``: without these words no server whose own pillar says that it is of production lets what
+        it has be replaced
+
     Returns ``{"checks": [{name, value, ok}], "reached": "…", "seconds": {…}, "kept": "<where the former data is>"}``.
 
     Raises:
@@ -248,6 +268,11 @@ def restore(store, job, chain, kind, until="", scripts=(), checks=(), swap=False
     """
     for backup in chain:
         _files.named(job, backup)
+    own = whose()
+    if swap and own["production"] and production != f"yes, overwrite {own['environment']}":
+        raise CommandExecutionError(
+            f"{__opts__['id']} is of production ({own['environment']}): what it has is not overwritten"
+        )
     place = _stores.opened(__pillar__.get("stores"), store)
     with _files.turn(_base(), "restore"):
         order = _restores.Order(

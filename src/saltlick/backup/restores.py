@@ -24,6 +24,8 @@ class Target:
     store: str
     server: str = ""
     """One of them, where that is not to be found out: no database of theirs may be left to ask."""
+    production: str = ""
+    """The words without which no server of production lets what it has be replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +58,12 @@ def restore(
     """
     number = on.history.begin(subject.environment, What.RESTORE, subject.name, who=who)
     try:
-        server = _place(subject, target, on)
+        server = place(subject, target, on)
         chain = on.catalogue(server, target.store, subject.name).until(moment)
-        done = _carried_out(
-            subject, target, server, chain, on, moment=moment, scripts=scripts, checks=checks, swap=True
-        )
+        done = carried_out(subject, target, server, chain, on, moment=moment, scripts=scripts, checks=checks, swap=True)
         kept = {server: str(done["kept"])}
         if subject.job.kind is Kind.POSTGRESQL:
-            kept |= _standbys(subject, [each for each in target.servers if each != server], on)
+            kept |= standbys(subject, [each for each in target.servers if each != server], on)
     except SaltlickError as error:
         on.history.end(number, ok=False, error=str(error))
         raise
@@ -80,9 +80,9 @@ def drill(subject: Subject, target: Target, on: Stage, *, who: str = "") -> Rest
         raise NotReady(f"backup.jobs.{subject.name} has no drill")
     how, number = subject.job.drill, on.history.begin(subject.environment, What.DRILL, subject.name, who=who)
     try:
-        server = _place(subject, target, on)
+        server = place(subject, target, on)
         chain = on.catalogue(server, target.store, subject.name).until(None)
-        done = _carried_out(subject, target, server, chain, on, scripts=how.scripts, checks=how.checks, swap=False)
+        done = carried_out(subject, target, server, chain, on, scripts=how.scripts, checks=how.checks, swap=False)
     except SaltlickError as error:
         on.history.end(number, ok=False, error=str(error))
         on.tell("", {"job": subject.name, "step": "drill failed", "error": str(error)})
@@ -91,7 +91,7 @@ def drill(subject: Subject, target: Target, on: Stage, *, who: str = "") -> Rest
     return _told(server, chain, done, {})
 
 
-def _place(subject: Subject, target: Target, on: Stage) -> str:
+def place(subject: Subject, target: Target, on: Stage) -> str:
     """Databases go to the primary, unless the operator names a server; a sole server is taken as it is."""
     if target.server:
         return target.server
@@ -102,7 +102,7 @@ def _place(subject: Subject, target: Target, on: Stage) -> str:
     return primary(target.servers, on) if len(target.servers) > 1 else target.servers[0]
 
 
-def _carried_out(
+def carried_out(
     subject: Subject,
     target: Target,
     server: str,
@@ -113,7 +113,9 @@ def _carried_out(
     scripts: Sequence[Script] = (),
     checks: Sequence[Check] = (),
     swap: bool,
+    job: str = "",
 ) -> Mapping[str, Any]:
+    """The server's part, as a job of its own: it goes on when the master dies, and under the same id it is never done twice."""
     ids = [each.id for each in chain]
     on.tell(
         f"{subject.name}: {' + '.join(ids)} on {server}", {"job": subject.name, "step": "restore", "server": server}
@@ -123,15 +125,16 @@ def _carried_out(
         "scripts": [each.model_dump() for each in scripts],
         "checks": [each.model_dump(exclude_none=True) for each in checks],
         "swap": swap,
+        "production": target.production if swap else "",
         "deadline_s": subject.job.deadline_s,
     }
     call = Call("backup.restore", (target.store, subject.name, ids, subject.job.kind.value), how)
-    job = f"restore {subject.environment} {subject.name} {on.today():%Y%m%dT%H%M%S}"
+    job = job or f"restore {subject.environment} {subject.name} {on.today():%Y%m%dT%H%M%S}"
     told: Mapping[str, Any] = on.long(server, call, job=job, deadline_s=2 * subject.job.deadline_s)
     return told
 
 
-def _standbys(subject: Subject, servers: Sequence[str], on: Stage) -> dict[str, str]:
+def standbys(subject: Subject, servers: Sequence[str], on: Stage) -> dict[str, str]:
     """The others still follow the cluster that was: each is made anew. All are tried; those that fail are named."""
     kept, failed = {}, []
     for server in servers:

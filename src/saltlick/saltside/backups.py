@@ -40,7 +40,7 @@ MODES = ("full", "incr")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Plan:
+class Plan:
     """What the pillar of one environment says of backups."""
 
     environment: spec.Environment
@@ -68,12 +68,12 @@ def run(
     user: str = "",
 ) -> Answer:
     """Take a backup of one job, or of all one after another; one that fails does not keep the others from theirs."""
-    plan = _plan(opts, name)
+    plan = plan_of(opts, name)
     wanted, how = plan.chosen(typed(opts, "job", job)), str(mode or "full")
     if how not in MODES:
         raise InvalidInput([Problem("mode", f"{how} is neither full nor incr")], what="arguments")
     taken, failed, codes = [], {}, []
-    with _shared(opts, plan, "backup", jid, user, lock_wait) as told, _stage(opts, plan, told) as on:
+    with _shared(opts, plan, "backup", jid, user, lock_wait) as told, staged(opts, plan.environment.name, told) as on:
         for subject in wanted:
             try:
                 taken.append(take(subject, how, on, who=user))
@@ -96,8 +96,8 @@ def run(
 
 def list_(opts: Mapping[str, Any], name: object, *, job: object = "") -> Answer:
     """What the stores have."""
-    plan = _plan(opts, name)
-    with _stage(opts, plan) as on:
+    plan = plan_of(opts, name)
+    with staged(opts, plan.environment.name) as on:
         found = _catalogues(plan.chosen(typed(opts, "job", job)), on)
     jobs = {
         each: {"error": told}
@@ -126,9 +126,12 @@ def verify(
     user: str = "",
 ) -> Answer:
     """Compare what is in the stores with its manifests, every byte."""
-    plan, which = _plan(opts, name), typed(opts, "backup", backup) or "latest"
+    plan, which = plan_of(opts, name), typed(opts, "backup", backup) or "latest"
     found = {}
-    with _shared(opts, plan, "verification of backups", jid, user, lock_wait) as told, _stage(opts, plan, told) as on:
+    with (
+        _shared(opts, plan, "verification of backups", jid, user, lock_wait) as told,
+        staged(opts, plan.environment.name, told) as on,
+    ):
         for subject in plan.chosen(typed(opts, "job", job)):
             found[subject.name] = verifying.verify(subject, which, on, who=user)
     bad = {each: one.problems for each, all_ in found.items() for one in all_ if one.problems}
@@ -145,8 +148,8 @@ def verify(
 
 def freshness(opts: Mapping[str, Any], name: object, *, job: object = "", jid: str = "") -> Answer:
     """Whether every job is what the pillar promises. Red ones are told on the bus, too."""
-    plan = _plan(opts, name)
-    with Progress(opts, jid) as told, _stage(opts, plan, told) as on:
+    plan = plan_of(opts, name)
+    with Progress(opts, jid) as told, staged(opts, plan.environment.name, told) as on:
         verdicts = fresh(plan.chosen(typed(opts, "job", job)), on)
         red = [each for each in verdicts if not each.fresh]
         for each in red:
@@ -184,7 +187,7 @@ def restore(
     user: str = "",
 ) -> Answer:
     """Restore a job's data, here or in another environment, to a moment or to all there is."""
-    plan = _plan(opts, name)
+    plan = plan_of(opts, name)
     (subject,) = _one(plan.chosen(typed(opts, "job", job)), "job")
     moment = _moment(typed(opts, "time", time))
     goal = (
@@ -192,8 +195,9 @@ def restore(
         if (to_name := typed(opts, "to", to))
         else plan.environment
     )
-    target = _target(subject, goal, plan, typed(opts, "server", server))
-    _agreed(goal, str(confirm or ""), str(overwrite_production or ""))
+    words = str(overwrite_production or "")
+    target = _target(subject, goal, plan, typed(opts, "server", server), words)
+    _agreed(goal, str(confirm or ""), words)
     names = sorted({goal.name, plan.environment.name})
     how: dict[str, Any] = {
         "reason": f"restore of {subject.name} of {plan.environment.name}",
@@ -201,7 +205,7 @@ def restore(
         "user": user,
         "lock_wait": lock_wait,
     }
-    with locked_work(opts, names, **how) as told, _stage(opts, plan, told) as on:
+    with locked_work(opts, names, **how) as told, staged(opts, plan.environment.name, told) as on:
         if moment is None:
             _last_words(subject, on, told, user)
         done = restores.restore(subject, target, on, moment=moment, who=user)
@@ -212,7 +216,7 @@ def drill(
     opts: Mapping[str, Any], name: object, *, job: object = "", lock_wait: object = 0, jid: str = "", user: str = ""
 ) -> Answer:
     """Rehearse the restore of one job, or of all that have a drill."""
-    plan = _plan(opts, name)
+    plan = plan_of(opts, name)
     wanted = [each for each in plan.chosen(typed(opts, "job", job)) if each.job.drill or job]
     if not wanted:
         raise InvalidInput(
@@ -224,7 +228,10 @@ def drill(
         goal, target = _rehearsal(opts, subject)
         how: dict[str, Any] = {"reason": f"drill of {subject.name}", "job": jid, "user": user, "lock_wait": lock_wait}
         try:
-            with locked_work(opts, [goal.name], **how, mode=Mode.SHARED) as told, _stage(opts, plan, told) as on:
+            with (
+                locked_work(opts, [goal.name], **how, mode=Mode.SHARED) as told,
+                staged(opts, plan.environment.name, told) as on,
+            ):
                 done[subject.name] = restores.drill(subject, target, on, who=user)
         except SaltlickError as error:
             failed[subject.name] = str(error)
@@ -267,7 +274,7 @@ def _last_words(subject: Subject, on: Stage, told: Progress, user: str) -> None:
         told.line(f"{subject.name}: nothing newer than what the store has can be had: {error}")
 
 
-def _target(subject: Subject, goal: spec.Environment, plan: _Plan, server: str) -> Target:
+def _target(subject: Subject, goal: spec.Environment, plan: Plan, server: str, production: str) -> Target:
     group, store = subject.job.servers, subject.job.store
     if goal.name != plan.environment.name:
         if subject.job.drill is None or subject.job.drill.environment != goal.name:
@@ -277,7 +284,7 @@ def _target(subject: Subject, goal: spec.Environment, plan: _Plan, server: str) 
     servers = layout.server_names(goal, group) if group in goal.servers else ()
     if server and server not in servers:
         raise InvalidInput([Problem("server", f"{server} is not one of {', '.join(servers)}")], what="arguments")
-    return Target(environment=goal.name, servers=tuple(servers), store=store, server=server)
+    return Target(environment=goal.name, servers=tuple(servers), store=store, server=server, production=production)
 
 
 def _agreed(goal: spec.Environment, confirm: str, production: str) -> None:
@@ -327,7 +334,7 @@ def _catalogues(subjects: Sequence[Subject], on: Stage) -> dict[str, Catalogue |
     return found
 
 
-def _plan(opts: Mapping[str, Any], name: object) -> _Plan:
+def plan_of(opts: Mapping[str, Any], name: object) -> Plan:
     """What the pillar says.
 
     Raises: InvalidInput with every problem.
@@ -336,7 +343,7 @@ def _plan(opts: Mapping[str, Any], name: object) -> _Plan:
     pillar = pillar_of(opts, one)
     declared = spec.parse(pillar, environment=one)
     backups = spec_of_backups.parse(pillar, declared)
-    return _Plan(
+    return Plan(
         environment=declared,
         subjects={
             job: Subject(
@@ -349,7 +356,7 @@ def _plan(opts: Mapping[str, Any], name: object) -> _Plan:
 
 @contextlib.contextmanager
 def _shared(
-    opts: Mapping[str, Any], plan: _Plan, reason: str, jid: str, user: str, lock_wait: object
+    opts: Mapping[str, Any], plan: Plan, reason: str, jid: str, user: str, lock_wait: object
 ) -> Iterator[Progress]:
     with locked_work(
         opts, [plan.environment.name], reason=reason, job=jid, user=user, lock_wait=lock_wait, mode=Mode.SHARED
@@ -358,7 +365,7 @@ def _shared(
 
 
 @contextlib.contextmanager
-def _stage(opts: Mapping[str, Any], plan: _Plan, told: Progress | None = None) -> Iterator[Stage]:
+def staged(opts: Mapping[str, Any], environment: str, told: Progress | None = None) -> Iterator[Stage]:
     """The ports of one command.
 
     Raises: NotReady where no master runs.
@@ -373,7 +380,7 @@ def _stage(opts: Mapping[str, Any], plan: _Plan, told: Progress | None = None) -
             told.line(line)
         if told and event:
             content = {key: value for key, value in event.items() if key not in {"job", "step"}}
-            told.step(plan.environment.name, f"backup/{event['job']}/{event['step']}", **content)
+            told.step(environment, f"backup/{event['job']}/{event['step']}", **content)
 
     try:
         yield Stage(
@@ -387,4 +394,4 @@ def _stage(opts: Mapping[str, Any], plan: _Plan, told: Progress | None = None) -
 def known_jobs(opts: Mapping[str, Any], name: object) -> Mapping[str, Subject]:
     """The jobs of one environment, by name. Raises: InvalidInput."""
     names_of(opts, name)
-    return _plan(opts, name).subjects
+    return plan_of(opts, name).subjects

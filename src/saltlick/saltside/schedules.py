@@ -105,7 +105,7 @@ def _installed(
     changes, bad = {}, []
     for call in calls:
         told = _asked(fleet, minion, call) or {}
-        one = next(iter(told.values()), {}) if isinstance(told, dict) else {}
+        one: dict[str, Any] = next(iter(told.values()), {}) if isinstance(told, dict) else {}
         if one.get("result") is False or not one:
             bad.append(f"{call.kwargs['name']}: {one.get('comment') or told or 'no answer'}")
         elif one.get("changes"):

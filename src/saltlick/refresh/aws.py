@@ -1,0 +1,38 @@
+"""Whose servers AWS says they are: by their own tags, and by those of the network they are in."""
+
+from __future__ import annotations
+
+from saltlick.engine.ports import Cloud
+from saltlick.engine.resource import TAG_ENVIRONMENT, TAG_NAME
+from saltlick.refresh.guard import Shown
+
+RUNNING = "running"
+
+
+def instances(cloud: Cloud) -> tuple[Shown, ...]:
+    """All running instances of the region that have a name, whoever's they are.
+
+    Raises: AwsError, AwsUnclear.
+    Source: EC2 DescribeInstances, DescribeVpcs.
+    IAM: ec2:DescribeInstances, ec2:DescribeVpcs.
+    """
+    reading = cloud.reading()
+    networks = {each["VpcId"]: _tag(each, TAG_ENVIRONMENT) for each in reading.read("ec2", "describe_vpcs", "Vpcs")}
+    found = reading.read("ec2", "describe_instances", "Reservations")
+    return tuple(
+        Shown(
+            id=each["InstanceId"],
+            name=_tag(each, TAG_NAME),
+            environment=_tag(each, TAG_ENVIRONMENT),
+            vpc_environment=networks.get(each.get("VpcId", ""), ""),
+            address=each.get("PrivateIpAddress", ""),
+        )
+        for reservation in found
+        for each in reservation["Instances"]
+        if each["State"]["Name"] == RUNNING and _tag(each, TAG_NAME)
+    )
+
+
+def _tag(item: object, key: str) -> str:
+    tags = item.get("Tags", ()) if isinstance(item, dict) else ()
+    return next((str(each["Value"]) for each in tags if each["Key"] == key), "")

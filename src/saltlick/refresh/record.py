@@ -1,0 +1,107 @@
+"""What is known of refreshes, durably: how far each came, so that one that was interrupted is finished and not repeated."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+SCHEMA = """
+create table if not exists refreshes (
+  number integer primary key, source text not null, target text not null, who text not null, phase text not null,
+  began real not null, changed real not null, error text not null default '', told text not null default '{}');
+create index if not exists refreshes_by_target on refreshes (target, number);
+"""
+
+
+class Phase(str, Enum):
+    """How far. Until `EXCHANGED` the target is as it was."""
+
+    BEGAN = "began"
+    RESTORING = "restoring"
+    EXCHANGED = "exchanged"
+    DONE = "done"
+    FAILED = "failed"
+
+
+OPEN = frozenset({Phase.BEGAN, Phase.RESTORING, Phase.EXCHANGED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refreshed:
+    """One refresh. `told` is what is known of its result: server, backups, checks, seconds."""
+
+    number: int
+    source: str
+    target: str
+    who: str
+    phase: Phase
+    began: datetime
+    changed: datetime
+    error: str
+    told: Mapping[str, Any]
+
+
+class Records:
+    """The refreshes of one master."""
+
+    def __init__(self, path: Path, *, now: Callable[[], datetime] | None = None) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._now = now or (lambda: datetime.now(timezone.utc))
+        self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+        self._db.row_factory = sqlite3.Row
+        self._db.execute("pragma journal_mode = wal")
+        self._db.executescript(SCHEMA)
+
+    def begin(self, source: str, target: str, who: str) -> int:
+        """Its number."""
+        at = self._now().timestamp()
+        row = (source, target, who, Phase.BEGAN.value, at, at)
+        made = self._db.execute(
+            "insert into refreshes (source, target, who, phase, began, changed) values (?,?,?,?,?,?)", row
+        )
+        return int(made.lastrowid or 0)
+
+    def reached(self, number: int, phase: Phase, *, error: str = "", **told: Any) -> None:
+        """How far it is now; `told` is added to what was told before."""
+        row = self._db.execute("select told from refreshes where number = ?", (number,)).fetchone()
+        known = {**json.loads(row["told"]), **told}
+        self._db.execute(
+            "update refreshes set phase = ?, changed = ?, error = ?, told = ? where number = ?",
+            (phase.value, self._now().timestamp(), error, json.dumps(known, default=str), number),
+        )
+
+    def latest(self, target: str) -> Refreshed | None:
+        """The last one of a target."""
+        found = self.history(target, limit=1)
+        return found[0] if found else None
+
+    def history(self, target: str, *, limit: int = 20) -> tuple[Refreshed, ...]:
+        """Newest first."""
+        rows = self._db.execute(
+            "select * from refreshes where target = ? order by number desc limit ?", (target, limit or -1)
+        )
+        return tuple(_read(row) for row in rows)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+
+def _read(row: Mapping[str, Any]) -> Refreshed:
+    return Refreshed(
+        number=row["number"],
+        source=row["source"],
+        target=row["target"],
+        who=row["who"],
+        phase=Phase(row["phase"]),
+        began=datetime.fromtimestamp(row["began"], timezone.utc),
+        changed=datetime.fromtimestamp(row["changed"], timezone.utc),
+        error=row["error"],
+        told=json.loads(row["told"]),
+    )

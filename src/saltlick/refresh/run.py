@@ -1,0 +1,177 @@
+"""A refresh, from the choice of the backup to the application that serves it.
+
+    guard · backup · stop · restore, mask, prove (beside what serves) · exchange · standbys · afterwards · start
+
+The exchange is the last act of one job on the target's primary, and atomic: before it, everything there is as it was; after it,
+what is left to do can be repeated. A refresh that was interrupted is finished, or put right, by the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from saltlick.backup import restores
+from saltlick.backup.catalogue import Backup
+from saltlick.backup.freshness import span
+from saltlick.backup.restores import Target
+from saltlick.backup.run import take
+from saltlick.backup.stage import Stage, Subject, settled
+from saltlick.errors import NotReady, SaltlickError, ServerFailed
+from saltlick.refresh.record import OPEN, Phase, Records, Refreshed
+from saltlick.release.ports import Call
+from saltlick.release.steps import judged
+from saltlick.spec.refresh import Refresh
+from saltlick.spec.release import fill
+from saltlick.spec.release.steps import Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is to be done: the backup job whose data it is, the target's servers, and the pillar's `refresh`."""
+
+    subject: Subject
+    target: Target
+    how: Refresh
+    application: tuple[str, ...]
+    """Servers that use the data."""
+    who: str = ""
+
+
+def refresh(asked: Asked, records: Records, on: Stage) -> Refreshed:
+    """Do it, or finish the one that was interrupted. The guard has been asked.
+
+    Raises: NotReady, ServerFailed; the target then is as it was, or the record says that the exchange was done.
+    """
+    left = records.latest(asked.target.environment)
+    if left and left.phase in OPEN and _settled(left, asked, records, on):
+        return _read(records, asked)
+    number = records.begin(asked.subject.environment, asked.target.environment, asked.who)
+    try:
+        server, chain = _chosen(asked, on)
+        records.reached(
+            number, Phase.RESTORING, server=server, backups=[each.id for each in chain], job=_job(asked, number)
+        )
+        done = _exchanged(asked, number, server, chain, on)
+    except SaltlickError as error:
+        records.reached(number, Phase.FAILED, error=str(error))
+        raise
+    records.reached(number, Phase.EXCHANGED, **_told(done))
+    _finish(asked, number, server, records, on)
+    return _read(records, asked)
+
+
+def _chosen(asked: Asked, on: Stage) -> tuple[str, Sequence[Backup]]:
+    """The primary that gets it, and the backup that it gets."""
+    server = restores.place(asked.subject, asked.target, on)
+    if asked.how.newest:
+        take(asked.subject, "incr", on, who=asked.who)
+    chain = on.catalogue(server, asked.target.store, asked.subject.name).until(None)
+    age_s = (on.today() - chain[-1].reaches).total_seconds()
+    if age_s > asked.how.max_age_s:
+        raise NotReady(
+            f"{chain[-1].id} is the newest backup, {span(age_s)} old, and {span(asked.how.max_age_s)} are allowed"
+        )
+    return server, chain
+
+
+def _exchanged(asked: Asked, number: int, server: str, chain: Sequence[Backup], on: Stage) -> Mapping[str, Any]:
+    """Without its users the data is exchanged for the new; where that fails they come back to the old."""
+    application = asked.how.application
+    try:
+        if application:
+            _each(asked, asked.application, application.stop, on)
+        return restores.carried_out(
+            asked.subject, asked.target, server, chain, on,
+            scripts=asked.how.scripts, checks=asked.how.checks, swap=True, job=_job(asked, number),
+        )  # fmt: skip
+    except SaltlickError as error:
+        try:
+            if application:
+                _each(asked, asked.application, application.start, on)
+        except SaltlickError as second:
+            raise ServerFailed(f"{error}; and the application did not come back: {second}") from error
+        raise
+
+
+def _finish(asked: Asked, number: int, server: str, records: Records, on: Stage) -> None:
+    """All that follows the exchange.
+
+    Each part may be repeated; what fails keeps the record open, and the next refresh goes on here.
+    """
+    others = [each for each in asked.target.servers if each != server]
+    try:
+        kept = restores.standbys(asked.subject, others, on)
+        _each(asked, [server], asked.how.after, on)
+        if asked.how.application:
+            _each(asked, asked.application, asked.how.application.start, on)
+    except SaltlickError as error:
+        records.reached(number, Phase.EXCHANGED, error=str(error))
+        raise ServerFailed(
+            f"the data is refreshed, what follows it is not done: {error}. The next refresh.run goes on here"
+        ) from error
+    records.reached(number, Phase.DONE, standbys=kept)
+
+
+def _settled(left: Refreshed, asked: Asked, records: Records, on: Stage) -> bool:
+    """Finish what was interrupted; False where it came to nothing and all is as before."""
+    server = str(left.told.get("server", ""))
+    phase = left.phase
+    if phase is Phase.RESTORING:
+        state = settled(
+            server, on.fleet.run({server: Call("detached.status", (left.told["job"],))}, deadline_s=60)[server]
+        )
+        if state["state"] == "running":
+            on.tell(f"{left.target}: the refresh that {left.who} began still runs on {server}; waiting for it", {})
+            state = _waited(server, str(left.told["job"]), asked.how.deadline_s, on)
+        if state["state"] == "done":
+            records.reached(left.number, Phase.EXCHANGED, **_told(state.get("value") or {}))
+            phase = Phase.EXCHANGED
+    if phase is not Phase.EXCHANGED:
+        records.reached(left.number, Phase.FAILED, error=left.error or "interrupted before anything was exchanged")
+        if asked.how.application:
+            _each(asked, asked.application, asked.how.application.start, on)
+        return False
+    on.tell(
+        f"{left.target}: finishing the refresh of {left.began:%Y-%m-%d %H:%M} UTC, which was interrupted after its exchange",
+        {},
+    )
+    _finish(asked, left.number, server, records, on)
+    return True
+
+
+def _waited(server: str, job: str, deadline_s: float, on: Stage) -> Mapping[str, Any]:
+    ends = on.clock.now() + deadline_s
+    while True:
+        state: Mapping[str, Any] = settled(
+            server, on.fleet.run({server: Call("detached.status", (job,))}, deadline_s=60)[server]
+        )
+        if state["state"] != "running":
+            return state
+        if on.clock.now() > ends:
+            raise ServerFailed(f"{server}: the restore that was begun before still runs after {deadline_s:g} s more")
+        on.clock.sleep(5)
+
+
+def _each(asked: Asked, servers: Sequence[str], steps: Sequence[Step], on: Stage) -> None:
+    """Steps on servers, one server after another. Raises: ServerFailed at the first that fails."""
+    for server in servers:
+        for step in steps:
+            words = {"environment": asked.target.environment, "server": server}
+            reply = on.fleet.run({server: fill(step, words)}, deadline_s=step.deadline_s)[server]
+            settled(server, judged(reply, step))
+
+
+def _job(asked: Asked, number: int) -> str:
+    return f"refresh {asked.target.environment} {number}"
+
+
+def _told(done: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: done[name] for name in ("checks", "reached", "seconds", "kept") if name in done}
+
+
+def _read(records: Records, asked: Asked) -> Refreshed:
+    found = records.latest(asked.target.environment)
+    assert found
+    return found

@@ -1,0 +1,401 @@
+"""The server's part of backups, with the real tools: pg_basebackup, pg_receivewal, repozo, tar, an rsync daemon."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from servers import SALT_CALL, Server
+
+pytestmark = pytest.mark.e2e
+T0 = datetime(2026, 11, 2, 2, 0, tzinfo=timezone.utc)
+PSQL = "cd / && runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1"
+VAULT = "/srv/backups"
+
+
+class Vault:
+    """Backups of one server, by `salt-call`; ids go by a clock of their own."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._number = 0
+
+    def call(self, function: str, *arguments: Any, **named: Any) -> Any:
+        """What a function of the module returns; AssertionError with its error."""
+        code, said = self.attempt(function, *arguments, **named)
+        assert code == 0, said
+        return said
+
+    def attempt(self, function: str, *arguments: Any, **named: Any) -> tuple[int, Any]:
+        """Exit code, and the value or the error."""
+        words = [
+            *(json.dumps(each) for each in arguments),
+            *(f"{name}={json.dumps(each)}" for name, each in named.items()),
+        ]
+        self.server.write("/tmp/words.json", json.dumps(words))
+        run = f"import json,os; os.execv('{SALT_CALL}', ['salt-call','--local','--out=json','--log-level=error','backup.{function}',*json.load(open('/tmp/words.json'))])"
+        code, output = self.server.container.exec_run(["python3", "-c", run], demux=True)  # type: ignore[union-attr]
+        printed, errors = (part or b"" for part in output)
+        text = printed.decode()
+        return code, json.loads(text)["local"] if text.startswith("{") else errors.decode() + text
+
+    def next_id(self, mode: str) -> str:
+        self._number += 1
+        return f"{T0 + timedelta(hours=self._number):%Y%m%dT%H%M%SZ}-{mode}"
+
+    def take(self, job: str, kind: str, mode: str = "full", **more: Any) -> dict[str, Any]:
+        return self.call("take", "vault", job, self.next_id(mode), kind, mode=mode, environment="prod", **more)  # type: ignore[no-any-return]
+
+    def ids(self, job: str) -> list[str]:
+        return [each["id"] for each in self.call("catalogue", "vault", [job])["manifests"]]
+
+
+@pytest.fixture(scope="module")
+def vault(server: Server) -> Vault:
+    server.run(f"{SALT_CALL} --local saltutil.sync_modules >/dev/null")
+    return Vault(server)
+
+
+def sql(vault: Vault, statement: str, database: str = "shop") -> str:
+    return vault.server.run(f'{PSQL} -d {database} -c "{statement}"').strip()
+
+
+def write(vault: Vault, number: int) -> str:
+    """Acknowledged rows; the moment after the last."""
+    sql(vault, "create table if not exists orders (id int primary key, at timestamptz default clock_timestamp())")
+    sql(
+        vault,
+        f"insert into orders (id) select coalesce(max(id), 0) + n from orders, generate_series(1, {number}) n group by n",
+    )
+    return sql(vault, "select clock_timestamp()")
+
+
+def orders(vault: Vault) -> str:
+    return sql(vault, "select count(*) from orders")
+
+
+def counted(number: int) -> list[dict[str, Any]]:
+    return [{"name": "orders", "database": "shop", "query": "select count(*) from orders", "equals": number}]
+
+
+def test_full_then_increments_and_back_to_a_moment_between(vault: Vault) -> None:
+    write(vault, 10)
+    full = vault.take("database", "postgresql")
+    assert (full["mode"], full["role"], full["server"]) == ("full", "primary", "backup-1")
+    assert set(full["files"]) == {"base/backup_manifest", "base/base.tar.gz", "base/pg_wal.tar.gz"}
+    assert full["size"] == sum(each["size"] for each in full["files"].values()) > 1_000_000
+    write(vault, 5)
+    first = vault.take("database", "postgresql", "incr")
+    assert (first["mode"], first["base"], first["previous"]) == ("incr", full["id"], full["id"])
+    moment = write(vault, 3)
+    write(vault, 2)
+    second = vault.take("database", "postgresql", "incr")
+    assert (second["base"], second["previous"]) == (full["id"], first["id"])
+    chain = [full["id"], first["id"], second["id"]]
+    vault.call("restore", "vault", "database", chain[:1], "postgresql", checks=counted(10))
+    vault.call("restore", "vault", "database", chain[:2], "postgresql", checks=counted(15))
+    done = vault.call("restore", "vault", "database", chain, "postgresql", until=moment, checks=counted(18))
+    assert done["checks"] == [{"name": "orders", "value": "18", "ok": True}]
+    assert done["reached"] <= moment
+    vault.call("restore", "vault", "database", chain, "postgresql", checks=counted(20))
+    assert orders(vault) == "20"
+
+
+def test_a_moment_after_the_last_transaction_is_all_there_is(vault: Vault) -> None:
+    """PostgreSQL itself calls that fatal."""
+    chain = vault.ids("database")
+    moment = sql(vault, "select clock_timestamp()")
+    vault.call("restore", "vault", "database", chain, "postgresql", until=moment, checks=counted(20))
+
+
+def test_increments_keep_up_with_segments_that_fill(vault: Vault) -> None:
+    last = vault.call("catalogue", "vault", ["database"])["manifests"][-1]
+    for _ in range(3):
+        sql(vault, "select pg_switch_wal()")
+        write(vault, 1)
+    grown = vault.take("database", "postgresql", "incr")
+    assert grown["postgresql"]["segments"] >= 3
+    assert grown["postgresql"]["first_segment"] == last["postgresql"]["next_segment"]
+    vault.call("restore", "vault", "database", vault.ids("database"), "postgresql", checks=counted(23))
+
+
+def test_what_is_restored_takes_the_place_of_what_was(vault: Vault) -> None:
+    chain = vault.ids("database")
+    write(vault, 7)
+    scripts = [{"database": "shop", "sql": "delete from orders where id = 1"}]
+    done = vault.call(
+        "restore", "vault", "database", chain, "postgresql", swap=True, scripts=scripts, checks=counted(22)
+    )
+    assert orders(vault) == "22"
+    assert vault.server.run(f"test -d {done['kept']}/base && echo yes").strip() == "yes"
+    write(vault, 1)
+    left = vault.server.run("ls /var/lib/postgresql/15/ /var/lib/saltlick/backup/*")
+    assert "restored" not in left
+    changed = {name: state["changes"] for name, state in vault.server.apply().items() if state["changes"]}
+    assert not changed, f"a highstate after a restore changed {changed}"
+
+
+def test_after_a_restore_an_increment_becomes_a_full_backup_that_says_why(vault: Vault) -> None:
+    took = vault.take("database", "postgresql", "incr")
+    assert took["mode"] == "full"
+    assert took["id"].endswith("-full")
+    assert "what was received here" in took["why"]
+    write(vault, 1)
+    assert vault.take("database", "postgresql", "incr")["mode"] == "incr"
+    vault.call("restore", "vault", "database", vault.ids("database")[-2:], "postgresql", checks=counted(24))
+
+
+@pytest.mark.parametrize(
+    ("checks", "scripts", "said"),
+    [
+        (counted(1), [], "1 of 1 checks failed: orders: is '24' and not '1'"),
+        ([{"name": "many", "database": "shop", "query": "select 1", "at_least": 5}], [], "many: is 1, less than 5"),
+        (
+            [{"name": "no table", "database": "shop", "query": "select * from nowhere"}],
+            [],
+            'relation "nowhere" does not exist',
+        ),
+        ([{"name": "starts", "command": "exit 3"}], [], "starts: sh -c exit 3 failed (3)"),
+        ([], [{"database": "shop", "sql": "delete from orders; select 1/0"}], "division by zero"),
+    ],
+)
+def test_what_does_not_prove_good_never_serves(vault: Vault, checks: list[Any], scripts: list[Any], said: str) -> None:
+    code, error = vault.attempt(
+        "restore",
+        "vault",
+        "database",
+        vault.ids("database")[-2:],
+        "postgresql",
+        swap=True,
+        checks=checks,
+        scripts=scripts,
+    )
+    assert code
+    assert said in error
+    assert orders(vault) == "24"
+    vault.server.run("! pgrep -f saltlick.conf && ! ls -d /var/lib/postgresql/15/*restored")
+
+
+def test_a_check_by_command_finds_the_database(vault: Vault) -> None:
+    command = "psql -XAtq -d shop -c 'select count(*) from orders'"
+    checks = [{"name": "asks", "command": command, "user": "postgres"}]
+    done = vault.call("restore", "vault", "database", vault.ids("database")[-2:], "postgresql", checks=checks)
+    assert done["checks"][0]["value"] == "24"
+
+
+@pytest.fixture
+def damaged(vault: Vault, request: pytest.FixtureRequest) -> Any:
+    """A backup of which one file was damaged in the store, put right afterwards."""
+    full = next(each for each in reversed(vault.ids("database")) if each.endswith("full"))
+    folder = f"{VAULT}/database/{full}"
+    vault.server.run(f"cp -a {folder} /root/whole")
+    vault.server.run(request.param.replace("$F", f"{folder}/base/base.tar.gz"))
+    yield full
+    vault.server.run(f"rm -rf {folder} && mv /root/whole {folder}")
+
+
+@pytest.mark.parametrize(
+    ("damaged", "said"),
+    [
+        ("printf X | dd of=$F bs=1 seek=5000 conv=notrunc status=none", "has other content than when it was written"),
+        ("truncate -s -100 $F", "bytes and not"),
+        ("rm $F", "is missing"),
+    ],
+    indirect=["damaged"],
+)
+def test_damage_is_seen_and_never_restored(vault: Vault, damaged: str, said: str) -> None:
+    (problem,) = vault.call("verify", "vault", "database", damaged)["problems"]
+    assert problem.startswith("base/base.tar.gz")
+    assert said in problem
+    code, error = vault.attempt("restore", "vault", "database", [damaged], "postgresql", swap=True)
+    assert code
+    assert f"database/{damaged} is damaged: base/base.tar.gz" in error
+    assert orders(vault) == "24"
+
+
+def test_a_whole_backup_verifies(vault: Vault) -> None:
+    for backup in vault.ids("database"):
+        assert vault.call("verify", "vault", "database", backup)["problems"] == []
+
+
+def test_a_backup_without_its_manifest_is_unfinished_and_one_with_a_broken_manifest_unreadable(vault: Vault) -> None:
+    first, second, *_ = vault.ids("database")
+    vault.server.run(f"mv {VAULT}/database/{first}/manifest.json /root/one")
+    vault.server.run(
+        f"cp {VAULT}/database/{second}/manifest.json /root/two; truncate -s 50 {VAULT}/database/{second}/manifest.json"
+    )
+    told = vault.call("catalogue", "vault", ["database"])
+    vault.server.run(
+        f"mv /root/one {VAULT}/database/{first}/manifest.json; mv /root/two {VAULT}/database/{second}/manifest.json"
+    )
+    assert told["unfinished"] == [f"database/{first}"]
+    assert told["unreadable"] == [f"database/{second}"]
+
+
+def test_a_disk_that_is_full_leaves_the_last_good_one_and_no_ruin(vault: Vault) -> None:
+    before = vault.ids("database")
+    vault.server.run(
+        f"fallocate -l 1M {VAULT}/.x; rm {VAULT}/.x; mkdir -p /root/aside; mount -t tmpfs -o size=2m none /root/aside"
+    )
+    vault.server.run(f"mkdir /root/aside/small; mkdir -p {VAULT}/small; mount --bind /root/aside/small {VAULT}/small")
+    code, error = vault.attempt("take", "vault", "small", vault.next_id("full"), "postgresql", environment="prod")
+    left = vault.server.run(f"find {VAULT}/small -type f")
+    vault.server.run(f"umount {VAULT}/small /root/aside; rmdir {VAULT}/small")
+    assert code
+    assert "No space left on device" in error
+    assert "what reached the store is still there" not in error
+    assert not left
+    assert vault.ids("database") == before
+
+
+def test_a_store_that_does_not_answer(vault: Vault) -> None:
+    vault.server.run("systemctl stop rsync")
+    try:
+        code, error = vault.attempt("take", "vault", "database", vault.next_id("full"), "postgresql")
+        seen, looked = vault.attempt("catalogue", "vault", ["database"])
+    finally:
+        vault.server.run("systemctl start rsync")
+    assert code
+    assert "Connection refused" in error
+    assert seen
+    assert "store vault cannot be looked at" in looked
+    assert vault.take("database", "postgresql")["mode"] == "full"
+
+
+def test_a_wrong_password_is_said_and_the_right_one_nowhere(vault: Vault) -> None:
+    pillar = vault.server.suite.pillar["stores"]
+    wrong = {"vault": {"rsync": {**pillar["vault"]["rsync"], "password": "wrong"}}}
+    vault.server.write("/srv/pillar/suite.sls", json.dumps({**vault.server.suite.pillar, "stores": wrong}))
+    code, error = vault.attempt("catalogue", "vault", ["database"])
+    vault.server.write("/srv/pillar/suite.sls", json.dumps(vault.server.suite.pillar))
+    assert code
+    assert "auth failed" in error
+    assert "wrong" not in error
+
+
+@pytest.mark.parametrize("after_s", [2.0, 2.6, 3.2, 4.0, 5.0])
+def test_killed_at_any_moment_the_next_run_is_good(vault: Vault, after_s: float) -> None:
+    before, backup = vault.ids("database"), vault.next_id("full")
+    words = f"{SALT_CALL} --local backup.take vault database {backup} postgresql"
+    vault.server.run(
+        f"setsid {words} >/dev/null 2>&1 & pid=$!; sleep {after_s}; kill -KILL -- -$pid 2>/dev/null || true"
+    )
+    assert set(vault.ids("database")) - {backup} == set(before)
+    took = vault.take("database", "postgresql")
+    assert vault.call("verify", "vault", "database", took["id"])["problems"] == []
+    unfinished = vault.call("catalogue", "vault", ["database"])["unfinished"]
+    assert unfinished in ([], [f"database/{backup}"])
+    vault.call("prune", "vault", "database", [each.partition("/")[2] for each in unfinished])
+    assert vault.call("catalogue", "vault", ["database"])["unfinished"] == []
+
+
+def test_pruned_ones_are_gone_whole(vault: Vault) -> None:
+    *old, last = vault.ids("database")
+    vault.call("prune", "vault", "database", list(reversed(old)))
+    assert vault.ids("database") == [last]
+    assert vault.server.run(f"ls {VAULT}/database").split() == [last]
+
+
+def test_two_at_once(vault: Vault) -> None:
+    words = f"{SALT_CALL} --local --out=json backup.take vault database"
+    one, other = vault.next_id("full"), vault.next_id("full")
+    said = vault.server.run(
+        f"{words} {one} postgresql > /tmp/one 2>&1 & sleep 0.2; {words} {other} postgresql > /tmp/other 2>&1; wait; cat /tmp/one /tmp/other"
+    )
+    assert said.count("database is being backed up or restored here at this moment") == 1
+    assert len({one, other} & set(vault.ids("database"))) == 1
+
+
+def test_folders_as_they_were_with_what_was_deleted_gone(vault: Vault) -> None:
+    vault.server.run(
+        "mkdir -p /srv/uploads/a; echo one > /srv/uploads/a/one; echo two > /srv/uploads/two; chown -R www-data /srv/uploads/a"
+    )
+    options = {"directories": ["/srv/uploads"]}
+    full = vault.take("files", "directories", options=options)
+    vault.server.run(
+        "rm /srv/uploads/two; echo three > /srv/uploads/a/three; sleep 1.1; echo changed > /srv/uploads/a/one"
+    )
+    link = vault.take("files", "directories", "incr", options=options)
+    assert (link["mode"], link["base"]) == ("incr", full["id"])
+    vault.server.run("rm -rf /srv/uploads/*; echo lost > /srv/uploads/lost")
+    chain = [full["id"], link["id"]]
+    vault.call("restore", "vault", "files", chain[:1], "directories", swap=True)
+    assert vault.server.run("cd /srv/uploads; cat a/one two; stat -c %U a/one; ls").split() == [
+        "one",
+        "two",
+        "www-data",
+        "a",
+        "two",
+    ]
+    vault.call("restore", "vault", "files", chain, "directories", swap=True)
+    assert vault.server.run("cd /srv/uploads; cat a/one a/three; ls").split() == ["changed", "three", "a"]
+
+
+WRITE = """
+import sys, time, transaction
+from ZODB import DB
+from ZODB.blob import Blob
+from ZEO.ClientStorage import ClientStorage
+db = DB(ClientStorage(("127.0.0.1", 8100), blob_dir="/tmp/blobcache", shared_blob_dir=False, wait_timeout=20))
+connection = db.open(); root = connection.root()
+for number in range(int(sys.argv[1])):
+    blob = Blob(b"blob %d " % len(root) * 50)
+    root["blob %d" % len(root)] = blob
+    transaction.commit()
+print(len(root)); db.close()
+"""
+
+
+def add(vault: Vault, number: int) -> int:
+    vault.server.write("/tmp/write.py", WRITE)
+    return int(vault.server.run(f"/opt/zeo/bin/python -W ignore /tmp/write.py {number}").split()[-1])
+
+
+def test_data_and_blobs_are_one_pair(vault: Vault) -> None:
+    add(vault, 5)
+    full = vault.take("objects", "zodb")
+    assert full["mode"] == "full"
+    add(vault, 3)
+    link = vault.take("objects", "zodb", "incr")
+    assert (link["mode"], link["base"]) == ("incr", full["id"])
+    assert link["size"] < full["size"]
+    had = add(vault, 4)
+    done = vault.call("restore", "vault", "objects", [full["id"], link["id"]], "zodb")
+    assert done["checks"][0]["value"]["blobs"] == had - 4
+    done = vault.call("restore", "vault", "objects", [full["id"]], "zodb", swap=True)
+    assert done["checks"][0]["value"]["blobs"] == had - 7
+    assert add(vault, 0) == had - 7
+    assert add(vault, 1) == had - 6
+
+
+def test_while_somebody_writes_every_blob_that_is_named_is_there(vault: Vault) -> None:
+    vault.server.write("/tmp/write.py", WRITE)
+    vault.server.run("setsid /opt/zeo/bin/python -W ignore /tmp/write.py 300 >/tmp/wrote 2>&1 &")
+    full = vault.take("objects", "zodb")
+    link = vault.take("objects", "zodb", "incr")
+    assert full["mode"], link["mode"] == ("full", "incr")
+    seen = [
+        vault.call("restore", "vault", "objects", chain, "zodb")["checks"][0]["value"]["blobs"]
+        for chain in ([full["id"]], [full["id"], link["id"]])
+    ]
+    assert seen[0] <= seen[1]
+
+
+def test_a_pack_makes_the_next_backup_a_full_one(vault: Vault) -> None:
+    vault.take("objects", "zodb")
+    vault.server.run(
+        "cd /; runuser -u zeo -- /opt/zeo/bin/python -W ignore -c 'from ZEO.ClientStorage import ClientStorage as C; C((\"127.0.0.1\", 8100), wait_timeout=20).pack(wait=True)'"
+    )
+    add(vault, 1)
+    took = vault.take("objects", "zodb", "incr")
+    assert (took["mode"], took["base"]) == ("full", "")
+    assert took["why"]
+    vault.call("restore", "vault", "objects", [took["id"]], "zodb")
+
+
+def test_nothing_is_left_in_the_folders_for_work(vault: Vault) -> None:
+    assert not vault.server.run(
+        "find /var/lib/saltlick/backup/spool /var/lib/saltlick/backup/verify /var/lib/saltlick/backup/restore -type f"
+    ).strip()

@@ -1,0 +1,176 @@
+"""A refresh, killed at every call it makes: the target is as before or refreshed, and the next run ends it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "backup"))
+
+from backup_samples import DAY, T0, Servers, nightly, stage, subject
+
+from saltlick.backup.restores import Target
+from saltlick.errors import NotReady, ServerFailed
+from saltlick.refresh.record import Phase, Records
+from saltlick.refresh.run import Asked, refresh
+from saltlick.release.ports import Call, Reply
+from saltlick.spec.refresh import Refresh
+
+ROLES = {"prod-db-1": "primary", "prod-db-2": "standby", "test-db-1": "primary", "test-db-2": "standby"}
+NOW = T0 + DAY + timedelta(hours=1)
+HOW = {
+    "source": "prod",
+    "job": "database",
+    "store": "prod-vault",
+    "servers": "db",
+    "mask": [{"database": "app", "sql": "update people set name = 'x'"}],
+    "mail": [{"database": "app", "sql": "update settings set mail = false"}],
+    "checks": [{"name": "people", "database": "app", "query": "select 1"}],
+    "application": {"servers": "app", "stop": ["service.stop app"], "start": ["service.start app"]},
+    "after": ["state.apply postgresql"],
+}
+
+
+class KilledError(BaseException):
+    """As a SIGKILL: nothing of the program runs after it."""
+
+
+class World(Servers):
+    """The servers of both environments, and what the application and the databases of test are at.
+
+    `die_at` is the call that is the last.
+    """
+
+    def __init__(self, die_at: int = 0, *, after: bool = False) -> None:
+        super().__init__(*nightly(2, increments=1), roles=ROLES)
+        self.application = {"test-app-1": "up", "test-app-2": "up"}
+        self.data = {"test-db-1": "old", "test-db-2": "old"}
+        self.die_at, self.after, self.count = die_at, after, 0
+
+    def run(self, calls: Mapping[str, Call], *, deadline_s: float) -> Mapping[str, Reply]:
+        self.count += 1
+        if self.count == self.die_at and not self.after:
+            raise KilledError
+        replies = super().run(calls, deadline_s=deadline_s)
+        if self.count == self.die_at:
+            raise KilledError
+        return replies
+
+    def _one(self, server: str, call: Call) -> Reply:
+        if call.function == "detached.status" and call.args[0] not in self._jobs:
+            return Reply(True, {"state": "unknown"})
+        return super()._one(server, call)
+
+    def _backup_take(self, server: str, call: Call) -> Reply:
+        return Reply(True, self.manifests[-1])
+
+    def _backup_restore(self, server: str, call: Call) -> Reply:
+        assert self.application == {"test-app-1": "down", "test-app-2": "down"}
+        self.data[server] = "new"
+        return super()._backup_restore(server, call)
+
+    def _backup_reseed(self, server: str, call: Call) -> Reply:
+        self.data[server] = "new"
+        return super()._backup_reseed(server, call)
+
+    def _service_stop(self, server: str, call: Call) -> Reply:
+        self.application[server] = "down"
+        return Reply(True, True)
+
+    def _service_start(self, server: str, call: Call) -> Reply:
+        self.application[server] = "up"
+        return Reply(True, True)
+
+    def _state_apply(self, server: str, call: Call) -> Reply:
+        return Reply(True, {})
+
+
+def asked() -> Asked:
+    return Asked(
+        subject=subject(),
+        target=Target(environment="test", servers=("test-db-1", "test-db-2"), store="prod-vault"),
+        how=Refresh.model_validate(HOW),
+        application=("test-app-1", "test-app-2"),
+        who="ann",
+    )
+
+
+def records(folder: Path, now: datetime = NOW) -> Records:
+    return Records(folder / "refreshes.sqlite", now=lambda: now)
+
+
+def test_the_whole_of_it(tmp_path: Path) -> None:
+    world, kept = World(), records(tmp_path)
+    done = refresh(asked(), kept, stage(world, tmp_path, NOW))
+    assert done.phase is Phase.DONE
+    assert set(world.data.values()) == {"new"}
+    assert set(world.application.values()) == {"up"}
+    ((server, call),) = world.called("backup.restore")
+    assert server == "test-db-1"
+    assert [each["sql"] for each in call.kwargs["scripts"]] == [
+        "update people set name = 'x'",
+        "update settings set mail = false",
+    ]
+    functions = [call.function for _, call in world.calls]
+    assert functions.index("service.stop") < functions.index("backup.restore") < functions.index("backup.reseed")
+    assert functions.index("backup.reseed") < functions.index("state.apply") < functions.index("service.start")
+
+
+def total() -> int:
+    world = World()
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        refresh(asked(), records(Path(folder)), stage(world, Path(folder), NOW))
+    return world.count
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("number", range(1, total() + 1))
+def test_killed_at_any_call_the_next_run_ends_it(tmp_path: Path, number: int, after: bool) -> None:
+    world, kept = World(number, after=after), records(tmp_path)
+    with pytest.raises(KilledError):
+        refresh(asked(), kept, stage(world, tmp_path, NOW))
+    assert world.data["test-db-1"] in {"old", "new"}
+    world.die_at = 0
+    done = refresh(asked(), kept, stage(world, tmp_path, NOW))
+    assert done.phase is Phase.DONE
+    assert set(world.data.values()) == {"new"}
+    assert set(world.application.values()) == {"up"}
+    assert not [each for each in kept.history("test") if each.phase not in {Phase.DONE, Phase.FAILED}]
+
+
+def test_what_fails_before_the_exchange_leaves_all_as_it_was(tmp_path: Path) -> None:
+    world, kept = World(), records(tmp_path)
+    world.answers["backup.restore"] = lambda server, call: Reply(
+        False, error="1 of 1 checks failed: people: is 3 and not 0"
+    )
+    with pytest.raises(ServerFailed, match="people: is 3"):
+        refresh(asked(), kept, stage(world, tmp_path, NOW))
+    assert set(world.data.values()) == {"old"}
+    assert set(world.application.values()) == {"up"}
+    found = kept.latest("test")
+    assert found
+    assert found.phase is Phase.FAILED
+
+
+def test_what_fails_after_it_is_said_and_gone_on_with(tmp_path: Path) -> None:
+    world, kept = World(), records(tmp_path)
+    world.answers["backup.reseed"] = lambda server, call: Reply(False, error="no room")
+    with pytest.raises(ServerFailed, match=r"the data is refreshed, what follows it is not done: .*no room"):
+        refresh(asked(), kept, stage(world, tmp_path, NOW))
+    world.answers.clear()
+    assert refresh(asked(), kept, stage(world, tmp_path, NOW)).phase is Phase.DONE
+    assert len(world.called("backup.restore")) == 1
+    assert set(world.application.values()) == {"up"}
+
+
+def test_data_that_is_too_old_is_not_taken(tmp_path: Path) -> None:
+    world = World()
+    with pytest.raises(NotReady, match="is the newest backup, 10 d old, and 26 h are allowed"):
+        refresh(asked(), records(tmp_path), stage(world, tmp_path, NOW + 10 * DAY))
+    assert not world.called("service.stop")
