@@ -86,6 +86,11 @@ class Server:
         assert code == 0
         return {f"{s['__id__']} {s['name']}": s for s in states.values()}
 
+    def call(self, function: str) -> Any:
+        """What an execution function returns; after apply(), which syncs modules."""
+        said = self.run(f"{SALT_CALL} --local --out=json --log-level=quiet {function}")
+        return json.loads(said)["local"]
+
     def reboot(self) -> None:
         """Stop it and start it again; waits until it takes services."""
         self._running.restart()

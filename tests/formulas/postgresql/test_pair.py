@@ -57,6 +57,7 @@ def test_what_is_written_on_the_primary_is_read_on_the_standby(cluster):
 
 
 def test_modules_are_told_of_both(cluster):
+    assert [server.call("dbrole.get")["role"] for server in cluster[:2]] == ["primary", "standby"]
     for server in cluster[:2]:
         facts = json.loads(server.run("cat /etc/saltlick/postgresql.json"))
         assert facts["members"] == {one.id: one.address for one in cluster[:2]}
@@ -108,6 +109,7 @@ def test_a_killed_primary_leaves_a_standby_that_answers_and_can_be_promoted(clus
     primary, standby, settings = cluster
     primary.run("systemctl kill -s KILL postgresql@15-main; systemctl stop postgresql@15-main")
     assert ask(standby, "select sum(number) from written", "shop") == "500500"
+    assert [server.call("dbrole.get")["role"] for server in (primary, standby)] == ["down", "standby"]
     states = standby.apply(postgresql=settings)
     assert not any(state["changes"] for state in states.values())
     ask(standby, "select pg_promote()")
