@@ -21,13 +21,21 @@ zeo-install-dirs:
     - names:
       - {{ zeo.dir }}
       - {{ zeo.dir }}/filestorage
-      - {{ zeo.dir }}/blobstorage
       - {{ zeo.log_dir }}
     - user: {{ zeo.user }}
     - group: {{ zeo.user }}
     - mode: '0700'
     - require:
       - user: zeo-install-user
+
+# ZEO sets its mode itself; nobody else comes through the folder above.
+zeo-install-blobs:
+  file.directory:
+    - name: {{ zeo.dir }}/blobstorage
+    - user: {{ zeo.user }}
+    - group: {{ zeo.user }}
+    - require:
+      - file: zeo-install-dirs
 
 zeo-install-venv:
   cmd.run:
