@@ -105,7 +105,7 @@ def iam_policy() -> None:
 
 @main.command()
 def schema() -> None:
-    """Print the JSON Schema of the pillar keys `environment` and `release`, for editors."""
+    """Print the JSON Schema of the pillar keys `environment`, `release` and `offhours`, for editors."""
     from saltlick.spec.schema import schema as pillar_schema
 
     click.echo(json.dumps(pillar_schema(), indent=2))
