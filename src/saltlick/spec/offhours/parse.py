@@ -38,7 +38,9 @@ def parse(pillar: Mapping[str, Any], environment: Environment) -> OffHours:
 def require_not_production(environment: Environment) -> None:
     """Raises: InvalidInput for an environment that is marked production."""
     if environment.production:
-        said = f"{environment.name} is marked production: it is never switched off, whatever pillar, tags or arguments say"
+        said = (
+            f"{environment.name} is marked production: it is never switched off, whatever pillar, tags or arguments say"
+        )
         raise InvalidInput([said], what=ROOT)
 
 

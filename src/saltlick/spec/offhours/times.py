@@ -82,7 +82,5 @@ _HOUR_SCHEMA = WithJsonSchema({"type": "string", "examples": ["Mon-Fri 19:00"], 
 _DAYS_SCHEMA: dict[str, Any] = {"type": "string", "examples": ["2026-12-24", "2026-12-24..2027-01-03"]}
 
 HourOfWeek = Annotated[Hour, BeforeValidator(hour), PlainSerializer(str, return_type=str), _HOUR_SCHEMA]
-Days = Annotated[
-    tuple[date, ...], BeforeValidator(days), WithJsonSchema({"type": "array", "items": _DAYS_SCHEMA})
-]
+Days = Annotated[tuple[date, ...], BeforeValidator(days), WithJsonSchema({"type": "array", "items": _DAYS_SCHEMA})]
 ZoneName = Annotated[StrictStr, AfterValidator(_zone)]
