@@ -1,7 +1,7 @@
 """What runs on servers that go off and come back: the recipe's application, and for other groups whether a server is well.
 
 The balancer, the steps and the checks are those of releases (`spec.release`): what takes a server out of traffic for a new
-revision takes it out for the night. A group that no recipe knows leaves the load balancers that the environment declares in front of it.
+revision takes it out for the night. A group that no recipe knows leaves the load balancers that are declared in front of it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Applications:
     _balancers: dict[str, tuple[Balancer, ...]] = field(default_factory=dict)
 
     def leave(self, group: str, servers: Sequence[str]) -> Mapping[str, Reply]:
-        """Who says nothing is stopped all the same: AWS shuts it down, and a dead minion must not keep the others on all night."""
+        """Who says nothing is stopped all the same: AWS shuts it down, and a dead minion must not keep others on all night."""
         self.tell(f"{group}: taking {', '.join(servers)} out of traffic")
         replies = self._drained(group, servers)
         if not (recipe := self._recipe_of(group)):
