@@ -1,7 +1,7 @@
 """
 Nights and weekends off: an environment stops in order, and is back in time.
 
-The hours are in the pillar under ``offhours``; Cloud Custodian stops and starts what AWS has, and around it servers leave traffic,
+The hours are in the pillar under ``offhours``. Cloud Custodian stops and starts what AWS has; around it servers leave traffic,
 the application is stopped first and the databases last, and the way back waits until each is well.
 
 An environment that is marked ``production: true`` is refused, whatever pillar, tags or arguments say.

@@ -30,6 +30,8 @@ _ACTIONS = {
 _IDS = {Service.EC2: "InstanceId", Service.RDS: "DBInstanceIdentifier", Service.ASG: "AutoScalingGroupName"}
 LAUNCH = "Launch"
 """The process whose suspension tells a group that is off from one of which somebody has suspended something else."""
+LONGEST_LINE = 8
+"""Items of a list that go on one line of a file."""
 _LETTERS = "mtwhfsu"
 _WEEKDAYS, _EVERY_DAY = frozenset(range(5)), frozenset(range(7))
 _WEEKENDS_ONLY = {Side.OFF: frozenset({4}), Side.ON: frozenset({0})}
@@ -41,6 +43,10 @@ class _Plain(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - of all values
         return True
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
+        """A long list is a line per item."""
+        return super().represent_sequence(tag, sequence, False if len(sequence) > LONGEST_LINE else flow_style)
 
 
 def standing(hours: OffHours, environment: Environment) -> tuple[Policy, ...]:
