@@ -10,6 +10,7 @@ SaltlickError
 ├── WaitTimeout         something was not seen in time                          exit 4
 ├── ApplyFailed         some actions failed, each named                         exit 4
 ├── ServerFailed        a server did not do what it was told                    exit 4
+├── CustodianFailed     Cloud Custodian did not do what it was told             exit 4
 └── NotReady            what the job needs is not there; nothing was touched    exit 7
 
 How a release came out has codes of its own: `release.record.Result.exit_code` (0, 5, 6, 7, 8).
@@ -104,6 +105,10 @@ class ApplyFailed(SaltlickError):
 
 class ServerFailed(SaltlickError):
     """One or more servers did not answer, or did not do what they were told; each is named."""
+
+
+class CustodianFailed(SaltlickError):
+    """Cloud Custodian did not carry its policies out; the message has its own words."""
 
 
 class NotReady(SaltlickError):

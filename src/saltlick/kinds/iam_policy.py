@@ -20,6 +20,8 @@ OURS: Mapping[str, Any] = {"Null": {f"aws:ResourceTag/{TAG_ENVIRONMENT}": "false
 
 ON_OURS = frozenset(
     {
+        "autoscaling:ResumeProcesses",
+        "autoscaling:SuspendProcesses",
         "ec2:DeleteInternetGateway",
         "ec2:DeleteKeyPair",
         "ec2:DeleteNatGateway",
@@ -32,6 +34,8 @@ ON_OURS = frozenset(
         "ec2:DetachInternetGateway",
         "ec2:ReleaseAddress",
         "ec2:ReplaceRoute",
+        "ec2:StartInstances",
+        "ec2:StopInstances",
         "ec2:TerminateInstances",
         "elasticloadbalancing:DeleteListener",
         "elasticloadbalancing:DeleteLoadBalancer",
@@ -43,6 +47,8 @@ ON_OURS = frozenset(
         "elasticloadbalancing:RegisterTargets",
         "elasticloadbalancing:SetSecurityGroups",
         "elasticloadbalancing:SetSubnets",
+        "rds:StartDBInstance",
+        "rds:StopDBInstance",
     }
 )
 """Actions that AWS can bind to a tag on everything they touch. Source: "Service Authorization Reference"."""
@@ -58,8 +64,25 @@ ROLES_ON_OURS = frozenset(
     }
 )
 
-BEYOND_KINDS = frozenset({"ec2:GetConsoleOutput"})
-"""What else a Salt master asks AWS: the console, on which a new server tells its key's fingerprint."""
+OFF_HOURS = frozenset(
+    {
+        "autoscaling:DescribeAutoScalingGroups",
+        "autoscaling:ResumeProcesses",
+        "autoscaling:SuspendProcesses",
+        "ec2:DescribeInstances",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+        "ec2:StartInstances",
+        "ec2:StopInstances",
+        "rds:DescribeDBInstances",
+        "rds:StartDBInstance",
+        "rds:StopDBInstance",
+    }
+)
+"""What Cloud Custodian and Saltlick need to switch environments off and on."""
+
+BEYOND_KINDS = frozenset({"ec2:GetConsoleOutput"}) | OFF_HOURS
+"""What else a Salt master asks AWS: the console, on which a new server tells its key's fingerprint; and nights off."""
 
 SPECIAL: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "ec2:CreateTags": (

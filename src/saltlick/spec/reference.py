@@ -19,6 +19,7 @@ from saltlick.engine.resource import Effect, Kind
 from saltlick.kinds import KINDS
 from saltlick.spec.model import Deadlines, Environment, LongForm, Salt
 from saltlick.spec.network import Nat, Rule, Tier
+from saltlick.spec.offhours.model import Covers, OffHours
 from saltlick.spec.release.balancing import Command, Elbv2, Haproxy, NoBalancer, Service
 from saltlick.spec.release.model import (
     Check,
@@ -65,6 +66,8 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "release.windows": Windows,
     "release.webhook": Webhook,
     "release.traffic": RequestLog,
+    "offhours": OffHours,
+    "offhours.covers": Covers,
 }
 
 CHOICES: tuple[type[Enum], ...] = (Nat, BootAs, StrategyKind, Pause, When, Place, Moment)
@@ -80,6 +83,8 @@ files in `pillar/` are complete examples. What is wrong with one is said before 
 
 How a revision gets onto the servers of a group is declared under the key `release`: `pillar/common/release.sls` for the
 application of the examples, `pillar/common/examples/plone/release.sls` for Plone with buildout, npm and gulp.
+
+When an environment is off is declared under the key `offhours`: `pillar/test/offhours.sls`, and [off-hours](offhours.md).
 
 Most of an environment is written in the short form. What that does not know goes into `resources`, the long form, where every
 kind of object and every property is at hand; an entry with `override: true` changes an object that the short form makes.

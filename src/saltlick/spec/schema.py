@@ -7,15 +7,19 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from saltlick.engine.resource import Join, Kind, Ref
 from saltlick.kinds import KINDS
 from saltlick.spec.model import Environment
+from saltlick.spec.offhours import ROOT as OFFHOURS
+from saltlick.spec.offhours import OffHours
 from saltlick.spec.problems import ROOT
 from saltlick.spec.release.model import Recipe
 from saltlick.spec.release.parse import ROOT as RELEASE
 
+ROOTS: Mapping[str, type[BaseModel]] = {ROOT: Environment, RELEASE: Recipe, OFFHOURS: OffHours}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _REFERENCE: dict[str, Any] = {
@@ -28,15 +32,15 @@ _PLAIN = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of a pillar file that holds an environment, a recipe for releases, or both. Other keys may stand beside."""
-    shapes, found = models_json_schema([(Environment, "validation"), (Recipe, "validation")], by_alias=True)
+    """The JSON Schema of a pillar file that holds an environment, a recipe for releases, off-hours, or all of them."""
+    shapes, found = models_json_schema([(model, "validation") for model in ROOTS.values()], by_alias=True)
     definitions = found["$defs"]
     definitions["LongForm"] |= _long_form(definitions["LongForm"]["properties"])
     return {
         "$schema": DIALECT,
         "title": "Saltlick environment",
         "type": "object",
-        "properties": {ROOT: shapes[Environment, "validation"], RELEASE: shapes[Recipe, "validation"]},
+        "properties": {key: shapes[model, "validation"] for key, model in ROOTS.items()},
         "$defs": definitions,
     }
 

@@ -68,7 +68,7 @@ def weekly(text: str) -> Weekly:
     if not 1 <= len(parts) <= 2 or (len(parts) == 2 and (":" in parts[0] or ":" not in parts[1])):
         raise ValueError(f"{shown(text) or 'an empty text'} is not a time of the week (write it like Fri 15:00-24:00)")
     span = _span(parts[-1]) if ":" in parts[-1] else (0, DAY_MINUTES)
-    days = frozenset(_days(parts[0])) if ":" not in parts[0] else frozenset(range(7))
+    days = frozenset(days_of(parts[0])) if ":" not in parts[0] else frozenset(range(7))
     return Weekly(days, *span)
 
 
@@ -89,7 +89,12 @@ def freeze(text: str) -> Freeze:
     return Freeze(first, last)
 
 
-def _days(text: str) -> Iterator[int]:
+def days_of(text: str) -> Iterator[int]:
+    """`Mon-Fri`, `Sat,Sun`, `Fri-Mon`: days as numbers, 0 is Monday.
+
+    Raises:
+        ValueError: in words.
+    """
     for part in text.split(","):
         first, dash, last = part.partition("-")
         begin, end = _day(first, text), _day(last if dash else first, text)

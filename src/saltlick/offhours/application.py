@@ -1,0 +1,163 @@
+"""What runs on servers that go off and come back: the recipe's application, and for other groups whether a server is well.
+
+The balancer, the steps and the checks are those of releases (`spec.release`): what takes a server out of traffic for a new
+revision takes it out for the night. A group that no recipe knows leaves the load balancers that are declared in front of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from saltlick.engine.wait import until
+from saltlick.errors import WaitTimeout
+from saltlick.release import calls
+from saltlick.release.balancers import Ground, balancer
+from saltlick.release.balancers.elbv2 import Elbv2Balancer
+from saltlick.release.ports import Balancer, Call, Reply
+from saltlick.release.steps import judged, told_of, words_now
+from saltlick.spec.release import Recipe, fill, fill_check
+from saltlick.spec.release.balancing import Elbv2
+from saltlick.spec.release.model import Health
+
+if TYPE_CHECKING:
+    from saltlick.spec import Environment
+    from saltlick.spec.offhours import OffHours
+    from saltlick.spec.release.model import Check
+    from saltlick.spec.release.steps import Step
+
+ASK_S = 60.0
+PING_S = 10.0
+GRACE_S = 15.0
+PING = Call("test.ping")
+
+Replies = dict[str, Reply]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Applications:
+    """An `Application` over the fleet and the balancers."""
+
+    environment: Environment
+    hours: OffHours
+    recipe: Recipe | None
+    ground: Ground
+    tell: Callable[[str], None] = lambda text: None
+    _balancers: dict[str, tuple[Balancer, ...]] = field(default_factory=dict)
+
+    def leave(self, group: str, servers: Sequence[str]) -> Mapping[str, Reply]:
+        """Who says nothing is stopped all the same: AWS shuts it down, and a dead minion must not keep others on all night."""
+        self.tell(f"{group}: taking {', '.join(servers)} out of traffic")
+        replies = self._drained(group, servers)
+        if not (recipe := self._recipe_of(group)):
+            return replies
+        for step in recipe.stop:
+            going = [server for server in servers if replies[server].ok]
+            replies |= self._unless_silent(self._told(recipe, step, going))
+        return replies
+
+    def enter(self, group: str, servers: Sequence[str], *, deadline_s: float) -> Mapping[str, Reply]:
+        """Awake, well (with the recipe's own steps for what did not start by itself), and then into traffic."""
+        replies = self._awake(servers, deadline_s)
+        self._still(replies, self._well(group, _good(replies)))
+        for front in self._fronts(group):
+            self._still(replies, dict(front.restore(_good(replies))))
+        return replies
+
+    def _drained(self, group: str, servers: Sequence[str]) -> Replies:
+        replies: Replies = dict.fromkeys(servers, Reply(True))
+        for front in self._fronts(group):
+            self._still(replies, self._unless_silent(front.drain(_good(replies))))
+        return replies
+
+    def _unless_silent(self, replies: Mapping[str, Reply]) -> Replies:
+        for server, reply in replies.items():
+            if reply.silent:
+                self.tell(f"{server}: {reply.error}: it stops with its instance")
+        return {server: Reply(True) if reply.silent else reply for server, reply in replies.items()}
+
+    def _awake(self, servers: Sequence[str], deadline_s: float) -> Replies:
+        """Until each answers; an instance that runs is not a minion that listens."""
+        seen: Replies = {}
+
+        def probe() -> list[str]:
+            asked = [server for server in servers if not (server in seen and seen[server].ok)]
+            seen.update(self.ground.fleet.run(dict.fromkeys(asked, PING), deadline_s=PING_S))
+            return [server for server in asked if not seen[server].ok]
+
+        try:
+            until(probe, lambda silent: not silent, what="minions", deadline_s=deadline_s, clock=self.ground.clock)
+        except WaitTimeout as late:
+            why = f"it runs, and its minion did not answer in {late.waited_s:.0f} s"
+            return {name: one if one.ok else Reply(False, error=why, silent=True) for name, one in seen.items()}
+        return seen
+
+    def _well(self, group: str, servers: Sequence[str]) -> Replies:
+        recipe = self._recipe_of(group)
+        if recipe is None:
+            health = Health.model_validate({"checks": self.hours.checks.get(group, ())})
+            return self._asked(health, {server: {"server": server} for server in servers})
+        words = self._words(recipe, servers)
+        replies = self._asked(recipe.health, words)
+        ill = [server for server, reply in replies.items() if not reply.ok]
+        for step in recipe.start if ill else ():
+            self.tell(f"{', '.join(ill)}: did not start by itself: {step.label}")
+            self._still(replies, self._told(recipe, step, ill))
+        return replies | (self._asked(recipe.health, {server: words[server] for server in ill}) if ill else {})
+
+    def _asked(self, health: Health, words: Mapping[str, Mapping[str, str]]) -> Replies:
+        """One check after the other; the first of them has the whole deadline."""
+        replies: Replies = dict.fromkeys(words, Reply(True))
+        for check in health.checks:
+            self._still(replies, self._answered(check, health, {name: words[name] for name in _good(replies)}))
+        return replies
+
+    def _answered(self, check: Check, health: Health, words: Mapping[str, Mapping[str, str]]) -> Replies:
+        told = {server: fill_check(check, health, said, delayed=False) for server, said in words.items()}
+        return dict(self.ground.fleet.run(told, deadline_s=health.deadline_s + GRACE_S)) if told else {}
+
+    def _told(self, recipe: Recipe, step: Step, servers: Sequence[str]) -> Replies:
+        words = self._words(recipe, servers)
+        told = {server: fill(step, words[server]) for server in servers}
+        found = self.ground.fleet.run(told, deadline_s=step.deadline_s) if told else {}
+        return {server: _labelled(step, judged(reply, step)) for server, reply in found.items()}
+
+    def _words(self, recipe: Recipe, servers: Sequence[str]) -> dict[str, dict[str, str]]:
+        """With the revision that each runs, where it tells."""
+        asked = calls.current(recipe.source, recipe.strategy.kind)
+        found = self.ground.fleet.run(dict.fromkeys(servers, asked), deadline_s=ASK_S) if servers else {}
+        runs = {server: str(reply.value or "") if reply.ok else "" for server, reply in found.items()}
+        return {server: words_now(recipe, self.environment.name, server, sha) for server, sha in runs.items()}
+
+    def _recipe_of(self, group: str) -> Recipe | None:
+        return self.recipe if self.recipe and self.recipe.servers == group else None
+
+    def _fronts(self, group: str) -> tuple[Balancer, ...]:
+        if group not in self._balancers:
+            self._balancers[group] = tuple(self._made(group))
+        return self._balancers[group]
+
+    def _made(self, group: str) -> Iterator[Balancer]:
+        if recipe := self._recipe_of(group):
+            yield balancer(recipe, self.ground)
+            return
+        for name, declared in self.environment.balancers.items():
+            if group in declared.servers:
+                spec = Elbv2.model_validate({"kind": "elbv2", "name": name, "drain_s": max(1, declared.drain_s)})
+                yield Elbv2Balancer(spec, self.ground)
+
+    @staticmethod
+    def _still(replies: Replies, more: Mapping[str, Reply]) -> None:
+        """Who was good so far has its newest reply."""
+        replies |= {server: reply for server, reply in more.items() if replies[server].ok}
+
+
+def _good(replies: Mapping[str, Reply]) -> tuple[str, ...]:
+    return tuple(server for server, reply in replies.items() if reply.ok)
+
+
+def _labelled(step: Step, reply: Reply) -> Reply:
+    if reply.ok:
+        return reply
+    return Reply(False, error=told_of(step.label, reply.error), silent=reply.silent, duration_ms=reply.duration_ms)

@@ -1,0 +1,278 @@
+"""An environment goes off, or comes back: turn by turn, and each turn only after the one before.
+
+    off   out of traffic → application → servers, tier by tier backwards → RDS
+    on    RDS → servers, tier by tier → well → into traffic
+
+What fails ends the walk there: databases stay on while an application that needs them could not be stopped, and an application
+does not start before its databases. Every part may be repeated, so the next run goes on where this one ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from saltlick.engine.wait import until
+from saltlick.errors import AwsError, CustodianFailed, WaitTimeout
+from saltlick.offhours import policies
+from saltlick.offhours.ports import Power, Thing
+from saltlick.offhours.schedule import Side
+from saltlick.offhours.turns import Service, Turn, turns
+from saltlick.spec import layout
+
+if TYPE_CHECKING:
+    from saltlick.engine.ports import Clock
+    from saltlick.offhours.ports import Account, Application, Custodian
+    from saltlick.release.ports import Reply
+    from saltlick.spec import Environment
+    from saltlick.spec.offhours import OffHours
+
+
+class Came(str, Enum):
+    """What became of a thing."""
+
+    DONE = "done"
+    ALREADY = "already"
+    OPTED_OUT = "opted out"
+    NEVER = "never touched"
+    MISSING = "missing"
+    FAILED = "failed"
+    LEFT = "left"
+    DUE = "due"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One thing, what became of it and why."""
+
+    turn: str
+    name: str
+    came: Came
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.came.value}" + (f": {self.why}" if self.why else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """An environment, its off-hours, and the ports to it. `tell` takes sentences."""
+
+    environment: Environment
+    hours: OffHours
+    account: Account
+    custodian: Custodian
+    application: Application
+    clock: Clock
+    tell: Callable[[str], None] = lambda text: None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of everything."""
+
+    side: Side
+    outcomes: tuple[Outcome, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is nothing left to do: what must not be touched is not to be done."""
+        return not any(one.came in (Came.FAILED, Came.LEFT, Came.MISSING) for one in self.outcomes)
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """What somebody has to look at."""
+        return tuple(one for one in self.outcomes if one.came in (Came.FAILED, Came.MISSING, Came.NEVER))
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One turn under way: what there is, and what became of each by its id."""
+
+    turn: Turn
+    things: dict[str, Thing] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    def set(self, thing: Thing, came: Came, why: str = "") -> None:
+        self.outcomes[thing.id] = Outcome(str(self.turn), thing.name, came, why)
+
+    def going(self) -> tuple[Thing, ...]:
+        """Those of which nothing was decided yet."""
+        return tuple(thing for key, thing in self.things.items() if key not in self.outcomes)
+
+    @property
+    def broken(self) -> bool:
+        return any(one.came in (Came.FAILED, Came.MISSING) for one in self.outcomes.values())
+
+
+def foresee(world: World, side: Side) -> Report:
+    """What `switch` would do now. Changes nothing.
+
+    Raises: AwsError.
+    """
+    found: list[Outcome] = []
+    for turn in turns(world.hours, world.environment, side):
+        now = _looked(world, side, turn)
+        found += [*now.outcomes.values(), *(Outcome(str(turn), one.name, Came.DUE) for one in now.going())]
+    return Report(side, tuple(found))
+
+
+def switch(world: World, side: Side) -> Report:
+    """Make the environment off, or on. One that is not built has nothing to switch.
+
+    Raises: AwsError, NotReady: the next run goes on from what there is then.
+    """
+    found: list[Outcome] = []
+    order = turns(world.hours, world.environment, side)
+    if not any(world.account.look(turn) for turn in order):
+        world.tell(f"{world.environment.name} is not built: there is nothing to switch")
+        return Report(side)
+    for number, turn in enumerate(order):
+        now = _off(world, turn) if side is Side.OFF else _on(world, turn)
+        found += now.outcomes.values()
+        if now.broken:
+            found += [Outcome(str(each), str(each), Came.LEFT, f"after {turn}") for each in order[number + 1 :]]
+            break
+    return Report(side, tuple(found))
+
+
+def _off(world: World, turn: Turn) -> _Turn:
+    now = _looked(world, Side.OFF, turn)
+    if turn.service is Service.EC2:
+        _applications(world, now, lambda group, names: world.application.leave(group, names))
+    _act(world, Side.OFF, now)
+    return now
+
+
+def _on(world: World, turn: Turn) -> _Turn:
+    """What runs already is asked too: a start that was cut off, or a server that somebody started, may not be in traffic."""
+    now = _looked(world, Side.ON, turn)
+    limit_s = float(world.hours.settle_s)
+    started = {thing.id for thing in now.going()}
+    _act(world, Side.ON, now)
+    if turn.service is not Service.EC2:
+        return now
+    up = {key for key, one in now.outcomes.items() if one.came in (Came.DONE, Came.ALREADY)}
+    came = {key: now.outcomes.pop(key) for key in up}
+    _applications(world, now, lambda group, names: world.application.enter(group, names, deadline_s=limit_s))
+    for key in up - now.outcomes.keys():
+        now.outcomes[key] = came[key] if key not in started else replace(came[key], why="well")
+    return now
+
+
+def _looked(world: World, side: Side, turn: Turn) -> _Turn:
+    """Everything of a turn as it is now; what is not to be switched is decided already."""
+    now = _Turn(turn, {thing.id: thing for thing in world.account.look(turn)})
+    for thing in now.things.values():
+        if thing.never:
+            now.set(thing, Came.NEVER, thing.never)
+        elif thing.opted_out:
+            now.set(thing, Came.OPTED_OUT, f"by its tag {world.hours.tag}")
+        elif thing.power.is_at(side):
+            now.set(thing, Came.ALREADY, thing.state)
+    if side is Side.ON:
+        there = {thing.name for thing in now.things.values() if not thing.never}
+        for name in _declared(world, turn):
+            if name not in there:
+                now.outcomes[name] = Outcome(str(turn), name, Came.MISSING, "AWS has no server of that name")
+    for one in now.outcomes.values():
+        world.tell(str(one))
+    return now
+
+
+def _declared(world: World, turn: Turn) -> tuple[str, ...]:
+    return tuple(name for group in turn.groups for name in layout.server_names(world.environment, group))
+
+
+def _applications(world: World, now: _Turn, ask: Callable[[str, Sequence[str]], Mapping[str, Reply]]) -> None:
+    """Ask the application about all servers of the turn that are running, group by group; who fails goes no further."""
+    for group in now.turn.groups:
+        servers = {thing.name: thing for thing in now.going() if thing.group == group and thing.power is not Power.OFF}
+        for name, reply in (ask(group, tuple(servers)) if servers else {}).items():
+            if not reply.ok:
+                now.set(servers[name], Came.FAILED, reply.error)
+                world.tell(str(now.outcomes[servers[name].id]))
+
+
+def _act(world: World, side: Side, now: _Turn) -> None:
+    """Have Custodian switch what is left, and see that AWS did it. Nothing goes while one of the turn cannot."""
+    if now.broken:
+        for thing in now.going():
+            now.set(thing, Came.LEFT, "another of its turn failed")
+        return
+    _look_again(world, side, now)
+    going = now.going()
+    if not going:
+        return
+    world.tell(f"{now.turn}: {'stopping' if side is Side.OFF else 'starting'} {', '.join(one.name for one in going)}")
+    try:
+        acted = _custodian(world, side, now.turn, going)
+    except CustodianFailed as error:
+        for thing in going:
+            now.set(thing, Came.FAILED, str(error))
+        return
+    for thing in going:
+        if thing.id not in acted and thing.power is not Power.MOVING:
+            now.set(thing, Came.FAILED, "Custodian's own filters left it out")
+    _settle(world, side, now)
+    for key in (one.id for one in going):
+        world.tell(str(now.outcomes[key]))
+
+
+def _look_again(world: World, side: Side, now: _Turn) -> None:
+    """Right before Custodian acts: draining took a while, and tags are what somebody may have changed in it."""
+    fresh = {thing.id: thing for thing in world.account.look(now.turn)}
+    for thing in now.going():
+        seen = fresh.get(thing.id)
+        if seen is None:
+            now.set(thing, Came.NEVER, "it is not this environment's any more")
+        elif seen.never:
+            now.set(thing, Came.NEVER, seen.never)
+        elif seen.power.is_at(side):
+            now.set(thing, Came.ALREADY, seen.state)
+        else:
+            now.things[thing.id] = seen
+
+
+def _custodian(world: World, side: Side, turn: Turn, going: Sequence[Thing]) -> frozenset[str]:
+    """Who is on its way already (stopped by hand a moment ago) is waited for, and not told again."""
+    ids: dict[str, list[str]] = {}
+    for thing in going:
+        if thing.power is not Power.MOVING:
+            ids.setdefault(thing.group, []).append(thing.id)
+    made = policies.now(world.hours, world.environment, side, turn, ids)
+    acted = world.custodian.run(made) if made else {}
+    return frozenset(key for found in acted.values() for key in found)
+
+
+def _settle(world: World, side: Side, now: _Turn) -> None:
+    """Wait until AWS shows each where it should be."""
+    waiting = {thing.id for thing in now.going()}
+
+    def probe() -> dict[str, Thing]:
+        return {thing.id: thing for thing in world.account.look(now.turn) if thing.id in waiting}
+
+    def missing(seen: Mapping[str, Thing]) -> list[str]:
+        return [key for key in waiting if key not in seen or not seen[key].power.is_at(side)]
+
+    try:
+        seen = until(
+            probe,
+            lambda seen: not missing(seen),
+            what=str(now.turn),
+            say=lambda seen: ", ".join(f"{one.name} {one.state}" for one in seen.values()),
+            deadline_s=float(world.hours.settle_s),
+            clock=world.clock,
+        )
+        late = ""
+    except WaitTimeout as error:
+        seen, late = probe(), str(error)
+    except AwsError as error:
+        seen, late = {}, str(error)
+    now.things |= seen
+    for thing in now.going():
+        there = seen.get(thing.id)
+        good = there is not None and there.power.is_at(side)
+        now.set(thing, Came.DONE if good else Came.FAILED, there.state if good and there else late)

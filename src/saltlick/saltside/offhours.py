@@ -1,0 +1,253 @@
+"""The operator's commands on off-hours: pillar in, ports built, one call of the core, an `Answer` out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from saltlick.errors import InvalidInput, Problem
+from saltlick.offhours import policies as rendering
+from saltlick.offhours import walk, words
+from saltlick.offhours.decide import Due, Keep, due
+from saltlick.offhours.schedule import Side, following
+from saltlick.offhours.turns import turns
+from saltlick.offhours.until import instant
+from saltlick.saltside.answer import Answer
+from saltlick.saltside.locks import locks
+from saltlick.saltside.night import Night, account_of, custodian_of, night_of, records, staged, switched
+from saltlick.saltside.typed import flag, typed
+from saltlick.saltside.underway import Caller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+
+    from saltlick.offhours.records import Record
+
+CANCEL = {"none", "null"}
+
+
+def policies(opts: Mapping[str, Any], name: object) -> Answer:
+    """The standing policies of Cloud Custodian, as the pillar has them."""
+    night = night_of(opts, name)
+    made = rendering.standing(night.hours, night.environment)
+    return Answer({"policies": list(made)}, rendering.as_yaml(made, night.name).rstrip())
+
+
+def validate(opts: Mapping[str, Any], name: object) -> Answer:
+    """Whether the pillar is sound and Custodian takes what is made of it; asks AWS nothing."""
+    night = night_of(opts, name)
+    made = rendering.standing(night.hours, night.environment)
+    custodian_of(opts, night).validate(made)
+    said = f"{night.name}: sound, {len(made)} policies; off {night.hours.off}, on {night.hours.on} ({night.hours.timezone})"
+    return Answer({"environment": night.name, "valid": True, "policies": [one["name"] for one in made]}, said)
+
+
+def run(
+    opts: Mapping[str, Any],
+    name: object,
+    *,
+    test: object = False,
+    lock_wait: object = 0,
+    job: str = "",
+    user: str = "",
+) -> Answer:
+    """Make the environment what its hours say, where that was not done yet; what the schedule calls."""
+    return run_at(opts, name, _now(), test=flag("test", test), asking=Caller(job=job, user=user, lock_wait=lock_wait))
+
+
+def run_at(
+    opts: Mapping[str, Any],
+    name: object,
+    at: datetime,
+    *,
+    test: bool,
+    asking: Caller,
+    stage: Callable[..., AbstractContextManager[walk.World]] = staged,
+) -> Answer:
+    """The same, at that instant."""
+    night = night_of(opts, name)
+    found = _due(opts, night, at)
+    if found.side is None:
+        return _nothing(opts, night, found, at)
+    if test:
+        return _foreseen(opts, night, found.side, f"{found.why} since {words.at(night.hours, found.moment.at)}")
+    return switched(
+        opts,
+        night,
+        found.side,
+        asking,
+        moment=found.moment.at,
+        why=found.why,
+        still=lambda: _due(opts, night, at).side is found.side,
+        stage=stage,
+    )
+
+
+def stop(
+    opts: Mapping[str, Any],
+    name: object,
+    *,
+    test: object = False,
+    lock_wait: object = 0,
+    job: str = "",
+    user: str = "",
+) -> Answer:
+    """Off now, in order, whatever the hour; until its hours say on."""
+    return _by_hand(opts, name, Side.OFF, test, Caller(job=job, user=user, lock_wait=lock_wait))
+
+
+def start(
+    opts: Mapping[str, Any],
+    name: object,
+    *,
+    test: object = False,
+    lock_wait: object = 0,
+    job: str = "",
+    user: str = "",
+) -> Answer:
+    """On now, in order, whatever the hour; until its hours say off."""
+    return _by_hand(opts, name, Side.ON, test, Caller(job=job, user=user, lock_wait=lock_wait))
+
+
+def keep_on(
+    opts: Mapping[str, Any],
+    name: object,
+    *,
+    until: object = "",
+    reason: object = "",
+    user: str = "",
+) -> Answer:
+    """Do not switch it off before then; `until=none` takes that back."""
+    night, at = night_of(opts, name), _now()
+    said = "none" if until is None else typed(opts, "until", until)
+    if not said:
+        raise InvalidInput(
+            [Problem("until", "say until when: until=22:00, or until=none to take it back")], what="arguments"
+        )
+    who = Caller(user=user).who
+    if said.lower() in CANCEL:
+        return _cancelled(opts, night, at)
+    keep = Keep(until=instant(said, night.hours, at), since=at, by=who, reason=str(reason or ""))
+    record = records(opts).change(night.name, lambda record: replace(record, keep=keep))
+    text = f"{night.name} is {words.kept(night.hours, keep)}"
+    if (holder := locks(opts).read(night.name)) and holder.job == record.job != "":
+        text += f". It is being switched right now ({holder.reason}): salt-run offhours.start {night.name} afterwards"
+    elif record.last and record.last.side is Side.OFF and record.last.ok:
+        text += f". It is off since {words.at(night.hours, record.last.at)}: salt-run offhours.start {night.name}"
+    return Answer({"environment": night.name, "keep": _kept(keep)}, text)
+
+
+def status(opts: Mapping[str, Any], name: object) -> Answer:
+    """What is due, what was done, who keeps it on, who has the lock, and how everything stands in AWS."""
+    night, at = night_of(opts, name), _now()
+    record, found = records(opts).read(night.name), _due(opts, night, at)
+    account = account_of(night)
+    things = [one for turn in turns(night.hours, night.environment, Side.OFF) for one in account.look(turn)]
+    desk = locks(opts)
+    holder = desk.read(night.name)
+    told = {
+        **_told(night, found, at),
+        "keep": _kept(record.keep if record.keep and record.keep.until > at else None),
+        "last": record.last
+        and {"side": record.last.side.value, "at": record.last.at.isoformat(), "ok": record.last.ok},
+        "lock": f"{holder}{' (stale: its process is gone)' if desk.stale(holder) else ''}" if holder else "",
+        "things": {
+            one.name: {"id": one.id, "state": one.state, "never": one.never, "opted_out": one.opted_out}
+            for one in things
+        },
+    }
+    return Answer(told, "\n".join(_lines(night, record, found, told, at)))
+
+
+def _by_hand(opts: Mapping[str, Any], name: object, side: Side, test: object, asking: Caller) -> Answer:
+    night = night_of(opts, name)
+    if flag("test", test):
+        return _foreseen(opts, night, side, "by hand")
+    return switched(opts, night, side, asking, moment=_now(), why="by hand", still=lambda: True)
+
+
+def _due(opts: Mapping[str, Any], night: Night, at: datetime) -> Due:
+    record = records(opts).read(night.name)
+    return due(night.hours, at, done=record.done, keep=record.keep)
+
+
+def _nothing(opts: Mapping[str, Any], night: Night, found: Due, at: datetime) -> Answer:
+    """Nothing is to be done; the first run remembers what it took as it was."""
+    record = records(opts).read(night.name)
+    if record.done is None and record.keep is None:
+        records(opts).change(night.name, lambda record: replace(record, done=found.moment.at))
+    why = words.kept(night.hours, record.keep) if found.why == "kept on" and record.keep else found.why
+    told = _told(night, found, at)
+    return Answer(told, f"{night.name}: nothing to do ({why}); {told['next']}")
+
+
+def _foreseen(opts: Mapping[str, Any], night: Night, side: Side, why: str) -> Answer:
+    with staged(opts, night) as world:
+        report = walk.foresee(world, side)
+    lines = [f"{night.name}: would go {side.value} ({why})", *(f"  {one}" for one in report.outcomes)]
+    told = {
+        "environment": night.name,
+        "side": side.value,
+        "why": why,
+        "outcomes": [_outcome(one) for one in report.outcomes],
+    }
+    return Answer(told, "\n".join(lines))
+
+
+def _cancelled(opts: Mapping[str, Any], night: Night, at: datetime) -> Answer:
+    """It ends now, which is a change of state of its own: what should be off goes off with the next run."""
+    before = records(opts).read(night.name).keep
+    if before is None or before.until <= at:
+        return Answer({"environment": night.name, "keep": None}, f"{night.name} was not kept on by anybody")
+    records(opts).change(night.name, lambda record: replace(record, keep=replace(before, until=at)))
+    return Answer(
+        {"environment": night.name, "keep": None},
+        f"{night.name} is not kept on any more; it was {words.kept(night.hours, before)}",
+    )
+
+
+def _told(night: Night, found: Due, at: datetime) -> dict[str, Any]:
+    after = following(night.hours, at)
+    return {
+        "environment": night.name,
+        "side": found.moment.side.value,
+        "since": found.moment.at.isoformat(),
+        "due": found.side.value if found.side else None,
+        "why": found.why,
+        "next": f"{after.side.value} {words.at(night.hours, after.at)}",
+    }
+
+
+def _lines(night: Night, record: Record, found: Due, told: Mapping[str, Any], at: datetime) -> list[str]:
+    lines = [
+        f"{night.name}: {found.moment.side.value} since {words.at(night.hours, found.moment.at)} by its hours ({found.why})"
+    ]
+    lines.append(f"next: {told['next']}")
+    if record.keep and record.keep.until > at:
+        lines.append(words.kept(night.hours, record.keep))
+    if record.last:
+        how = "done" if record.last.ok else f"not done: {record.last.said}"
+        lines.append(
+            f"last: {record.last.side.value} {words.at(night.hours, record.last.at)} by {record.last.by}: {how}"
+        )
+    if told["lock"]:
+        lines.append(f"locked by {told['lock']}")
+    width = max(map(len, told["things"]), default=0)
+    for name, one in told["things"].items():
+        note = f"never touched: {one['never']}" if one["never"] else "opted out" if one["opted_out"] else ""
+        lines.append(f"  {name:<{width}}  {one['id']}  {one['state']}  {note}".rstrip())
+    return lines
+
+
+def _kept(keep: Keep | None) -> dict[str, Any] | None:
+    return {"until": keep.until.isoformat(), "by": keep.by, "reason": keep.reason} if keep else None
+
+
+def _outcome(one: walk.Outcome) -> dict[str, Any]:
+    return {"turn": one.turn, "name": one.name, "came": one.came.value, "why": one.why}
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
