@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 import docker
+import yaml
 from docker.errors import APIError, BuildError, ImageNotFound
 
 from saltlick import tree
@@ -72,11 +73,12 @@ def digest(files: Mapping[str, bytes], dockerfile: str) -> str:
 
 
 def _wheels() -> Iterator[str]:
-    """What instances install with pip, made ready as wheels: Salt, and what this project needs on a master."""
+    """What instances install with pip, made ready as wheels: Salt, what this project needs on a master, and ZEO."""
     yield f"salt~={SALT_VERSION}"
     required = (r.replace(" ", "") for r in metadata.requires("saltlick") or () if "extra ==" not in r)
     yield from sorted(required)  # as setuptools writes them, with or without spaces, they are the same
     yield from ("setuptools<75.6", "wheel", "pip", "waitress")
+    yield from yaml.safe_load((tree.folder("salt") / "zeo" / "defaults.yaml").read_text())["pip"]
 
 
 def _installer(repository: Path | None) -> Path:
