@@ -65,7 +65,7 @@ def test_the_database_servers_know_each_other_and_their_own_passwords(compiled, 
     assert pillar["postgresql"]["members"] == pillar["keepalived"]["members"] == members
     assert pillar["postgresql"]["users"] == {"app": {"password": f"example-app-{environment}"}}
     assert pillar["postgresql"]["replication"] == {"password": f"example-replication-{environment}"}
-    assert pillar["zeo"] == {"server": f"{environment}-db-1"}
+    assert pillar["zeo"] == {"server": f"{environment}-db-1", "address": ADDRESSES[environment][0]}
     assert pillar["rsyncd"]["modules"]["transfer"]["allow"] == list(ADDRESSES[environment])
     other = "test" if environment == "prod" else "prod"
     assert f"-{other}" not in json.dumps(pillar)
