@@ -240,7 +240,11 @@ class Build:
     def authorize(self, environment: str, name: str, groups: dict[str, str]) -> None:
         rules = {
             "salt-master": [
-                *(rule("tcp", 4505, 4506, cidr=CIDRS[peer]) for peer in PEERS),
+                *(
+                    rule("tcp", first, last, cidr=CIDRS[peer])
+                    for peer in PEERS
+                    for first, last in ((4505, 4506), (873, 873))
+                ),
                 rule("udp", 51820, cidr=WORLD),
             ],
             "lb": [rule("tcp", 80, cidr=WORLD), rule("tcp", 443, cidr=WORLD)],
@@ -248,7 +252,11 @@ class Build:
                 rule("tcp", 80, group=groups.get("lb", "")),
                 rule("tcp", 8080, group=groups.get("app", "")),
             ],
-            "db": [rule("tcp", port, group=groups.get("app", "")) for port in (5432, 8100)],
+            "db": [
+                *(rule("tcp", port, group=groups.get("app", "")) for port in (5432, 8100)),
+                *(rule("tcp", port, group=groups.get("db", "")) for port in (873, 5432)),
+                rule("112", -1, group=groups.get("db", "")),
+            ],
         }[name]
         if environment != "control":
             rules.append(rule("tcp", 4505, 4506, cidr=CIDRS["control"]))
@@ -278,8 +286,11 @@ class Build:
 
     def server(self, environment: str, group: str, number: int) -> Future[str]:
         name = f"{environment}-{group}-{number}"
+        fixed = {"PrivateIpAddress": f"{CIDRS[environment].rsplit('.', 2)[0]}.{number + 9}.20"} if group == "db" else {}
         return self.flow.start(
-            lambda image, subnet, firewall: self.run(environment, f"{group}-{number}", name, image, subnet, firewall),
+            lambda image, subnet, firewall: self.run(
+                environment, f"{group}-{number}", name, image, subnet, firewall, **fixed
+            ),
             self.image,
             self.subnets[environment, f"private-az{number}"],
             self.groups[environment, group],
@@ -380,6 +391,7 @@ class Build:
                 subnet,
                 firewall,
                 IamInstanceProfile={"Name": "salt-master"},
+                PrivateIpAddress="172.20.0.10",
             ),
             self.image,
             self.subnets["control", "public-az1"],

@@ -1,4 +1,4 @@
-"""A WSGI application that says who answered: server, instance, revision and request id."""
+"""A WSGI application that says who answered: server, instance, revision and request id. Told of a database, it keeps notes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 HEADERS = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
+DATABASE = ("DATABASE_URL", "PGHOST", "PGHOSTADDR", "PGSERVICE")
+"""Any of these in the environment says that there is a database; libpq reads the others, PGPASSFILE and PGPASSWORD too."""
+LONGEST_NOTE = 10_000
 
 
 def revision() -> str:
@@ -27,8 +30,20 @@ IDENTITY = {
 }
 
 
+def connected():
+    """The notes in the database that the environment names; None where it names none, and then nothing else is needed."""
+    if not any(os.environ.get(name) for name in DATABASE):
+        return None
+    from notes import Notes
+
+    return Notes(os.environ.get("DATABASE_URL", ""))
+
+
+NOTES = connected()
+
+
 def application(environ, start_response):
-    """Answer /health and / (after `?wait=` seconds); log one JSON line for each request."""
+    """Answer /, /health and /notes; log one JSON line for each request."""
     started = time.monotonic()
     request_id = environ.get("HTTP_X_REQUEST_ID", "")
     status, content_type, body = respond(environ, request_id)
@@ -43,15 +58,47 @@ def application(environ, start_response):
 def respond(environ, request_id: str) -> tuple[str, str, str]:
     """Status, content type and body for this request."""
     path = environ.get("PATH_INFO", "/")
-    if path == "/health":
+    if path == "/health":  # whether this instance serves: a database that restarts takes no server out of traffic
         return "200 OK", "text/plain; charset=utf-8", "ok\n"
+    if NOTES and path in ("/notes", "/health/database"):
+        return stored(environ, path)
     if path != "/":
-        return "404 Not Found", "text/plain; charset=utf-8", f"nothing at {path}\n"
+        return plain("404 Not Found", f"nothing at {path}")
     time.sleep(wait_s(environ.get("QUERY_STRING", "")))
     facts = {**IDENTITY, "request_id": request_id}
+    if NOTES:
+        count = NOTES.count()
+        facts["notes"] = "the database does not answer" if count is None else str(count)
     if "text/html" in environ.get("HTTP_ACCEPT", ""):
         return "200 OK", "text/html; charset=utf-8", page(facts)
     return "200 OK", "application/json", json.dumps(facts) + "\n"
+
+
+def stored(environ, path: str) -> tuple[str, str, str]:
+    """What needs the database. 201 comes after the commit; after 503 a note may be there or not."""
+    try:
+        if path == "/health/database":
+            return answer("200 OK", NOTES.where())
+        if environ["REQUEST_METHOD"] != "POST":
+            return answer("200 OK", NOTES.last())
+        size = int(environ.get("CONTENT_LENGTH") or 0)
+        if size > LONGEST_NOTE:
+            return plain("413 Content Too Large", f"a note has {LONGEST_NOTE} bytes at most")
+        text = environ["wsgi.input"].read(size).decode("utf-8", "replace").replace("\0", "")
+        if not text.strip():
+            return plain("400 Bad Request", "a note is the text in the body of the request")
+        return answer("201 Created", {"id": NOTES.add(text)})
+    except ConnectionError as error:
+        return plain("503 Service Unavailable", f"the database does not answer: {error}")
+
+
+def answer(status: str, data: dict[str, object]) -> tuple[str, str, str]:
+    """Data with the name of the instance that answers."""
+    return status, "application/json", json.dumps({**data, **IDENTITY}) + "\n"
+
+
+def plain(status: str, text: str) -> tuple[str, str, str]:
+    return status, "text/plain; charset=utf-8", f"{text}\n"
 
 
 def wait_s(query: str) -> float:

@@ -1,5 +1,5 @@
-# One server: the roles of its group, and the settings of those roles from roles/<role>.sls. A file of that name in the
-# environment's own folder takes the place of the one here.
+# One server: the roles of its group, and the settings of those roles from roles/<role>.sls, which see `environment`. A file
+# of that name in the environment's own folder takes the place of the one here.
 {%- import_yaml 'environment.sls' as pillar %}
 {%- set environment = pillar.environment %}
 {%- for group, servers in environment.get('servers', {}).items() %}

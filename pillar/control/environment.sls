@@ -13,6 +13,8 @@ environment:
     salt-master:
       # Minions call their master; prod and test, which declare the peering, are named here by their networks.
       - {from: [10.10.0.0/16, 10.20.0.0/16], tcp: 4505-4506}
+      # Their database servers bring backups, and fetch them.
+      - {from: [10.10.0.0/16, 10.20.0.0/16], tcp: 873}
       - {from: world, udp: 51820}          # WireGuard: the way in for operators
 
   servers:
@@ -22,6 +24,7 @@ environment:
       subnet: public
       firewall: salt-master
       boot: master
+      roles: [rsyncd]                      # it keeps the environments' backups
       private_ips: [172.20.0.10]           # fixed: every minion's configuration holds it
       elastic_ip: true
       iam_policy: saltlick                 # as `saltlick iam-policy` prints it

@@ -22,10 +22,17 @@ environment:
       - {from: control, tcp: 4505-4506}
     db:
       - {from: app, tcp: [5432, 8100]}
+      - {from: self, tcp: [873, 5432], ip_protocol: 112}      # rsync, replication, and VRRP: who is the master
       - {from: control, tcp: 4505-4506}
 
   servers:                                 # configured in this order: databases before those who ask them
-    db:  {count: 2, type: t3.small, subnet: private, firewall: db, roles: [base]}
+    db:
+      count: 2
+      type: t3.small
+      subnet: private
+      firewall: db
+      private_ips: [10.20.10.20, 10.20.11.20]                # fixed: they name each other, and the application both
+      roles: [base, postgresql, zeo, keepalived, rsyncd]
     app: {count: 2, type: t3.small, subnet: private, firewall: app, roles: [nginx, varnish, haproxy, app]}
 
   balancers:

@@ -179,7 +179,8 @@ def next_steps(found: Control, instances: tuple[Instance, ...], others: tuple[st
     shell = f"saltlick sandbox shell {instances[0].name} -- " if os.environ.get("AWS_ENDPOINT_URL") else ""
     return (
         f"The master of {found.environment.region} is up:\n{where}\n"
-        "Next, on the master:\n"
+        "Next, on the master (the first one gives the master its own roles):\n"
+        f"  {shell}salt-run state.orchestrate orch.deploy-environment pillarenv={found.environment.name}\n"
         f"  {shell}salt-run environment.plan {which}\n"
         f"  {shell}salt-run state.orchestrate orch.deploy-environment pillarenv={which}"
     )

@@ -1,4 +1,4 @@
-"""The reference estate's `test` on the sandbox, as an operator builds it and asks it."""
+"""The reference estate on the sandbox, as an operator builds it and asks it; `test` unless another environment is named."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 SALTLICK = Path(sys.executable).with_name("saltlick")
 MASTER = "salt-master"
 SERVERS = ("test-app-1", "test-app-2", "test-db-1", "test-db-2")
-DEPLOY = ("salt-run", "state.orchestrate", "orch.deploy-environment", "pillarenv=test", "--out=json")
 
 
 def bootstrap(sandbox: Sandbox) -> str:
@@ -34,9 +33,10 @@ def bootstrap(sandbox: Sandbox) -> str:
     return done.stderr + done.stdout
 
 
-def deploy(sandbox: Sandbox) -> dict[str, Any]:
+def deploy(sandbox: Sandbox, environment: str = "test") -> dict[str, Any]:
     """The orchestration on the master: its states by id."""
-    done = sandbox.run(MASTER, DEPLOY, timeout_s=2400)
+    command = ["salt-run", "state.orchestrate", "orch.deploy-environment", f"pillarenv={environment}", "--out=json"]
+    done = sandbox.run(MASTER, command, timeout_s=2400)
     assert done.stdout.startswith("{"), done.stderr
     [states] = json.loads(done.stdout)["data"].values()
     failed = {state["__id__"]: state["comment"] for state in states.values() if state["result"] is False}
@@ -44,9 +44,10 @@ def deploy(sandbox: Sandbox) -> dict[str, Any]:
     return {state["__id__"]: state for state in states.values()}
 
 
-def page_url(sandbox: Sandbox) -> str:
+def page_url(sandbox: Sandbox, environment: str = "test") -> str:
     """The balancer's outer address."""
-    [url] = [url for one in sandbox.status()["balancers"] if one["name"] == "test-www" for url in one["urls"]]
+    balancers = sandbox.status()["balancers"]
+    [url] = [url for one in balancers if one["name"] == f"{environment}-www" for url in one["urls"]]
     return str(url)
 
 
@@ -55,6 +56,15 @@ def fetch(url: str, **headers: str) -> dict[str, str]:
     request = Request(url, headers={"Accept": "application/json", **headers})
     with build_opener(ProxyHandler({})).open(request, timeout=20) as response:
         return {**json.load(response), "header": response.headers["X-Request-Id"]}
+
+
+def post(url: str, text: str) -> dict[str, Any]:
+    """What came back for a note that was stored."""
+    with build_opener(ProxyHandler({})).open(
+        Request(f"{url.rstrip('/')}/notes", data=text.encode()), timeout=20
+    ) as response:
+        assert response.status == 201
+        return dict(json.load(response))
 
 
 def keys(sandbox: Sandbox) -> dict[str, list[str]]:

@@ -15,6 +15,7 @@ import boto3
 WORLD = "0.0.0.0/0"
 CONTROL, PROD, TEST = "172.20.0.0/16", "10.10.0.0/16", "10.20.0.0/16"
 CIDRS = {"control": CONTROL, "prod": PROD, "test": TEST}
+DB_ADDRESSES = {"prod": ("10.10.10.20", "10.10.11.20"), "test": ("10.20.10.20", "10.20.11.20")}
 ZONES = ("us-east-1a", "us-east-1b")
 PEERED = ("prod", "test")
 LAYERS = ("public", "private")
@@ -272,27 +273,36 @@ class Checker:
         self.same(f"{environment} {group}: rules", sorted(actual.elements()), sorted(wanted.elements()))
 
     def rules(self, environment: str, group: str) -> list[tuple[str, int, int, str]]:
-        lb, app = (self.id_of("sg", other, environment) or "?" for other in ("lb", "app"))
+        lb, app, db = (self.id_of("sg", other, environment) or "?" for other in ("lb", "app", "db"))
         return {
             "salt-master": [
-                *(("tcp", 4505, 4506, CIDRS[peer]) for peer in PEERED),
+                *(("tcp", first, last, CIDRS[peer]) for peer in PEERED for first, last in ((4505, 4506), (873, 873))),
                 ("udp", 51820, 51820, WORLD),
             ],
             "lb": [("tcp", 80, 80, WORLD), ("tcp", 443, 443, WORLD)],
             "app": [("tcp", 80, 80, lb), ("tcp", 8080, 8080, app)],
-            "db": [("tcp", 5432, 5432, app), ("tcp", 8100, 8100, app)],
+            "db": [
+                *(("tcp", port, port, app) for port in (5432, 8100)),
+                *(("tcp", port, port, db) for port in (873, 5432)),
+                ("112", -1, -1, db),
+            ],
         }[group]
 
     def check_servers(self, environment: str) -> None:
         for group in ("app", "db"):
             for number in (1, 2):
                 subnet = f"{environment}-private-az{number}-subnet"
-                self.check_server(f"{environment}-{group}-{number}", environment, f"{group}-{number}", subnet, group)
+                title = f"{environment}-{group}-{number}"
+                server = self.check_server(title, environment, f"{group}-{number}", subnet, group)
+                if server and group == "db":
+                    self.same(f"{title}: address", server["PrivateIpAddress"], DB_ADDRESSES[environment][number - 1])
 
-    def check_server(self, title: str, environment: str, address: str, subnet: str, group: str) -> None:
+    def check_server(
+        self, title: str, environment: str, address: str, subnet: str, group: str
+    ) -> dict[str, Any] | None:
         server = self.the("instance", title, environment, f"instance/{address}")
         if not server:
-            return
+            return None
         self.same(f"{title}: state", server["State"]["Name"], "running")
         self.same(f"{title}: type", server["InstanceType"], "t3.small")
         self.same(f"{title}: subnet", server["SubnetId"], self.id_of("subnet", subnet, environment))
@@ -303,6 +313,7 @@ class Checker:
         self.same(f"{title}: IMDSv2", options.get("HttpTokens"), "required")
         self.same(f"{title}: hop limit", options.get("HttpPutResponseHopLimit"), 1)
         self.check_volumes(title, server)
+        return server
 
     def check_volumes(self, title: str, server: dict[str, Any]) -> None:
         mine = [v for v in self.account.items["volume"] for a in v["Attachments"] if a["InstanceId"] == server["_id"]]
@@ -344,11 +355,12 @@ class Checker:
 
     def check_master(self) -> None:
         subnet = "control-public-az1-subnet"
-        self.check_server("salt-master", "control", "salt-master", subnet, "salt-master")
+        server = self.check_server("salt-master", "control", "salt-master", subnet, "salt-master")
+        if server:
+            self.same("salt-master: address", server["PrivateIpAddress"], "172.20.0.10")
         address = self.the("eip", "salt-master-eip", "control", "elastic_ip/salt-master")
         if address:
-            server = self.id_of("instance", "salt-master", "control")
-            self.same("salt-master-eip: on", address.get("InstanceId"), server)
+            self.same("salt-master-eip: on", address.get("InstanceId"), server and server["_id"])
         for kind, word in (("role", "iam_role"), ("profile", "instance_profile")):
             self.the(kind, "salt-master", "control", f"{word}/salt-master")
 

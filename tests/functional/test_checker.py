@@ -52,6 +52,12 @@ def close_port() -> None:
     ec2().revoke_security_group_ingress(GroupId=one("sg", "lb"), IpPermissions=rules)
 
 
+def close_vrrp() -> None:
+    groups = ec2().describe_security_groups(GroupIds=[one("sg", "db", "test")])["SecurityGroups"]
+    rules = [rule for rule in groups[0]["IpPermissions"] if rule["IpProtocol"] == "112"]
+    ec2().revoke_security_group_ingress(GroupId=one("sg", "db", "test"), IpPermissions=rules)
+
+
 def tag_away() -> None:
     ec2().delete_tags(Resources=[one("subnet", "test-public-az1-subnet", "test")], Tags=[{"Key": "saltlick:address"}])
 
@@ -92,6 +98,7 @@ def terminate() -> None:
 
 DAMAGE: list[tuple[Callable[[], None], str]] = [
     (close_port, "prod lb: rules"),
+    (close_vrrp, "test db: rules"),
     (tag_away, "subnet test-public-az1-subnet of test: address tag"),
     (orphan, "eip (no name)"),
     (duplicate, "subnet prod-public-az1-subnet of prod: found 2"),

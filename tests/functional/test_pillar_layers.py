@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import salt.config as salt_config
 import salt.pillar as salt_pillar
+import yaml
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ("control", "prod", "test")
-APP = {
-    "roles": ["nginx", "varnish", "haproxy", "app"],
-    "app": {"repository": "http://git.saltlick.internal/app.git", "revision": "main", "instances": 2},
-}
+DB = ["base", "postgresql", "zeo", "keepalived", "rsyncd"]
+ADDRESSES = {"prod": ("10.10.10.20", "10.10.11.20"), "test": ("10.20.10.20", "10.20.11.20")}
+
+
+def app(environment: str) -> dict[str, Any]:
+    """What an application server of that environment gets."""
+    database = f"postgresql://app@{','.join(ADDRESSES[environment])}/app?target_session_attrs=read-write"
+    return {
+        "roles": ["nginx", "varnish", "haproxy", "app"],
+        "app": {
+            "repository": "http://git.saltlick.internal/app.git",
+            "revision": "main",
+            "instances": 2,
+            "environment": {"DATABASE_URL": database, "PGPASSWORD": f"example-app-{environment}"},
+        },
+    }
 
 
 @pytest.fixture
@@ -24,17 +40,64 @@ def compiled(checkout: Path, tmp_path: Path) -> Any:
     roots = {name: [str(checkout / "pillar" / name), str(checkout / "pillar" / "common")] for name in ENVIRONMENTS}
     opts.update(**folders, pillar_roots=roots)
 
-    def compile_for(minion: str, pillarenv: str | None, claims: str | None = None) -> dict[str, Any]:
+    def compile_for(
+        minion: str, pillarenv: str | None, claims: str | None = None, roots: Any = None, **options: Any
+    ) -> dict[str, Any]:
         grains = {"id": claims or minion, "environment": pillarenv, "roles": ["app"]}
-        return dict(salt_pillar.get_pillar(opts, grains, minion, pillarenv=pillarenv).compile_pillar())
+        own = {"pillar_roots": {pillarenv: [str(root) for root in roots]}} if roots else {}
+        asked = {**opts, **own, **options}
+        return dict(salt_pillar.get_pillar(asked, grains, minion, pillarenv=pillarenv).compile_pillar())
 
     return compile_for
 
 
 def test_a_server_gets_its_roles_and_their_settings_and_no_more(compiled):
-    assert compiled("prod-app-1", "prod") == APP
-    assert compiled("prod-db-2", "prod") == {"roles": ["base"]}
-    assert compiled("test-app-1", "test") == APP
+    assert compiled("prod-app-1", "prod") == app("prod")
+    assert compiled("prod-db-2", "prod").keys() == {"roles", *DB[1:]}
+    assert compiled("test-app-1", "test") == app("test")
+
+
+@pytest.mark.parametrize("environment", ADDRESSES)
+def test_the_database_servers_know_each_other_and_their_own_passwords(compiled, environment):
+    pillar = compiled(f"{environment}-db-2", environment)
+    members = {f"{environment}-db-{n}": address for n, address in enumerate(ADDRESSES[environment], 1)}
+    assert pillar["roles"] == DB
+    assert pillar["postgresql"]["members"] == pillar["keepalived"]["members"] == members
+    assert pillar["postgresql"]["users"] == {"app": {"password": f"example-app-{environment}"}}
+    assert pillar["postgresql"]["replication"] == {"password": f"example-replication-{environment}"}
+    assert pillar["zeo"] == {"server": f"{environment}-db-1", "address": ADDRESSES[environment][0]}
+    assert pillar["rsyncd"]["modules"]["transfer"]["allow"] == list(ADDRESSES[environment])
+    other = "test" if environment == "prod" else "prod"
+    assert f"-{other}" not in json.dumps(pillar)
+
+
+def test_the_master_keeps_each_environments_backups_apart(compiled):
+    rsyncd = compiled("salt-master", "control")["rsyncd"]
+    assert {name: (module["users"], module["allow"]) for name, module in rsyncd["modules"].items()} == {
+        "prod-backups": (["prod"], ["10.10.0.0/16"]),
+        "test-backups": (["test"], ["10.20.0.0/16"]),
+    }
+    passwords = {environment: pillar(environment, "passwords")["backups"] for environment in ADDRESSES}
+    assert {name: user["password"] for name, user in rsyncd["users"].items()} == passwords
+
+
+def pillar(environment: str, name: str) -> Any:
+    return yaml.safe_load((CHECKOUT / "pillar" / environment / f"{name}.sls").read_text())
+
+
+def test_passwords_can_come_from_sdb(checkout, compiled, tmp_path, monkeypatch):
+    """`passwords.sls` is the one file to change."""
+    own = tmp_path / "test"
+    shutil.copytree(checkout / "pillar/test", own)
+    secrets = ("app", "replication", "transfer", "backups")
+    (own / "passwords.sls").write_text(
+        "".join(f"{name}: {{{{ salt['sdb.get']('sdb://vault/SECRET_{name}') }}}}\n" for name in secrets)
+    )
+    for name in secrets:
+        monkeypatch.setenv(f"SECRET_{name}", f"{name} from the vault")
+    found = compiled("test-db-1", "test", roots=[own, checkout / "pillar/common"], vault={"driver": "env"})
+    assert found["postgresql"]["users"] == {"app": {"password": "app from the vault"}}
+    assert found["rsyncd"]["users"] == {"transfer": {"password": "transfer from the vault"}}
 
 
 @pytest.mark.parametrize("pillarenv", ["prod", "control"])
@@ -59,4 +122,4 @@ def test_an_environment_that_does_not_exist_has_no_pillar(compiled):
 
 
 def test_without_pillarenv_a_server_still_gets_its_own_only(compiled):
-    assert compiled("prod-app-1", None) == APP
+    assert compiled("prod-app-1", None) == app("prod")

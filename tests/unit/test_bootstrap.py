@@ -117,7 +117,8 @@ def test_waits_for_the_masters_own_word_and_tells_each_step_once(control):
     assert said == ["  salt-master: installing Salt", "  salt-master: master ready"]
     told = bootstrap.next_steps(control, (master,), ("prod", "test"))
     assert "192.0.2.7" in told
-    assert "salt-run state.orchestrate orch.deploy-environment pillarenv=prod" in told
+    for environment in ("control", "prod"):
+        assert f"salt-run state.orchestrate orch.deploy-environment pillarenv={environment}\n" in f"{told}\n"
 
 
 def test_a_master_that_is_not_up_in_time_is_named_with_its_last_console_lines(control):

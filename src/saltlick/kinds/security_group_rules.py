@@ -7,7 +7,7 @@ allowed is shut for a moment. Egress is not managed: AWS's "everything may go ou
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from saltlick.engine.ports import Cloud, Reading
@@ -29,7 +29,7 @@ from saltlick.kinds.security_group import groups
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Rule:
-    """One ingress rule: `protocol` tcp, udp, icmp or -1 (all); ports -1 where they have no meaning.
+    """One ingress rule: `protocol` tcp, udp, icmp, another's number or -1 (all); ports -1 where they have no meaning.
 
     `source` is a range (`10.0.0.0/8`), a security group (`sg-…`) or a prefix list (`pl-…`).
     """
@@ -42,7 +42,8 @@ class Rule:
 
     def __str__(self) -> str:
         ports = str(self.from_port) if self.from_port == self.to_port else f"{self.from_port}-{self.to_port}"
-        what = "everything" if self.protocol == "-1" else f"{self.protocol} {ports}".removesuffix(" -1")
+        protocol = f"protocol {self.protocol}" if self.protocol.isdigit() else self.protocol
+        what = "everything" if self.protocol == "-1" else f"{protocol} {ports}".removesuffix(" -1")
         return f"{what} from {self.source}"
 
     @property
@@ -161,12 +162,14 @@ def _rules(permissions: Iterable[tags.Item]) -> Iterator[Rule]:
     for permission in permissions:
         for place, name in SOURCES:
             for source in permission.get(place, ()):
-                yield Rule(
-                    protocol=permission["IpProtocol"],
-                    from_port=permission.get("FromPort", -1),
-                    to_port=permission.get("ToPort", -1),
-                    source=source[name],
-                    description=source.get("Description", ""),
+                yield _as_observed(
+                    Rule(
+                        protocol=permission["IpProtocol"],
+                        from_port=permission.get("FromPort", -1),
+                        to_port=permission.get("ToPort", -1),
+                        source=source[name],
+                        description=source.get("Description", ""),
+                    )
                 )
 
 
@@ -190,6 +193,8 @@ def _place(source: str) -> tuple[str, str]:
 
 
 def _as_observed(rule: Rule) -> Rule:
-    if rule.protocol in {"-1", "all"}:
-        return Rule(protocol="-1", from_port=-1, to_port=-1, source=rule.source, description=rule.description)
+    """Ports only where the protocol has any: of the others AWS shows none, whatever it was given."""
+    protocol = "-1" if rule.protocol == "all" else rule.protocol
+    if protocol == "-1" or protocol.isdigit():
+        return replace(rule, protocol=protocol, from_port=-1, to_port=-1)
     return rule

@@ -58,7 +58,7 @@ def context(repository: Path | None) -> dict[str, bytes]:
     """Every file of the build, by its path in the build's context."""
     root = Path(__file__).parent / "image"
     files = {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
-    files["wheels.txt"] = "".join(f"{line}\n" for line in _wheels()).encode()
+    files["wheels.txt"] = "".join(f"{line}\n" for line in (*_wheels(), *_of_the_example(repository))).encode()
     files["install-salt.sh"] = _installer(repository).read_bytes()
     return {**files, **_certificates()}
 
@@ -77,8 +77,14 @@ def _wheels() -> Iterator[str]:
     yield f"salt~={SALT_VERSION}"
     required = (r.replace(" ", "") for r in metadata.requires("saltlick") or () if "extra ==" not in r)
     yield from sorted(required)  # as setuptools writes them, with or without spaces, they are the same
-    yield from ("setuptools<75.6", "wheel", "pip", "waitress")
+    yield from ("setuptools<75.6", "wheel", "pip")
     yield from yaml.safe_load((tree.folder("salt") / "zeo" / "defaults.yaml").read_text())["pip"]
+
+
+def _of_the_example(repository: Path | None) -> list[str]:
+    """What the application installs that `up` publishes; nothing where there is no checkout to publish it from."""
+    wanted = repository / "examples/app/requirements.txt" if repository else None
+    return wanted.read_text().splitlines() if wanted and wanted.is_file() else []
 
 
 def _installer(repository: Path | None) -> Path:

@@ -120,6 +120,18 @@ def _port_range(value: Any) -> Any:
     return ports
 
 
+_BY_NAME = {1: "`icmp: true`", 6: "`tcp`", 17: "`udp`"}
+
+
+def _protocol(value: Any) -> Any:
+    """Source: IANA's protocol numbers; AWS keeps those with ports under their names."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 255:
+        raise ValueError(f"{shown(value)} is not a number of an IP protocol: they go from 0 to 255")
+    if value in _BY_NAME:
+        raise ValueError(f"{value} has a key of its own: {_BY_NAME[value]}")
+    return value
+
+
 def _as_list(value: Any) -> Any:
     """One value stands for a list of one: `tcp: 80`, `from: lb`."""
     return value if isinstance(value, (list, tuple)) else (value,)
@@ -162,6 +174,11 @@ Ports = Annotated[
     tuple[Annotated[PortRange, BeforeValidator(_port_range)], ...],
     BeforeValidator(_as_list),
     _one_or_many(_PORT_SCHEMA),
+]
+Protocols = Annotated[
+    tuple[Annotated[int, BeforeValidator(_protocol)], ...],
+    BeforeValidator(_as_list),
+    _one_or_many({"type": "integer", "minimum": 0, "maximum": 255}),
 ]
 Labels = Annotated[
     tuple[Label, ...], BeforeValidator(_as_list), _one_or_many({"type": "string", "pattern": f"^{LABEL.pattern}$"})

@@ -6,7 +6,7 @@ from enum import Enum
 
 from pydantic import Field
 
-from saltlick.spec.fields import AwsNetwork, Model, Ports, Sources
+from saltlick.spec.fields import AwsNetwork, Model, Ports, Protocols, Sources
 
 
 class Nat(str, Enum):
@@ -43,4 +43,5 @@ class Rule(Model):
     tcp: Ports = Field((), description="Port, range (`4505-4506`) or a list of them.")
     udp: Ports = Field((), description="Port, range or a list of them.")
     icmp: bool = Field(False, description="Whether ICMP (ping) may come in.")
+    ip_protocol: Protocols = Field((), description="Number of another IP protocol, or a list of them: 112 is VRRP.")
     description: str = Field("", max_length=255, description="Shown on the rule in AWS.")

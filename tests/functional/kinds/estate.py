@@ -107,6 +107,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], ...]] = {
         {"ingress": ()},
         {"ingress": (web(443), web(80, ref("security_group/lb")))},
         {"ingress": (web(22, "10.0.0.0/8", "described"), web(8080, ref("security_group/app"), "itself"))},
+        {"ingress": (Rule(protocol="112", from_port=-1, to_port=-1, source=ref("security_group/app")),)},
     ),
     "key_pair/deploy": (),
     "iam_role/app": ({"policy": policy("ec2:DescribeVpcs")},),

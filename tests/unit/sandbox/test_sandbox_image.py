@@ -15,6 +15,7 @@ def test_the_image_installs_salt_with_the_first_boots_own_script() -> None:
     assert b"salt~=3008.0\n" in files["wheels.txt"]
     assert b"boto3" in files["wheels.txt"]
     assert b"ZEO==" in files["wheels.txt"]
+    assert (CHECKOUT / "examples/app/requirements.txt").read_bytes() in files["wheels.txt"]
     assert b"pytest" not in files["wheels.txt"]
     assert {"Dockerfile", "sources.list", "pip.conf", "files/root/.aws/config"} <= set(files)
 

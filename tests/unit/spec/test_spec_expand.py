@@ -73,15 +73,15 @@ def test_rules_name_groups_by_reference_and_peers_by_network():
     assert salt in found["security_group_rules/db"].properties.ingress
 
 
-def test_peers_as_a_source_and_ping():
-    rules = [{"from": ["peers", "192.0.2.0/24"], "udp": "500-600", "icmp": True}]
+def test_peers_as_a_source_ping_and_protocols_by_number():
+    rules = [{"from": ["peers", "192.0.2.0/24"], "udp": "500-600", "icmp": True, "ip_protocol": [112, 47]}]
     ingress = expanded(prod={"peers": ["control", "test"], "firewall.db": rules})[
         "security_group_rules/db"
     ].properties.ingress
     assert [(rule.source, rule.protocol, rule.from_port, rule.to_port) for rule in ingress] == [
         (source, *opening)
         for source in ("172.20.0.0/16", "10.20.0.0/16", "192.0.2.0/24")
-        for opening in (("udp", 500, 600), ("icmp", -1, -1))
+        for opening in (("udp", 500, 600), ("icmp", -1, -1), ("112", -1, -1), ("47", -1, -1))
     ]
 
 
@@ -152,6 +152,8 @@ def test_the_master():
     ] == [
         ("tcp", 4505, 4506, "10.10.0.0/16"),
         ("tcp", 4505, 4506, "10.20.0.0/16"),
+        ("tcp", 873, 873, "10.10.0.0/16"),
+        ("tcp", 873, 873, "10.20.0.0/16"),
         ("udp", 51820, 51820, "0.0.0.0/0"),
     ]
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from saltlick.spec.checks.findings import Finding, at
+from saltlick.spec.checks.findings import Finding, at, repeated
 from saltlick.spec.fields import PEERS, RESERVED_SOURCES, PortRange
 from saltlick.spec.model import Environment
 from saltlick.spec.network import Rule
 from saltlick.spec.problems import did_you_mean
+
+Opening = tuple[str, str, PortRange | int]
+"""Source, protocol, and ports or the protocol's number."""
 
 
 def findings(environment: Environment) -> Iterator[Finding]:
     """All that is wrong with the firewall by itself."""
     for group, rules in environment.firewall.items():
         yield from _name(environment, group)
-        seen: dict[tuple[str, str, PortRange], int] = {}
+        seen: dict[Opening, int] = {}
         for number, rule in enumerate(rules):
             where = ("firewall", group, number)
             yield from _sources(environment, rule, where)
@@ -44,20 +47,19 @@ def _sources(environment: Environment, rule: Rule, where: tuple[str | int, ...])
 
 
 def _ports(rule: Rule, where: tuple[str | int, ...]) -> Iterator[Finding]:
-    if not (rule.tcp or rule.udp or rule.icmp):
-        yield at(*where, says="this opens nothing: say which `tcp` or `udp` ports, or `icmp: true`")
+    if not (rule.tcp or rule.udp or rule.icmp or rule.ip_protocol):
+        yield at(*where, says="this opens nothing: say which `tcp` or `udp` ports, `icmp: true` or an `ip_protocol`")
     for protocol, ports in (("tcp", rule.tcp), ("udp", rule.udp)):
         for number, port in enumerate(ports):
             if clash := next((other for other in ports[:number] if port.overlaps(other)), None):
                 yield at(*where, protocol, number, says=f"{port} is open already: {clash}")
+    yield from repeated(rule.ip_protocol, (*where, "ip_protocol"))
 
 
-def _again(
-    rule: Rule, number: int, seen: dict[tuple[str, str, PortRange], int], where: tuple[str | int, ...]
-) -> Iterator[Finding]:
+def _again(rule: Rule, number: int, seen: dict[Opening, int], where: tuple[str | int, ...]) -> Iterator[Finding]:
     """AWS refuses a rule that is there already."""
     for source in rule.sources:
-        for protocol, ports in (("tcp", rule.tcp), ("udp", rule.udp)):
+        for protocol, ports in (("tcp", rule.tcp), ("udp", rule.udp), ("protocol", rule.ip_protocol)):
             for port in ports:
                 first = seen.setdefault((source, protocol, port), number)
                 if first != number:

@@ -46,7 +46,8 @@ def _counts(environment: Environment, group: str, wanted: ServerGroup) -> Iterat
     names = layout.server_names(environment, group)
     if len(wanted.private_ips) > len(names):
         said = f"{counted(len(wanted.private_ips), 'address')} for {counted(len(names), 'server')}"
-        yield at(*where, "private_ips", lacks=[("servers", group, "names")], says=said)
+        lacks = [("servers", group, "names"), ("servers", group, "count")]
+        yield at(*where, "private_ips", lacks=lacks, says=said)
     if names and len(longest := max(names, key=len)) > HOST_NAME_LIMIT:
         said = f"{longest} has {len(longest)} characters; a host name takes at most {HOST_NAME_LIMIT}"
         yield at(*where, says=said)

@@ -47,6 +47,7 @@ def _openings(rule: Rule) -> Iterator[tuple[str, int, int]]:
     yield from (("udp", ports.first, ports.last) for ports in rule.udp)
     if rule.icmp:
         yield ("icmp", -1, -1)
+    yield from ((str(number), -1, -1) for number in rule.ip_protocol)
 
 
 def _sources(draft: Draft, group: str, rule: Rule, peers: Mapping[str, Environment]) -> Iterator[Text]:

@@ -1,0 +1,6 @@
+# Passwords of prod, and the only place that has them. THESE ARE EXAMPLES, for the sandbox: whoever can read the
+# repository knows them. docs/guide.md says how to keep them in sdb or encrypted with GPG instead.
+app: example-app-prod                     # the application's own, in PostgreSQL
+replication: example-replication-prod     # by which a standby follows its primary
+transfer: example-transfer-prod           # rsync between the database servers
+backups: example-backups-prod             # rsync to the store on the master; pillar/control/passwords.sls has it too

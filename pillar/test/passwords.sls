@@ -1,0 +1,6 @@
+# Passwords of test, and the only place that has them. THESE ARE EXAMPLES, for the sandbox: whoever can read the
+# repository knows them. docs/guide.md says how to keep them in sdb or encrypted with GPG instead.
+app: example-app-test                     # the application's own, in PostgreSQL
+replication: example-replication-test     # by which a standby follows its primary
+transfer: example-transfer-test           # rsync between the database servers
+backups: example-backups-test             # rsync to the store on the master; pillar/control/passwords.sls has it too

@@ -1,0 +1,2 @@
+# postgresql.conf of test, by name.
+postgresql: {shared_buffers: 128MB, max_connections: 60}
