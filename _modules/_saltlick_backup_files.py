@@ -40,8 +40,11 @@ def turn(base, job):
 
 
 def made(folder):
-    """The folder, root's alone."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """The folder, with those above it: others may pass through by a name they know, and see nothing."""
+    for each in (*reversed(folder.parents), folder):
+        if not each.is_dir():
+            each.mkdir(exist_ok=True)
+            each.chmod(0o711)
     return folder
 
 

@@ -120,8 +120,7 @@ def _base(told, folder, options, deadline_s):
         "-X", "stream", "-c", "fast", "--manifest-checksums=SHA256", "--no-slot", "-l", f"saltlick {folder.name}",
         *([f"--max-rate={options['max_rate_mb']}M"] if options.get("max_rate_mb") else []),
     ]  # fmt: skip
-    with _open_to((folder.parent.parent.parent, folder.parent.parent, folder.parent)):
-        _commands.run(command, user=told["user"], deadline_s=deadline_s)
+    _commands.run(command, user=told["user"], deadline_s=deadline_s)
     ranges = json.loads((place / "backup_manifest").read_text("utf-8"))["WAL-Ranges"]
     timeline, end = int(ranges[-1]["Timeline"]), ranges[-1]["End-LSN"]
     return {
@@ -131,21 +130,6 @@ def _base(told, folder, options, deadline_s):
         "next_segment": segment_number(end),
         "reaches": reaches,
     }
-
-
-class _open_to:  # noqa: N801
-    """The folders above a backup in progress, to be passed through by the database's user for the moment."""
-
-    def __init__(self, folders):
-        self._folders = folders
-
-    def __enter__(self):
-        for folder in self._folders:
-            folder.chmod(0o711)
-
-    def __exit__(self, *exception):
-        for folder in self._folders:
-            folder.chmod(0o700)
 
 
 def position_of(lsn):

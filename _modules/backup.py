@@ -266,6 +266,10 @@ def restore(store, job, chain, kind, until="", scripts=(), checks=(), swap=False
 
         salt test-db-1 backup.restore vault database '[20261123T020000Z-full]' postgresql
     """
+    if not chain or kind not in _restores.KINDS:
+        raise CommandExecutionError(
+            f"chain: ids of backups, kind: one of {', '.join(_restores.KINDS)}; not {chain!r}, {kind!r}"
+        )
     for backup in chain:
         _files.named(job, backup)
     own = whose()

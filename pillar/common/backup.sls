@@ -1,4 +1,5 @@
 # What is backed up, when, and how long it is kept: docs/backup.md. A backup.sls in an environment's own folder takes the place of this one.
+include: [stores]
 {%- import_yaml 'environment.sls' as pillar %}
 {%- if 'db' in pillar.environment.get('servers', {}) %}
 backup:

@@ -7,6 +7,8 @@
 {%- set names = servers.get('names', []) %}
 {%- if opts.id in names or (not names and opts.id is match(numbered)) %}
 roles: {{ servers.get('roles', []) | json }}
+# What this server is, for modules that must never do certain things in production, whoever tells them to.
+saltlick: {environment: {{ environment.name }}, production: {{ environment.get('production', False) | json }}}
 {%- for role in servers.get('roles', []) %}
 {% include 'roles/' ~ role ~ '.sls' ignore missing %}
 {%- endfor %}

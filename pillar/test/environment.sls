@@ -32,7 +32,7 @@ environment:
       subnet: private
       firewall: db
       private_ips: [10.20.10.20, 10.20.11.20]                # fixed: they name each other, and the application both
-      roles: [base, postgresql, zeo, keepalived, rsyncd]
+      roles: [base, postgresql, zeo, keepalived, rsyncd, backup]
     app: {count: 2, type: t3.small, subnet: private, firewall: app, roles: [nginx, varnish, haproxy, app]}
 
   balancers:

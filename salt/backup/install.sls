@@ -6,7 +6,8 @@ backup-install-dir:
     - name: /var/lib/saltlick/backup
     - user: root
     - group: 0
-    - mode: '0700'
+    - mode: '0711'
+    - dir_mode: '0711'
     - makedirs: true
 {%- for kind in kinds | sort %}
 

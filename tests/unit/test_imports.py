@@ -73,7 +73,8 @@ def test_the_engine_names_no_kind_and_no_aws():
 
 
 @pytest.mark.parametrize(
-    "room", ["engine", "kinds", "spec", "aws", "release", "offhours", "lock", "admission", "provision"]
+    "room",
+    ["engine", "kinds", "spec", "aws", "release", "backup", "refresh", "offhours", "lock", "admission", "provision"],
 )
 def test_the_core_knows_nothing_of_its_faces(room):
     assert not offenders(files_in(room), "saltlick.saltside", "saltlick.cli", "saltlick.sandbox", "salt")

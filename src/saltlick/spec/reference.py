@@ -17,9 +17,25 @@ from pydantic import BaseModel
 
 from saltlick.engine.resource import Effect, Kind
 from saltlick.kinds import KINDS
+from saltlick.spec.backup.model import (
+    S3,
+    Backups,
+    Drill,
+    Encryption,
+    Job,
+    Keep,
+    Postgresql,
+    Rsync,
+    Script,
+    Store,
+    Timing,
+    Zodb,
+)
+from saltlick.spec.backup.model import Check as BackupCheck
 from saltlick.spec.model import Deadlines, Environment, LongForm, Salt
 from saltlick.spec.network import Nat, Rule, Tier
 from saltlick.spec.offhours.model import Covers, OffHours
+from saltlick.spec.refresh import Application, Refresh
 from saltlick.spec.release.balancing import Command, Elbv2, Haproxy, NoBalancer, Service
 from saltlick.spec.release.model import (
     Check,
@@ -68,9 +84,23 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "release.traffic": RequestLog,
     "offhours": OffHours,
     "offhours.covers": Covers,
+    "stores.<name>": Store,
+    "stores.<name>.rsync": Rsync,
+    "stores.<name>.s3": S3,
+    "backup": Backups,
+    "backup.jobs.<name>": Job,
+    "backup.jobs.<name>.postgresql": Postgresql,
+    "backup.jobs.<name>.zodb": Zodb,
+    "backup.jobs.<name>.full, incremental, drill.at": Timing,
+    "backup.jobs.<name>.keep": Keep,
+    "backup.jobs.<name>.drill": Drill,
+    "refresh": Refresh,
+    "refresh.application": Application,
+    "refresh.mask[], mail[], scripts[] of a drill": Script,
+    "refresh.checks[], checks[] of a drill": BackupCheck,
 }
 
-CHOICES: tuple[type[Enum], ...] = (Nat, BootAs, StrategyKind, Pause, When, Place, Moment)
+CHOICES: tuple[type[Enum], ...] = (Nat, BootAs, StrategyKind, Pause, When, Place, Moment, Encryption)
 
 _HEAD = """\
 <!-- Written by `python -m saltlick.spec.reference > docs/pillar.md`: change the models, not this page. -->
@@ -85,6 +115,8 @@ How a revision gets onto the servers of a group is declared under the key `relea
 application of the examples, `pillar/common/examples/plone/release.sls` for Plone with buildout, npm and gulp.
 
 When an environment is off is declared under the key `offhours`: `pillar/test/offhours.sls`, and [off-hours](offhours.md).
+What is backed up, and where to, is declared under `backup` and `stores`; whose data an environment gets, under `refresh`:
+`pillar/common/backup.sls`, `pillar/test/refresh.sls`, and [backups](backup.md).
 
 Most of an environment is written in the short form. What that does not know goes into `resources`, the long form, where every
 kind of object and every property is at hand; an entry with `override: true` changes an object that the short form makes.

@@ -12,14 +12,24 @@ from pydantic.json_schema import models_json_schema
 
 from saltlick.engine.resource import Join, Kind, Ref
 from saltlick.kinds import KINDS
+from saltlick.spec.backup import ROOT as BACKUP
+from saltlick.spec.backup import Backups
 from saltlick.spec.model import Environment
 from saltlick.spec.offhours import ROOT as OFFHOURS
 from saltlick.spec.offhours import OffHours
 from saltlick.spec.problems import ROOT
+from saltlick.spec.refresh import ROOT as REFRESH
+from saltlick.spec.refresh import Refresh
 from saltlick.spec.release.model import Recipe
 from saltlick.spec.release.parse import ROOT as RELEASE
 
-ROOTS: Mapping[str, type[BaseModel]] = {ROOT: Environment, RELEASE: Recipe, OFFHOURS: OffHours}
+ROOTS: Mapping[str, type[BaseModel]] = {
+    ROOT: Environment,
+    RELEASE: Recipe,
+    OFFHOURS: OffHours,
+    BACKUP: Backups,
+    REFRESH: Refresh,
+}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _REFERENCE: dict[str, Any] = {

@@ -15,6 +15,13 @@ PSQL = "cd / && runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1"
 VAULT = "/srv/backups"
 
 
+CALL = f"""
+import json, os, sys
+words = ["salt-call", "--local", "--out=json", "--log-level=error", "backup." + sys.argv[1]]
+os.execv("{SALT_CALL}", [*words, *json.load(open("/root/words.json"))])
+"""
+
+
 class Vault:
     """Backups of one server, by `salt-call`; ids go by a clock of their own."""
 
@@ -34,9 +41,8 @@ class Vault:
             *(json.dumps(each) for each in arguments),
             *(f"{name}={json.dumps(each)}" for name, each in named.items()),
         ]
-        self.server.write("/tmp/words.json", json.dumps(words))
-        run = f"import json,os; os.execv('{SALT_CALL}', ['salt-call','--local','--out=json','--log-level=error','backup.{function}',*json.load(open('/tmp/words.json'))])"
-        code, output = self.server.container.exec_run(["python3", "-c", run], demux=True)  # type: ignore[union-attr]
+        self.server.write("/root/words.json", json.dumps(words))
+        code, output = self.server.container.exec_run(["python3", "/root/call.py", function], demux=True)  # type: ignore[union-attr]
         printed, errors = (part or b"" for part in output)
         text = printed.decode()
         return code, json.loads(text)["local"] if text.startswith("{") else errors.decode() + text
@@ -54,6 +60,7 @@ class Vault:
 
 @pytest.fixture(scope="module")
 def vault(server: Server) -> Vault:
+    server.write("/root/call.py", CALL)
     server.run(f"{SALT_CALL} --local saltutil.sync_modules >/dev/null")
     return Vault(server)
 
@@ -301,9 +308,8 @@ def test_pruned_ones_are_gone_whole(vault: Vault) -> None:
 def test_two_at_once(vault: Vault) -> None:
     words = f"{SALT_CALL} --local --out=json backup.take vault database"
     one, other = vault.next_id("full"), vault.next_id("full")
-    said = vault.server.run(
-        f"{words} {one} postgresql > /tmp/one 2>&1 & sleep 0.2; {words} {other} postgresql > /tmp/other 2>&1; wait; cat /tmp/one /tmp/other"
-    )
+    first, second = (f"{words} {backup} postgresql > /root/{backup} 2>&1" for backup in (one, other))
+    said = vault.server.run(f"{first} & sleep 0.2; {second}; wait; cat /root/{one} /root/{other}")
     assert said.count("database is being backed up or restored here at this moment") == 1
     assert len({one, other} & set(vault.ids("database"))) == 1
 
@@ -348,9 +354,15 @@ print(len(root)); db.close()
 """
 
 
+PACK = """
+from ZEO.ClientStorage import ClientStorage
+ClientStorage(("127.0.0.1", 8100), wait_timeout=20).pack(wait=True)
+"""
+
+
 def add(vault: Vault, number: int) -> int:
-    vault.server.write("/tmp/write.py", WRITE)
-    return int(vault.server.run(f"/opt/zeo/bin/python -W ignore /tmp/write.py {number}").split()[-1])
+    vault.server.write("/root/write.py", WRITE)
+    return int(vault.server.run(f"/opt/zeo/bin/python -W ignore /root/write.py {number}").split()[-1])
 
 
 def test_data_and_blobs_are_one_pair(vault: Vault) -> None:
@@ -371,8 +383,8 @@ def test_data_and_blobs_are_one_pair(vault: Vault) -> None:
 
 
 def test_while_somebody_writes_every_blob_that_is_named_is_there(vault: Vault) -> None:
-    vault.server.write("/tmp/write.py", WRITE)
-    vault.server.run("setsid /opt/zeo/bin/python -W ignore /tmp/write.py 300 >/tmp/wrote 2>&1 &")
+    vault.server.write("/root/write.py", WRITE)
+    vault.server.run("setsid /opt/zeo/bin/python -W ignore /root/write.py 300 >/tmp/wrote 2>&1 &")
     full = vault.take("objects", "zodb")
     link = vault.take("objects", "zodb", "incr")
     assert full["mode"], link["mode"] == ("full", "incr")
@@ -385,9 +397,8 @@ def test_while_somebody_writes_every_blob_that_is_named_is_there(vault: Vault) -
 
 def test_a_pack_makes_the_next_backup_a_full_one(vault: Vault) -> None:
     vault.take("objects", "zodb")
-    vault.server.run(
-        "cd /; runuser -u zeo -- /opt/zeo/bin/python -W ignore -c 'from ZEO.ClientStorage import ClientStorage as C; C((\"127.0.0.1\", 8100), wait_timeout=20).pack(wait=True)'"
-    )
+    vault.server.write("/root/pack.py", PACK)
+    vault.server.run("/opt/zeo/bin/python -W ignore /root/pack.py")
     add(vault, 1)
     took = vault.take("objects", "zodb", "incr")
     assert (took["mode"], took["base"]) == ("full", "")

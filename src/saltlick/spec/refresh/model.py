@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictBool, StrictInt
+from pydantic import BeforeValidator, Field, StrictBool, StrictInt
 
 from saltlick.spec.backup.model import Check, Script
 from saltlick.spec.fields import Label, Model
+from saltlick.spec.problems import shown
 from saltlick.spec.release.steps import Seconds, Step
 
 NOTHING_PERSONAL = "nothing_personal"
+
+
+def _mask(value: Any) -> Any:
+    if isinstance(value, (list, tuple)) or value == NOTHING_PERSONAL:
+        return value
+    raise ValueError(f"{shown(value)} is neither a list of scripts nor {NOTHING_PERSONAL}")
 
 
 class Application(Model):
@@ -31,7 +38,7 @@ class Refresh(Model):
     newest: StrictBool = Field(
         True, description="Take a backup first, so that it is the data of now; else the last one is used."
     )
-    mask: tuple[Script, ...] | Literal["nothing_personal"] = Field(
+    mask: Annotated[tuple[Script, ...] | Literal["nothing_personal"], BeforeValidator(_mask)] = Field(
         description="SQL that makes people unrecognisable; `nothing_personal` where there is nobody in it."
     )
     mail: tuple[Script, ...] = Field((), description="SQL that switches outgoing mail off.")

@@ -1,0 +1,2 @@
+# The stores that this server's backups go to.
+{% include 'stores.sls' %}

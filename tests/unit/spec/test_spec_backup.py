@@ -1,0 +1,122 @@
+"""Backups and refreshes: what is wrong is said all at once, with its path, and production gets nobody's data."""
+
+from __future__ import annotations
+
+import copy
+import re
+
+import jsonschema
+import pytest
+import yaml
+from spec_estate import cases, pillar, spot
+
+from saltlick import spec
+from saltlick.errors import InvalidInput
+from saltlick.spec import backup, refresh
+from saltlick.spec.schema import schema
+
+STORES = {
+    "vault": {"rsync": {"address": "172.20.0.10", "module": "prod-backups", "user": "prod", "password": "x"}},
+    "offsite": {"s3": {"bucket": "acme-backups", "encryption": "aws:kms", "key_id": "alias/backups"}},
+}
+BACKUP = yaml.safe_load("""
+jobs:
+  database:
+    postgresql: {max_rate_mb: 50}
+    servers: db
+    store: vault
+    full: {cron: '15 2 * * *'}
+    incremental: {every_s: 300}
+    splay_s: 60
+    drill:
+      environment: test
+      servers: db
+      store: prod-vault
+      at: {cron: '30 4 * * 0'}
+      checks: [{name: notes, database: app, query: select count(*) from notes, at_least: 1}]
+  files: {directories: [/srv/uploads], servers: app, store: offsite, full: {every_s: 3600}}
+""")
+REFRESH = yaml.safe_load("""
+source: prod
+job: database
+store: prod-vault
+servers: db
+mask: [{database: app, sql: update people set name = 'x'}]
+checks: [{name: people, database: app, query: select 1}]
+application: {servers: app, stop: [service.stop app], start: [service.start app]}
+""")
+
+
+@pytest.fixture(scope="module")
+def prod():
+    return spec.parse(pillar("prod"), environment="prod")
+
+
+@pytest.fixture(scope="module")
+def test():
+    return spec.parse(pillar("test"), environment="test")
+
+
+def made(root, whole, case):
+    found = {root: copy.deepcopy(whole)}
+    for path, value in case.get("change", {}).items():
+        inside, last = spot(found[root], path)
+        inside[last] = copy.deepcopy(value)
+    for path in case.get("without", ()):
+        inside, last = spot(found[root], path)
+        del inside[last]
+    return found
+
+
+def test_backups_are_read(prod):
+    jobs = backup.parse({"backup": BACKUP, "stores": STORES}, prod).jobs
+    assert jobs["database"].kind is backup.Kind.POSTGRESQL
+    assert jobs["database"].options == {"max_rate_mb": 50}
+    assert jobs["files"].options == {"directories": ["/srv/uploads"]}
+    assert jobs["files"].keep.daily == 7
+
+
+@pytest.mark.parametrize("case", cases("backup"), ids=lambda case: case["says"])
+def test_backups_that_are_wrong(case, prod):
+    with pytest.raises(InvalidInput) as caught:
+        backup.parse({**made("backup", BACKUP, case), "stores": {**STORES, **case.get("stores", {})}}, prod)
+    assert [str(problem) for problem in caught.value.problems] == case["problems"]
+
+
+@pytest.mark.parametrize("case", cases("refresh"), ids=lambda case: case["says"])
+def test_refreshes_that_are_wrong(case, test):
+    with pytest.raises(InvalidInput) as caught:
+        refresh.parse(made("refresh", REFRESH, case), test)
+    assert [str(problem) for problem in caught.value.problems] == case["problems"]
+
+
+def test_no_message_shows_pydantics_own_words():
+    jargon = re.compile(r"pydantic|validat|Input should|value_error|NoneType|dict\b|tuple")
+    told = [*cases("backup"), *cases("refresh")]
+    assert not [line for case in told for line in case["problems"] if jargon.search(line)]
+
+
+def test_production_gets_nobodys_data_whatever_its_pillar_says(prod):
+    with pytest.raises(InvalidInput, match="prod is marked production: no other environment's data ever goes there"):
+        refresh.parse({"refresh": {**REFRESH, "source": "test"}}, prod)
+
+
+def test_a_pillar_without_any(prod, test):
+    with pytest.raises(InvalidInput, match="has no backups"):
+        backup.parse({}, prod)
+    with pytest.raises(InvalidInput, match="has no `refresh`"):
+        refresh.parse({}, test)
+
+
+def test_no_secret_is_shown(prod):
+    stores = copy.deepcopy(STORES)
+    stores["vault"]["rsync"]["password"] = ["hunter2"]
+    with pytest.raises(InvalidInput) as caught:
+        backup.parse({"backup": BACKUP, "stores": stores}, prod)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_schema_takes_what_the_models_take():
+    validator = jsonschema.Draft202012Validator(schema())
+    assert not list(validator.iter_errors({"backup": BACKUP, "refresh": REFRESH}))
+    assert list(validator.iter_errors({"backup": {"jobs": {"database": {"servers": "db", "stor": "vault"}}}}))
