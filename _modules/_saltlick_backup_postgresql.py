@@ -146,18 +146,19 @@ def segment_number(lsn):
 def _received(told, folder, last):
     """The segments since the last backup, complete ones and the one in progress, with the histories of timelines."""
     archive = Path(told["archive_dir"])
-    reaches, certain = _caught_up(told)
+    reaches, position, certain = _caught_up(told)
     found = sorted(
         (int(match[2][:8], 16) * 256 + int(match[2][8:], 16), match[1], bool(match[3]), path)
         for path in archive.iterdir()
         if (match := SEGMENT.fullmatch(path.name))
     )
     wanted = [each for each in found if each[0] >= last["next_segment"]]
-    if not wanted or wanted[0][0] != last["next_segment"]:
+    nothing_since = not wanted and position == last["next_segment"] * SEGMENT_BYTES
+    if not nothing_since and (not wanted or wanted[0][0] != last["next_segment"]):
         has = f"begins at segment {wanted[0][0]}" if wanted else "ends before it"
         raise Chain(f"the last backup ends before segment {last['next_segment']}, and what was received here {has}")
     numbers = sorted({each[0] for each in wanted})
-    if numbers != list(range(numbers[0], numbers[-1] + 1)):
+    if numbers and numbers != list(range(numbers[0], numbers[-1] + 1)):
         raise Chain(f"there are gaps in what was received between segments {numbers[0]} and {numbers[-1]}")
     wal = folder / "wal"
     wal.mkdir()
@@ -167,9 +168,9 @@ def _received(told, folder, last):
         _files.packed(path, wal / f"{path.name}.gz")
     complete = [number for number, _, partial, _ in wanted if not partial]
     return {
-        "timeline": max(int(each[1], 16) for each in wanted),
-        "first_segment": numbers[0],
-        "next_segment": max(complete) + 1 if complete else numbers[0],
+        "timeline": max((int(each[1], 16) for each in wanted), default=last["timeline"]),
+        "first_segment": last["next_segment"],
+        "next_segment": max(complete, default=last["next_segment"] - 1) + 1,
         "segments": len(wanted),
         "reaches": reaches,
         "primary_asked": certain,
@@ -177,7 +178,9 @@ def _received(told, folder, last):
 
 
 def _caught_up(told):
-    """Wait until all that was acknowledged by now has been received: the moment, and whether a primary vouches for it.
+    """Wait until all that was acknowledged by now has been received.
+
+    The moment, how far that is in bytes, and whether a primary vouches for it.
 
     Raises: CommandExecutionError when the receiver does not keep up.
     """
@@ -195,7 +198,7 @@ def _caught_up(told):
             said = f"{told['receiver']} has not received WAL up to {position} within {RECEIVED_WITHIN_S} s: {stands}"
             raise CommandExecutionError(said)
         time.sleep(0.3)
-    return moment, asked
+    return moment, position_of(position), asked
 
 
 def shipped(manifest):
@@ -233,7 +236,7 @@ def lay_out(told, chain, target):
     _commands.run([f"{told['bin_dir']}/pg_verifybackup", "-e", "-q", target], user=told["user"])
     wal.mkdir(mode=0o700)
     for folder in chain[1:]:
-        for path in sorted((folder / "wal").iterdir()):
+        for path in sorted((folder / "wal").glob("*.gz")):  # none where nothing had been written
             _files.unpacked(path, wal / path.name.removesuffix(".gz"))
     for path in wal.glob("*.partial"):
         whole = path.with_name(path.name.removesuffix(".partial"))
@@ -314,7 +317,7 @@ class Scratch:
             _commands.run(
                 [f"{self.told['bin_dir']}/pg_ctl", "start", *words], user=self.told["user"], deadline_s=deadline_s + 10
             )
-            while ask(self.told, "select pg_is_in_recovery()") == "t":
+            while not self._takes_writes():
                 if time.monotonic() > deadline:
                     raise CommandExecutionError(f"recovery did not end within {deadline_s:g} s")
                 time.sleep(0.5)
@@ -323,6 +326,15 @@ class Scratch:
             raise CommandExecutionError(
                 f"the restored cluster did not come up: {error}; its log ends: {self.log()}"
             ) from error
+
+    def _takes_writes(self):
+        """False while it recovers. Raises: CommandExecutionError when it has ended."""
+        try:
+            return ask(self.told, "select pg_is_in_recovery()") == "f"
+        except CommandExecutionError:
+            # Not before recovery is over does it talk to anybody.
+            _commands.run([f"{self.told['bin_dir']}/pg_ctl", "status", "-D", self.target], user=self.told["user"])
+            return False
 
     def stop(self):
         """Shut down cleanly, at once if it must be; nothing to do where it does not run."""

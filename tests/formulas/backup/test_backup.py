@@ -74,7 +74,7 @@ def write(vault: Vault, number: int) -> str:
     sql(vault, "create table if not exists orders (id int primary key, at timestamptz default clock_timestamp())")
     sql(
         vault,
-        f"insert into orders (id) select coalesce(max(id), 0) + n from orders, generate_series(1, {number}) n group by n",
+        f"insert into orders (id) select n + (select coalesce(max(id), 0) from orders) from generate_series(1, {number}) n",
     )
     return sql(vault, "select clock_timestamp()")
 
