@@ -16,6 +16,19 @@ zeo-config-storage:
     - mode: '0640'
     - require:
       - file: zeo-install-dirs
+
+zeo-config-start-script:
+  file.managed:
+    - name: {{ zeo.venv }}/bin/start-{{ zeo.name }}
+    - source: salt://zeo/files/start.sh.jinja
+    - template: jinja
+    - context:
+        zeo: {{ zeo | tojson }}
+    - user: root
+    - group: 0
+    - mode: '0755'
+    - require:
+      - cmd: zeo-install-venv
 {%- if zeo.here %}
 
 zeo-config-program:
@@ -31,6 +44,7 @@ zeo-config-program:
     - require:
       - sls: supervisor.config
       - file: zeo-config-storage
+      - file: zeo-config-start-script
 {%- else %}
 
 zeo-config-program:

@@ -16,6 +16,7 @@ zeo-install-user:
     - system: true
     - usergroup: true
 
+# The blobs' own directory is made by the storage, when it makes Data.fs.
 zeo-install-dirs:
   file.directory:
     - names:
@@ -27,15 +28,6 @@ zeo-install-dirs:
     - mode: '0700'
     - require:
       - user: zeo-install-user
-
-# ZEO sets its mode itself; nobody else comes through the folder above.
-zeo-install-blobs:
-  file.directory:
-    - name: {{ zeo.dir }}/blobstorage
-    - user: {{ zeo.user }}
-    - group: {{ zeo.user }}
-    - require:
-      - file: zeo-install-dirs
 
 zeo-install-venv:
   cmd.run:
@@ -56,7 +48,8 @@ zeo-install-requirements:
 
 zeo-install-pip:
   cmd.run:
-    - name: {{ zeo.venv }}/bin/pip install --quiet --disable-pip-version-check -r {{ zeo.venv }}/requirements.txt && cp {{ zeo.venv }}/requirements.txt {{ zeo.venv }}/installed.txt
+    - name: bin/pip install --quiet --disable-pip-version-check -r requirements.txt && cp requirements.txt installed.txt
+    - cwd: {{ zeo.venv }}
     - unless: cmp -s {{ zeo.venv }}/requirements.txt {{ zeo.venv }}/installed.txt
     - require:
       - file: zeo-install-requirements

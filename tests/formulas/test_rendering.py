@@ -119,7 +119,7 @@ def test_modes_are_quoted_and_owners_said(minion):
 
 def test_files_render(minion):
     templates = [low for low in minion.lows if low.get("template") == "jinja"]
-    assert len(templates) >= 9
+    assert len(templates) >= 15
     for low in templates:
         text = minion.call("slsutil.renderer", path=low["source"], default_renderer="jinja", **_context(low))
         assert "Written by Salt" in text or low["__id__"] == "varnish-config-log-format"

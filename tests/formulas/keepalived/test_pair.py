@@ -1,5 +1,6 @@
 """Two servers of keepalived, which see each other by unicast."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,18 +10,22 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def two(pair):
-    """Both, after a highstate of both at once, and a second one that changed nothing."""
+    """Both, after a highstate of both at once, and a second one that changed nothing; the master first, whoever was quicker."""
     settings = {"members": {server.id: server.address for server in pair}}
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda server: server.apply(keepalived=settings), pair))
         for states in pool.map(lambda server: server.apply(keepalived=settings), pair):
             assert not any(state["changes"] for state in states.values())
-    return pair
+    until(pair[:1], "MASTER|BACKUP")
+    time.sleep(5)  # longer than an election takes
+    return sorted(pair, key=lambda server: server.run("cat /run/keepalived.state"), reverse=True)
 
 
-def until(two, *words):
-    for server, word in zip(two, words, strict=True):
-        server.run(f"for i in $(seq 200); do grep -qx {word} /run/keepalived.state && exit 0; sleep 0.1; done; exit 1")
+def until(servers, *words):
+    for server, word in zip(servers, words, strict=True):
+        server.run(
+            f"for i in $(seq 200); do grep -Eqx '{word}' /run/keepalived.state && exit 0; sleep 0.1; done; exit 1"
+        )
 
 
 def test_one_master_and_one_backup(two):

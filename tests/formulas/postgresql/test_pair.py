@@ -122,3 +122,18 @@ def test_a_killed_primary_leaves_a_standby_that_answers_and_can_be_promoted(clus
     for server in (primary, standby):
         until(server, RECEIVED, 1)
         assert not any(state["changes"] for state in server.apply(postgresql=settings).values())
+
+
+def test_keepalived_follows_the_database(cluster):
+    """The first member would win the election, and is the standby by now: nobody but the primary may be the master."""
+    standby, primary, settings = cluster
+    follow = {"members": settings["members"], "follow": "postgresql", "check_s": 1}
+    for server in (standby, primary):
+        server.apply(roles=["postgresql", "keepalived"], postgresql=settings, keepalived=follow)
+    primary.run("for i in $(seq 200); do grep -qx MASTER /run/keepalived.state && exit 0; sleep 0.1; done; exit 1")
+    assert standby.run("cat /run/keepalived.state") == "BACKUP\n"
+    for by in ("keepalived", "postgresql"):
+        assert [server.call(f"dbrole.get by={by}")["role"] for server in (standby, primary)] == ["standby", "primary"]
+    primary.run("systemctl stop postgresql@15-main")
+    primary.run("for i in $(seq 200); do grep -qx BACKUP /run/keepalived.state && exit 0; sleep 0.1; done; exit 1")
+    assert standby.run("cat /run/keepalived.state") == "BACKUP\n"

@@ -85,7 +85,7 @@ def test_an_archive_that_cannot_be_continued_is_put_aside(host):
 
 def test_old_segments_are_removed_and_what_is_being_written_is_not(host):
     host.check_output(
-        f"cd {ARCHIVE} && for name in before-1/a 0.history 0.partial; do mkdir -p before-1; touch $name; done"
+        f"cd {ARCHIVE} && for name in before-1/a before-1/a.partial 0.history 0.partial; do mkdir -p before-1; touch $name; done"
     )
     host.check_output(f"chown -R postgres {ARCHIVE}; find {ARCHIVE} -exec touch -d '80 hours ago' {{}} +")
     host.check_output(f"touch {ARCHIVE}/new")

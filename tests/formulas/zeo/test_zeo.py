@@ -60,6 +60,16 @@ def test_facts_for_modules_and_repozo_restores_what_it_saved(server, host):
     assert host.check_output(f"find {facts['blobs']} -name '*.blob' | wc -l") != "0"
 
 
+def test_blobs_outlive_a_data_fs_that_is_missing(server, host):
+    """The storage itself would begin a new one, and delete them."""
+    client(host, server, "write", "outlives")
+    host.check_output("supervisorctl stop zeo && mv /srv/zeo/filestorage/Data.fs /srv/zeo/filestorage/away")
+    assert host.run("supervisorctl start zeo").rc != 0
+    assert "Data.fs is missing, but its blobs are in" in host.check_output("tail -n 5 /var/log/zeo/zeo.log")
+    host.check_output("mv /srv/zeo/filestorage/away /srv/zeo/filestorage/Data.fs && supervisorctl start zeo")
+    assert client(host, server, "read") == "outlives 8000"
+
+
 def test_a_changed_storage_is_taken_by_a_restart_and_data_stays(server, host):
     client(host, server, "write", "stays")
     before = host.check_output("supervisorctl pid zeo")
