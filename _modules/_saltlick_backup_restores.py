@@ -114,9 +114,7 @@ def _in_place(told, target):
         ) from error
     shutil.rmtree(kept, ignore_errors=True)
     target.rename(kept)
-    for path in Path(told["archive_dir"]).iterdir():  # of the former cluster
-        path.unlink()
-    _service("start", told["receiver"], optional=True)
+    _service("start", told["receiver"], optional=True)  # which puts what it has of the former cluster aside
     return str(kept)
 
 
@@ -150,6 +148,8 @@ def reseed():
     data.rename(kept)
     try:
         _commands.run([BEGIN], deadline_s=3600)
+        if not (data / "standby.signal").exists():  # the primary went away, and an empty cluster was begun
+            raise CommandExecutionError("there was no primary any more")
     except CommandExecutionError as error:
         shutil.rmtree(data, ignore_errors=True)
         kept.rename(data)
@@ -157,8 +157,6 @@ def reseed():
         raise CommandExecutionError(
             f"no copy of the primary could be made, so what was here serves on: {error}"
         ) from error
-    for path in Path(told["archive_dir"]).iterdir():
-        path.unlink()
     _service("start", told["service"])
     _answers(told)
     _service("start", told["receiver"], optional=True)

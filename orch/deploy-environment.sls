@@ -3,7 +3,7 @@
 #   salt-run state.orchestrate orch.deploy-environment pillarenv=prod
 #   salt-run state.orchestrate orch.deploy-environment pillarenv=prod pillar='{"replace": "app-1", "lock_wait": 600}'
 #
-# lock → network and servers → admission → modules → services, tier by tier → the page → unlock
+# lock → network and servers → admission → modules → services, tier by tier → the page → what runs by schedule → unlock
 #
 # Any step that fails ends the run there. However it ends, Ctrl-C included, the lock is given back: `locked` sees to that.
 {%- set name = opts.get('pillarenv') or '' %}
@@ -76,6 +76,14 @@ page:
     - failhard: True
     - require:
       - environment: {{ 'services of tier ' ~ found.tiers | length if found.tiers else 'network and servers' }}
+{%- endif %}
+
+{%- if minions %}
+
+schedule:
+  environment.scheduled:
+    - name: {{ name }}
+    - failhard: True
 {%- endif %}
 
 unlock:

@@ -58,3 +58,15 @@ def built(sandbox: Sandbox) -> dict[str, Any]:
         return {"bootstrap": "", "deploy": {}}
     said = bootstrap(sandbox)
     return {"bootstrap": said, "deploy": deploy(sandbox)}
+
+
+@pytest.fixture(scope="session")
+def prod(sandbox: Sandbox, built: dict[str, Any]) -> dict[str, Any]:
+    """`prod` beside `test`, by the same orchestration."""
+    return deploy(sandbox, "prod")
+
+
+@pytest.fixture(scope="session")
+def control(sandbox: Sandbox, built: dict[str, Any]) -> dict[str, Any]:
+    """The master with its own roles."""
+    return deploy(sandbox, "control")

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from databases import ADDRESSES, roles, sql
 from estate import MASTER, deploy, fetch, page_url, post
 
 if TYPE_CHECKING:
@@ -16,37 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
-ADDRESSES = {
-    "prod": {"prod-db-1": "10.10.10.20", "prod-db-2": "10.10.11.20"},
-    "test": {"test-db-1": "10.20.10.20", "test-db-2": "10.20.11.20"},
-}
 STANDBY_S = 15
-
-
-@pytest.fixture(scope="module")
-def prod(sandbox: Sandbox, built: dict[str, Any]) -> dict[str, Any]:
-    """`prod` beside `test`, by the same orchestration."""
-    return deploy(sandbox, "prod")
-
-
-@pytest.fixture(scope="module")
-def control(sandbox: Sandbox, built: dict[str, Any]) -> dict[str, Any]:
-    """The master with its own roles."""
-    return deploy(sandbox, "control")
-
-
-def sql(sandbox: Sandbox, server: str, query: str, database: str = "app") -> str:
-    done = sandbox.run(server, ["su", "postgres", "-c", f'psql -XAtq -d {database} -c "{query}"'])
-    assert done.returncode == 0, (server, done.stdout, done.stderr)
-    return done.stdout.strip()
-
-
-def roles(sandbox: Sandbox, environment: str) -> tuple[str, str]:
-    """The primary and the standby, as they say themselves."""
-    said = {server: sql(sandbox, server, "select pg_is_in_recovery()") for server in ADDRESSES[environment]}
-    assert sorted(said.values()) == ["f", "t"], said
-    standby, primary = sorted(said, key=lambda server: said[server] == "f")
-    return primary, standby
 
 
 def eventually(sandbox: Sandbox, server: str, query: str, wanted: str) -> None:

@@ -134,8 +134,15 @@ class Server:
 def make_network(client: docker.DockerClient) -> Network:
     """A network whose packets are no longer than the host can send on: Docker's own one loses the long ones in a tunnel."""
     clear_ruins(client)
+    # Of addresses that no VPC of the sandbox has, which may be up at the same time.
+    pool = docker.types.IPAMPool(subnet="192.168.231.0/24")
     options = {"com.docker.network.driver.mtu": str(host_mtu())} if Path("/proc/net/route").exists() else {}
-    return client.networks.create(f"saltlick-formulas-{os.getpid()}", options=options, labels={OWNER: _owner()})
+    return client.networks.create(
+        f"saltlick-formulas-{os.getpid()}",
+        options=options,
+        labels={OWNER: _owner()},
+        ipam=docker.types.IPAMConfig(pool_configs=[pool]),
+    )
 
 
 def clear_ruins(client: docker.DockerClient) -> None:

@@ -206,8 +206,7 @@ def restore(
         "lock_wait": lock_wait,
     }
     with locked_work(opts, names, **how) as told, staged(opts, plan.environment.name, told) as on:
-        if moment is None:
-            _last_words(subject, on, told, user)
+        _last_words(subject, target, moment, on, told, user)
         done = restores.restore(subject, target, on, moment=moment, who=user)
     return Answer({"environment": goal.name, **lines.restored_data(done)}, lines.restored_text(done, "restored"))
 
@@ -266,8 +265,13 @@ def _rehearsal(opts: Mapping[str, Any], subject: Subject) -> tuple[spec.Environm
     return goal, Target(environment=goal.name, servers=servers, store=drill_.store)
 
 
-def _last_words(subject: Subject, on: Stage, told: Progress, user: str) -> None:
-    """What was written since the last backup, if any server is left to tell it."""
+def _last_words(
+    subject: Subject, target: Target, moment: datetime | None, on: Stage, told: Progress, user: str
+) -> None:
+    """What was written since the last backup, if the moment lies after it and any server is left to tell."""
+    there = on.catalogue(target.server or target.servers[0], target.store, subject.name).backups
+    if moment is not None and any(backup.reaches >= moment for backup in there):
+        return
     try:
         take(subject, "incr", on, who=user)
     except SaltlickError as error:

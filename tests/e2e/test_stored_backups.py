@@ -1,0 +1,133 @@
+"""Backups of real databases by Salt's own schedule; a primary that is lost comes back to the last second; prod's data in test."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from databases import roles, sql
+from estate import MASTER, page_url, post
+
+if TYPE_CHECKING:
+    from saltlick.sandbox.control import Sandbox
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+JOB = "saltlick test: backup database incr"
+
+
+def salt_run(sandbox: Sandbox, *words: str, code: int = 0) -> dict[str, Any]:
+    """What a runner answers."""
+    done = sandbox.run(MASTER, ["salt-run", *words, "--out=json"], timeout_s=1200)
+    assert done.returncode == code, (words, done.returncode, done.stdout[-3000:], done.stderr[-3000:])
+    return dict(json.loads(done.stdout))
+
+
+def newest(sandbox: Sandbox, environment: str) -> dict[str, Any]:
+    told = salt_run(sandbox, "backup.list", environment, "job=database")
+    return dict(told["jobs"]["database"]["backups"][-1])
+
+
+class Writer:
+    """Posts notes without a pause, and remembers which were acknowledged, and when."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.acknowledged: list[tuple[float, int, str]] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._write, daemon=True)
+
+    def __enter__(self) -> Writer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._over.set()
+        self._thread.join(30)
+
+    def _write(self) -> None:
+        number = 0
+        while not self._over.is_set():
+            number += 1
+            text = f"continuous {number}"
+            with contextlib.suppress(OSError, AssertionError, ValueError):
+                told = post(self.url, text)
+                self.acknowledged.append((time.time(), int(told["id"]), text))
+
+
+@pytest.mark.usefixtures("built", "control")
+def test_a_full_backup_from_the_standby_and_all_is_fresh(sandbox: Sandbox) -> None:
+    _, standby = roles(sandbox, "test")
+    told = salt_run(sandbox, "backup.run", "test")
+    assert {each["job"]: each["mode"] for each in told["backups"]} == {"database": "full", "objects": "full"}
+    assert [each["server"] for each in told["backups"] if each["job"] == "database"] == [standby]
+    assert salt_run(sandbox, "backup.freshness", "test")["jobs"]["database"]["fresh"]
+    verified = salt_run(sandbox, "backup.verify", "test")
+    assert all(not each["problems"] for found in verified["jobs"].values() for each in found)
+
+
+@pytest.mark.usefixtures("built", "control")
+def test_a_primary_is_lost_and_comes_back_to_the_last_second(sandbox: Sandbox) -> None:
+    """Writing goes on all the while; backups come by the schedule, which is set to half a minute here."""
+    primary, standby = roles(sandbox, "test")
+    before = newest(sandbox, "test")["id"]
+    modified = sandbox.run(MASTER, ["salt", MASTER, "schedule.modify", JOB, "seconds=30", "splay=0", "--out=json"])
+    assert modified.returncode == 0, modified.stdout
+    with Writer(page_url(sandbox, "test")) as writer:
+        deadline = time.monotonic() + 150
+        while (last := newest(sandbox, "test"))["id"] == before:
+            assert time.monotonic() < deadline, "no backup came by the schedule"
+            time.sleep(3)
+        assert last["mode"] == "incr"
+        time.sleep(5)
+        chosen = time.time()
+        time.sleep(1)
+        lost = "systemctl kill -s KILL postgresql@15-main; rm -rf /var/lib/postgresql/15/main"
+        assert sandbox.run(primary, ["sh", "-c", lost]).returncode == 0
+    sandbox.run(MASTER, ["salt", MASTER, "schedule.modify", JOB, "seconds=300", "splay=60"])
+    assert sum(1 for at, _, _ in writer.acknowledged if at <= chosen) > 50
+
+    moment = datetime.fromtimestamp(chosen, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    how = ["job=database", f"server={primary}", f"time={moment}", "lock_wait=300"]
+    refused = salt_run(sandbox, "backup.restore", "test", *how, code=2)
+    assert "this overwrites data of test; to do so, add confirm=test" in refused["error"]
+    done = salt_run(sandbox, "backup.restore", "test", *how, "confirm=test")
+    assert done["server"] == primary
+    assert set(done["kept"]) == {primary, standby}
+
+    assert roles(sandbox, "test") == (primary, standby)
+    there = {int(line) for line in sql(sandbox, primary, "select id from notes").splitlines()}
+    missing = [each for each in writer.acknowledged if each[0] <= chosen and each[1] not in there]
+    assert not missing
+    assert post(page_url(sandbox, "test"), "after the restore")["id"]
+    took = salt_run(sandbox, "backup.run", "test", "job=database", "mode=incr", "lock_wait=300")
+    assert took["backups"][0]["mode"] == "full"
+
+
+@pytest.mark.usefixtures("built", "control")
+def test_data_of_prod_comes_to_test_masked_and_never_the_other_way(sandbox: Sandbox, prod: dict[str, Any]) -> None:
+    post(page_url(sandbox, "prod"), "somebody's secret")
+    before = sql(sandbox, roles(sandbox, "prod")[0], "select count(*), max(text) from notes")
+    for words in (["source=test", "target=prod"], ["source=prod", "target=prod"], ["source=prod", "target=prod,test"]):
+        assert salt_run(sandbox, "refresh.run", *words, code=2)["error"]
+
+    rehearsed = salt_run(sandbox, "backup.run", "prod", "job=database", "lock_wait=300")
+    assert rehearsed["backups"][0]["mode"] == "full"
+    assert salt_run(sandbox, "backup.drill", "prod")["drills"]["database"]["checks"][0]["name"] == "notes"
+
+    done = salt_run(sandbox, "refresh.run", "source=prod", "target=test", "lock_wait=300")
+    assert done["phase"] == "done"
+    assert [each["name"] for each in done["checks"]] == ["notes", "recognisable"]
+    primary, standby = roles(sandbox, "test")
+    masked = sql(sandbox, primary, "select count(*), count(*) filter (where text = 'note ' || id) from notes").split(
+        "|"
+    )
+    assert masked[0] == masked[1] != "0"
+    assert masked[0] == before.split("|")[0]
+    assert sql(sandbox, standby, "select count(*) from notes") == masked[0]
+    assert post(page_url(sandbox, "test"), "test goes on")["id"]
+    assert sql(sandbox, roles(sandbox, "prod")[0], "select count(*), max(text) from notes") == before
