@@ -4,7 +4,7 @@ SALT ?= 3008
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-3006 lint bench bench-release docs format clean setup
+.PHONY: help demo test test-3006 lint bench bench-release bench-backup docs format clean setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1mmake %-13s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,11 @@ bench: ## build, re-check and destroy the reference estate beside a hand-optimis
 bench-release: ## what a release costs: time out of traffic, overhead over bare Salt calls, 1,000 simulated servers
 	@tools/setup.sh $(VENV) requirements/salt-$(SALT).txt bench
 	@$(BIN)/python -m bench.release
+
+bench-backup: ## what a backup costs: size, time and load beside pg_dump and pg_basebackup, 1 GiB
+	@tools/setup.sh $(VENV) requirements/salt-$(SALT).txt bench
+	@tools/engine.sh up
+	@$(BIN)/python -m bench.backup
 
 docs: setup ## the documentation as HTML, in build/docs
 	@$(BIN)/python tools/docs.py

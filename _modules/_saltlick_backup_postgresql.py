@@ -160,6 +160,9 @@ def _received(told, folder, last):
     numbers = sorted({each[0] for each in wanted})
     if numbers and numbers != list(range(numbers[0], numbers[-1] + 1)):
         raise Chain(f"there are gaps in what was received between segments {numbers[0]} and {numbers[-1]}")
+    timeline = max((int(each[1], 16) for each in wanted), default=last["timeline"])
+    if timeline != last["timeline"]:
+        _branched(archive, timeline, last)
     wal = folder / "wal"
     wal.mkdir()
     for _, _, _, path in wanted:
@@ -168,13 +171,29 @@ def _received(told, folder, last):
         _files.packed(path, wal / f"{path.name}.gz")
     complete = [number for number, _, partial, _ in wanted if not partial]
     return {
-        "timeline": max((int(each[1], 16) for each in wanted), default=last["timeline"]),
+        "timeline": timeline,
         "first_segment": last["next_segment"],
         "next_segment": max(complete, default=last["next_segment"] - 1) + 1,
         "segments": len(wanted),
         "reaches": reaches,
         "primary_asked": certain,
     }
+
+
+def _branched(archive, timeline, last):
+    """After a promotion or a restore the new timeline has to go on from what the last backup has, and not from before its end.
+
+    Source: PostgreSQL's manual, timeline history files: a line per ancestor, its number and the LSN that it was left at.
+    """
+    path = archive / f"{timeline:08X}.history"
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    left = {int(words[0]): words[1] for words in map(str.split, lines) if len(words) > 1 and words[0].isdigit()}
+    if last["timeline"] not in left:
+        raise Chain(f"timeline {timeline} is not known to go on from timeline {last['timeline']}")
+    if segment_number(left[last["timeline"]]) < last["next_segment"]:
+        raise Chain(
+            f"timeline {timeline} branched off before the end of the last backup: it was restored, or a standby was behind"
+        )
 
 
 def _caught_up(told):

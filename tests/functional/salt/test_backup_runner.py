@@ -1,0 +1,104 @@
+"""`salt-run backup.*` and `refresh.*` as typed, without a running master: what is wrong is said before anybody is asked."""
+
+from __future__ import annotations
+
+import pytest
+
+PILLAR = """
+environment:
+  name: {name}
+  production: {production}
+  region: us-east-1
+  image: {{id: ami-12c6146b}}
+  cidr: {cidr}
+  zones: [us-east-1a]
+  subnets:
+    private: {{cidrs: [{subnet}]}}
+  firewall:
+    db: [{{from: self, tcp: 5432}}]
+  servers:
+    db: {{count: 2, type: t3.small, subnet: private, firewall: db}}
+stores:
+  vault: {{rsync: {{address: 172.20.0.10, module: x, user: x, password: hunter2}}}}
+backup:
+  jobs:
+    database: {{postgresql: {{}}, servers: db, store: {store}, full: {{cron: '0 2 * * *'}}}}
+refresh:
+  source: {source}
+  job: database
+  store: vault
+  servers: db
+  mask: nothing_personal
+  checks: [{{name: one, database: app, query: select 1}}]
+"""
+
+
+def told(master, function, *words):
+    """What a runner answers."""
+    return master.call(function, *words)["return"]
+
+
+@pytest.fixture
+def two(master):
+    """`one` is production, `two` is not, and either names the other as its source."""
+    top = master.folder / "pillar" / "common" / "top.sls"
+    top.write_text("{{ saltenv }}:\n  '*_master': [environment]\n")
+    one = {"production": "true", "cidr": "10.61.0.0/16", "subnet": "10.61.0.0/24", "source": "two"}
+    two = {"production": "false", "cidr": "10.62.0.0/16", "subnet": "10.62.0.0/24", "source": "one"}
+    master.pillar("one", PILLAR.format(name="one", store="vault", **one))
+    master.pillar("two", PILLAR.format(name="two", store="vault", **two))
+    return master
+
+
+def test_without_a_master_nothing_is_done(two):
+    done = told(two, "backup.run", "one")
+    assert done["retcode"] == 7
+    assert "no salt-master runs here" in done["error"]
+
+
+def test_a_pillar_that_is_wrong(two):
+    text = PILLAR.format(
+        name="two", store="valt", production="false", cidr="10.62.0.0/16", subnet="10.62.0.0/24", source="one"
+    )
+    two.pillar("two", text)
+    done = told(two, "backup.freshness", "two")
+    assert done["retcode"] == 2
+    assert done["problems"] == ["backup.jobs.database.store: there is no store valt; did you mean vault?"]
+    assert "hunter2" not in str(done)
+
+
+def test_a_restore_asks_back_and_production_wants_to_be_named(two):
+    done = told(two, "backup.restore", "one", "job=database")
+    assert done["retcode"] == 2
+    assert done["problems"] == [
+        "confirm: this overwrites data of one; to do so, add confirm=one",
+        "overwrite_production: one is marked production; to overwrite it, add overwrite_production='yes, overwrite one'",
+    ]
+    done = told(two, "backup.restore", "two", "job=database", "confirm=one")
+    assert done["problems"] == ["confirm: this overwrites data of two; to do so, add confirm=two"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["source=two", "target=one"], "one is marked production: no other environment's data ever goes there"),
+        (["source=one", "target=one"], "one is marked production"),
+        (["one"], "say which is which: source=prod target=test"),
+        (["source=one", "target=one,two"], "one environment at a time"),
+        (["source=one", "target=ONE"], "ONE: is not an environment"),
+        (["source=two", "target=two"], "names one as its source (refresh.source), not two"),
+        (["source=one"], "target: name one environment: target="),
+        (["source=two", "target=one", "force=True"], "force: is not an argument"),
+        (["source=two", "target=one", "pillar={environment: {production: false}}"], "pillar: is not an argument"),
+    ],
+)
+def test_a_refresh_in_disguise_is_refused(two, words, said):
+    done = told(two, "refresh.run", *words)
+    assert done["retcode"] == 2
+    assert said in done["error"]
+
+
+def test_a_misspelt_argument_is_named(two):
+    done = told(two, "backup.run", "one", "jobs=database")
+    assert done["retcode"] == 2
+    assert done["problems"] == ["jobs: is not an argument; there are job, mode, lock_wait"]
