@@ -19,7 +19,7 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-FIRST = ("index", "guide", "releases", "pillar", "sandbox", "architecture")
+FIRST = ("index", "guide", "releases", "pillar", "formulas", "sandbox", "architecture")
 SOURCE_HOST = re.compile(r"^[a-z]+:")
 
 STYLE = """

@@ -29,6 +29,7 @@ keepalived-config-check-script:
       - file: keepalived-config-main
 {%- endif %}
 
+# A master without an address of its own is an oddity to keepalived's test, and the same exit code as a mistake.
 keepalived-config-main:
   file.managed:
     - name: {{ keepalived.config }}
@@ -36,7 +37,7 @@ keepalived-config-main:
     - template: jinja
     - context:
         keepalived: {{ keepalived | tojson }}
-    - check_cmd: keepalived -t -f
+    - check_cmd: sh -c 'said=$(keepalived -t -f "$0" 2>&1 | grep -v "No VIP specified; at least one is sensible"); test -z "$said" || { echo "$said"; false; }'
     - user: root
     - group: 0
     - mode: '0640'
@@ -44,3 +45,26 @@ keepalived-config-main:
     - require:
       - pkg: keepalived-install-package
       - file: keepalived-config-state-script
+{%- if keepalived.unit %}
+
+keepalived-config-unit:
+  file.managed:
+    - name: {{ keepalived.unit }}
+    - source: salt://keepalived/files/keepalived.service.jinja
+    - template: jinja
+    - context:
+        keepalived: {{ keepalived | tojson }}
+    - user: root
+    - group: 0
+    - mode: '0644'
+    - makedirs: true
+    - require:
+      - file: keepalived-config-state-script
+
+# Salt looks for systemd's warning of a changed unit on stdout; systemd writes it to stderr, and the old unit would start.
+keepalived-config-unit-read:
+  cmd.run:
+    - name: systemctl daemon-reload
+    - onchanges:
+      - file: keepalived-config-unit
+{%- endif %}

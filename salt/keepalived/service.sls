@@ -8,5 +8,7 @@ keepalived-service-running:
     - name: {{ keepalived.service }}
     - enable: true
     - reload: true
+    - require:
+      - sls: keepalived.config
     - watch:
       - file: keepalived-config-main

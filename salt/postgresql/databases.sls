@@ -44,16 +44,17 @@ postgresql-databases-{{ name }}:
       - postgres_user: postgresql-databases-user-{{ database.owner }}
 {%- endfor %}
 {%- for id in postgresql.others %}
-{%- set slot = id | replace('-', '_') | replace('.', '_') %}
-{%- set there = "select count(*) from pg_replication_slots where slot_name = '" ~ slot ~ "'" %}
+{%- set slot = id | replace('-', '_') | replace('.', '_') | lower %}
+{%- set make = postgresql.psql ~ ' -c "select pg_create_physical_replication_slot(\'' ~ slot ~ '\')"' %}
+{%- set there = postgresql.psql ~ ' -c "select count(*) from pg_replication_slots where slot_name = \'' ~ slot ~ '\'" | grep -qx 1' %}
 
-# So that what a standby has not got yet is kept for it, whoever is the primary by now.
+# So that what a standby has not got yet is kept for it, whoever is the primary by now. A standby that begins makes its own.
 postgresql-databases-slot-{{ id }}:
   cmd.run:
-    - name: {{ (postgresql.psql ~ ' -c "select pg_create_physical_replication_slot(\'' ~ slot ~ '\')"') | tojson }}
+    - name: {{ (make ~ ' || ' ~ there) | tojson }}
     - runas: {{ postgresql.user }}
-    - onlyif: {{ primary | tojson }}
-    - unless: {{ (postgresql.psql ~ ' -c "' ~ there ~ '" | grep -qx 1') | tojson }}
+    - onlyif: {{ (postgresql.psql ~ " -c 'select pg_is_in_recovery()' | grep -qx f") | tojson }}
+    - unless: {{ there | tojson }}
     - require:
       - sls: postgresql.service
 {%- endfor %}

@@ -4,3 +4,4 @@ include:
   - postgresql.config
   - postgresql.service
   - postgresql.databases
+  - postgresql.archive

@@ -24,11 +24,25 @@ postgresql-service-answers:
       - service: postgresql-service-running
 {%- if postgresql.restart %}
 
-# Some settings are taken at a restart only; the database itself knows which.
-postgresql-service-restarted:
+# Some settings are taken at a restart only; the database itself knows which, a moment after it was reloaded.
+postgresql-service-outdated:
   cmd.run:
-    - name: service {{ postgresql.service }} restart
+    - name: echo 'settings wait for a restart'
     - unless: sleep 1; su {{ postgresql.user }} -c "{{ postgresql.psql }} -c '{{ pending }}'" | grep -qx 0
     - require:
       - cmd: postgresql-service-answers
+
+postgresql-service-restarted:
+  service.running:
+    - name: {{ postgresql.service }}
+    - watch:
+      - cmd: postgresql-service-outdated
+
+postgresql-service-answers-again:
+  cmd.run:
+    - name: {{ postgresql.bin_dir }}/pg_isready -q -h {{ postgresql.socket_dir }} -p {{ postgresql.port }} -t 60
+    - onchanges:
+      - cmd: postgresql-service-outdated
+    - require:
+      - service: postgresql-service-restarted
 {%- endif %}

@@ -6,7 +6,8 @@ include:
 rsyncd-config-secrets:
   file.managed:
     - name: {{ rsyncd.secrets }}
-    - contents: {% if rsyncd.users %}{% else %}''{% endif %}
+    - contents:
+      - '# Written by Salt: salt/rsyncd.'
       {%- for name, user in rsyncd.users | dictsort %}
       - {{ (name ~ ':' ~ user.password) | tojson }}
       {%- endfor %}
@@ -14,6 +15,19 @@ rsyncd-config-secrets:
     - user: root
     - group: 0
     - mode: '0600'
+    - require:
+      - pkg: rsyncd-install-package
+
+rsyncd-config-listen:
+  file.managed:
+    - name: {{ rsyncd.listen }}
+    - source: salt://rsyncd/files/rsyncd.listen.jinja
+    - template: jinja
+    - context:
+        rsyncd: {{ rsyncd | tojson }}
+    - user: root
+    - group: 0
+    - mode: '0644'
     - require:
       - pkg: rsyncd-install-package
 
@@ -29,3 +43,4 @@ rsyncd-config-main:
     - mode: '0644'
     - require:
       - file: rsyncd-config-secrets
+      - file: rsyncd-config-listen

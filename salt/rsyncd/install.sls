@@ -3,7 +3,7 @@
 rsyncd-install-package:
   pkg.installed:
     - name: {{ rsyncd.package }}
-{%- for name, module in rsyncd.modules | dictsort %}
+{%- for name, module in rsyncd.modules | dictsort if not module.get('read_only', true) %}
 
 rsyncd-install-dir-{{ name }}:
   file.directory:

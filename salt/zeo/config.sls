@@ -1,4 +1,4 @@
-{%- from 'zeo/map.jinja' import zeo with context %}
+{%- from 'zeo/map.jinja' import zeo, facts with context %}
 {%- from 'supervisor/map.jinja' import supervisor with context %}
 
 include:
@@ -16,6 +16,19 @@ zeo-config-storage:
     - mode: '0640'
     - require:
       - file: zeo-install-dirs
+
+zeo-config-start-script:
+  file.managed:
+    - name: {{ zeo.venv }}/bin/start-{{ zeo.name }}
+    - source: salt://zeo/files/start.sh.jinja
+    - template: jinja
+    - context:
+        zeo: {{ zeo | tojson }}
+    - user: root
+    - group: 0
+    - mode: '0755'
+    - require:
+      - cmd: zeo-install-venv
 {%- if zeo.here %}
 
 zeo-config-program:
@@ -31,9 +44,19 @@ zeo-config-program:
     - require:
       - sls: supervisor.config
       - file: zeo-config-storage
+      - file: zeo-config-start-script
 {%- else %}
 
 zeo-config-program:
   file.absent:
     - name: {{ supervisor.program_dir }}/{{ zeo.name }}.conf
 {%- endif %}
+
+zeo-config-facts:
+  file.managed:
+    - name: /etc/saltlick/zeo.json
+    - contents: {{ facts | json(sort_keys=True) | tojson }}
+    - user: root
+    - group: 0
+    - mode: '0644'
+    - makedirs: true

@@ -16,12 +16,12 @@ zeo-install-user:
     - system: true
     - usergroup: true
 
+# The blobs' own directory is made by the storage, when it makes Data.fs.
 zeo-install-dirs:
   file.directory:
     - names:
       - {{ zeo.dir }}
       - {{ zeo.dir }}/filestorage
-      - {{ zeo.dir }}/blobstorage
       - {{ zeo.log_dir }}
     - user: {{ zeo.user }}
     - group: {{ zeo.user }}
@@ -48,7 +48,8 @@ zeo-install-requirements:
 
 zeo-install-pip:
   cmd.run:
-    - name: {{ zeo.venv }}/bin/pip install --quiet --disable-pip-version-check -r {{ zeo.venv }}/requirements.txt && cp {{ zeo.venv }}/requirements.txt {{ zeo.venv }}/installed.txt
+    - name: bin/pip install --quiet --disable-pip-version-check -r requirements.txt && cp requirements.txt installed.txt
+    - cwd: {{ zeo.venv }}
     - unless: cmp -s {{ zeo.venv }}/requirements.txt {{ zeo.venv }}/installed.txt
     - require:
       - file: zeo-install-requirements

@@ -21,6 +21,7 @@ zeo-service-restarted:
     - name: {{ ctl }} restart {{ zeo.name }}
     - onchanges:
       - file: zeo-config-storage
+      - file: zeo-config-start-script
       - cmd: zeo-install-pip
     - require:
       - cmd: zeo-service-updated

@@ -42,6 +42,23 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
+def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Server, Server]]:
+    """Two servers of the suite, booted and not converged: each can only be told of the other now."""
+    if os.environ.get("KITCHEN_CONTAINER_ID"):
+        pytest.skip("Test Kitchen has one server")
+    network = request.getfixturevalue("network")
+    client = docker.from_env(timeout=300)
+    first, second = (Server(suites()[request.path.parent.name], client, network, number) for number in (1, 2))
+    try:
+        first.boot()
+        second.boot()
+        yield first, second
+    finally:
+        first.remove()
+        second.remove()
+
+
+@pytest.fixture(scope="module")
 def host(request: pytest.FixtureRequest) -> Host:
     """The suite's server as testinfra sees it."""
     container = os.environ.get("KITCHEN_CONTAINER_ID")

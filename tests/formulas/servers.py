@@ -28,10 +28,11 @@ MINION = {"file_client": "local", "file_roots": {"base": ["/srv/salt"]}, "pillar
 
 
 class Server:
-    """One container: boot() it, then apply() its highstate as often as wanted."""
+    """One container, the suite's first or another: boot() it, then apply() its highstate as often as wanted."""
 
-    def __init__(self, suite: Suite, client: docker.DockerClient, network: str) -> None:
+    def __init__(self, suite: Suite, client: docker.DockerClient, network: str, number: int = 1) -> None:
         self.suite = suite
+        self.id = f"{suite.name.replace('_', '-')}-{number}"
         self._client = client
         self._network = network
         self.container: Container | None = None
@@ -40,8 +41,8 @@ class Server:
         """Start systemd in a container that holds the state tree and the suite's pillar; waits until it takes services."""
         self.container = self._client.containers.create(
             _image(self._client),
-            name=f"saltlick-formulas-{self.suite.name}-{os.getpid()}",
-            hostname=self.suite.name,
+            name=f"saltlick-formulas-{self.id}-{os.getpid()}",
+            hostname=self.id,
             labels={OWNER: _owner()},
             network=self._network,
             tty=True,
@@ -52,6 +53,13 @@ class Server:
         self.container.start()
         self._wait_for_systemd()
         self.run(self.suite.prepare)
+
+    @property
+    def address(self) -> str:
+        """Where the suite's other servers find it."""
+        self._running.reload()
+        (network,) = self._running.attrs["NetworkSettings"]["Networks"].values()
+        return str(network["IPAddress"])
 
     def write(self, path: str, content: str) -> None:
         """Put a file on the server."""
@@ -78,6 +86,16 @@ class Server:
         assert code == 0
         return {f"{s['__id__']} {s['name']}": s for s in states.values()}
 
+    def call(self, function: str) -> Any:
+        """What an execution function returns; after apply(), which syncs modules."""
+        said = self.run(f"{SALT_CALL} --local --out=json --log-level=quiet {function}")
+        return json.loads(said)["local"]
+
+    def reboot(self) -> None:
+        """Stop it and start it again; waits until it takes services."""
+        self._running.restart()
+        self._wait_for_systemd()
+
     def remove(self) -> None:
         """Delete the container, running or not."""
         if self.container is not None:
@@ -89,7 +107,7 @@ class Server:
         return self.container
 
     def _files(self) -> bytes:
-        minion = yaml.safe_dump({**MINION, "id": f"{self.suite.name.replace('_', '-')}-1"})
+        minion = yaml.safe_dump({**MINION, "id": self.id})
         files = {
             "/etc/cloud/cloud-init.disabled": b"",  # no metadata service answers here
             "/etc/dpkg/dpkg.cfg.d/saltlick-formulas": b"force-unsafe-io\n",  # nothing here outlives a power cut

@@ -16,7 +16,7 @@ import yaml
 salt._logging.shutdown_temp_handler()  # or it writes all it kept, at exit, to a stream that pytest closed
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).with_name("golden")
-ROLES = ["nginx", "varnish", "haproxy", "supervisor", "app"]
+ROLES = ["nginx", "varnish", "haproxy", "supervisor", "app", "postgresql", "zeo", "keepalived", "rsyncd"]
 FORMULAS = ["base", "salt_minion", *ROLES]
 PLATFORMS = {
     "debian-12": {"os": "Debian", "os_family": "Debian", "osmajorrelease": 12, "kernel": "Linux"},
@@ -41,7 +41,11 @@ class Minion:
             "root_dir": str(folder),
             "file_roots": {"base": [str(ROOT / "salt")]},
             "pillar_roots": {"base": [str(folder / "pillar")]},
-            "grains": {"pythonexecutable": "/opt/saltlick/venv/bin/python", **grains},
+            "grains": {
+                "pythonexecutable": "/opt/saltlick/venv/bin/python",
+                "ip4_interfaces": {"lo": ["127.0.0.1"], "eth0": ["10.20.10.11"]},
+                **grains,
+            },
         }
         (folder / "minion").write_text(yaml.safe_dump(config))  # Salt reads grains from the file only
         opts = salt.config.minion_config(str(folder / "minion"), cache_minion_id=False)
@@ -115,7 +119,7 @@ def test_modes_are_quoted_and_owners_said(minion):
 
 def test_files_render(minion):
     templates = [low for low in minion.lows if low.get("template") == "jinja"]
-    assert len(templates) >= 9
+    assert len(templates) >= 15
     for low in templates:
         text = minion.call("slsutil.renderer", path=low["source"], default_renderer="jinja", **_context(low))
         assert "Written by Salt" in text or low["__id__"] == "varnish-config-log-format"
