@@ -93,7 +93,9 @@ class Hypervisor:
 
     def _packets(self) -> None:
         have = self.metal.actual()
-        vpcs = sorted(key for key in have.networks if key != "internet")
+        vpcs = {
+            vpc.id: vpc.cidr for vpc in sorted(self.snapshot.vpcs, key=lambda vpc: vpc.id) if vpc.id in have.networks
+        }
         doors = sorted(leg.address for m in have.machines.values() for leg in m.legs if leg.network == "internet")
         passages = [p for p in packets.passages(self.snapshot) if {p.vpc_a, p.vpc_b} <= set(vpcs)]
         rules = packets.render(self.settings, vpcs, passages, doors)

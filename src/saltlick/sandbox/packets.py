@@ -6,7 +6,7 @@ Rendering is pure; `install` writes our own chains in one atomic `iptables-resto
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from itertools import combinations
@@ -55,11 +55,11 @@ def _leads(source: Subnet, destination: Subnet, peering: str) -> bool:
 
 
 def render(
-    settings: Settings, vpcs: Sequence[str], open_passages: Sequence[Passage], front_doors: Sequence[str]
+    settings: Settings, vpcs: Mapping[str, str], open_passages: Sequence[Passage], front_doors: Sequence[str]
 ) -> str:
     """The whole of our chains as `iptables-restore` input.
 
-    `vpcs` are those with a bridge; `front_doors` the addresses of load balancers in the internet network.
+    `vpcs` are the networks, by id, of those with a bridge; `front_doors` the addresses of load balancers in the internet network.
     """
     forward, inward, before, after = (f"{_chain(settings)}-{end}" for end in ("FWD", "IN", "PRE", "POST"))
     internet = bridge(settings.name)
@@ -80,6 +80,8 @@ def render(
     lines += ["COMMIT", "*nat", f":{before} - [0:0]", f":{after} - [0:0]"]
     for vpc in vpcs:
         lines += [f"-A {before} -i {bridge(vpc)} {rule}" for rule in _redirects(settings)]
+    # What stays in a network keeps its source address: a Docker that died leaves rules for an old bridge with the same network.
+    lines += [f"-A {after} -s {network} -d {network} -j ACCEPT" for network in vpcs.values()]
     for p in open_passages:
         # Before Docker's own MASQUERADE: a peer sees the real source address, as on AWS.
         lines += [f"-A {after} {way} -j ACCEPT" for way in _ways(p, interfaces=False)]

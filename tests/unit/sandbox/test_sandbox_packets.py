@@ -13,6 +13,7 @@ from saltlick.sandbox.settings import Settings
 
 TO_B = Route(destination="10.2.0.0/16", peering="pcx-1")
 TO_A = Route(destination="10.1.0.0/16", peering="pcx-1")
+BOTH = {"vpc-a": "10.1.0.0/16", "vpc-b": "10.2.0.0/16"}
 OPEN = (Passage("vpc-a", "10.1.0.0/24", "vpc-b", "10.2.0.0/24"),)
 
 
@@ -54,16 +55,23 @@ def test_two_subnets_talk_only_with_a_peering_and_routes_on_both_sides(
 
 
 def test_a_passage_is_open_both_ways_and_keeps_the_source_address() -> None:
-    text = packets.render(Settings(directory=Path("/x"), name="t"), ["vpc-a", "vpc-b"], OPEN, [])
+    text = packets.render(Settings(directory=Path("/x"), name="t"), BOTH, OPEN, [])
     for source, destination in (("10.1.0.0/24", "10.2.0.0/24"), ("10.2.0.0/24", "10.1.0.0/24")):
         assert f"-A SALTLICK-t-POST -s {source} -d {destination} -j ACCEPT" in text
     assert "-A SALTLICK-t-FWD -i sl-vpc-a -o sl-vpc-b -s 10.1.0.0/24 -d 10.2.0.0/24 -j ACCEPT" in text
     assert "-A SALTLICK-t-FWD -i sl-vpc-b -o sl-vpc-a -s 10.2.0.0/24 -d 10.1.0.0/24 -j ACCEPT" in text
 
 
+def test_servers_of_one_network_see_each_others_own_address() -> None:
+    """Databases let each other in by it. Ours stands above what a Docker that died has left for the same network."""
+    lines = packets.render(Settings(directory=Path("/x"), name="t"), BOTH, [], []).splitlines()
+    for network in BOTH.values():
+        assert f"-A SALTLICK-t-POST -s {network} -d {network} -j ACCEPT" in lines
+
+
 def test_metadata_and_names_are_redirected_on_our_bridges_only() -> None:
     settings = Settings(directory=Path("/x"), name="t", port=7000)
-    text = packets.render(settings, ["vpc-a"], [], [])
+    text = packets.render(settings, {"vpc-a": "10.1.0.0/16"}, [], [])
     redirects = [line for line in text.splitlines() if "REDIRECT" in line]
     assert len(redirects) == 4
     assert all(line.startswith("-A SALTLICK-t-PRE -i sl-vpc-a ") for line in redirects)
