@@ -5,6 +5,6 @@
   # orchestration (which have its id, with _master behind it where the configuration gives none) and as a minion of its own.
   # No server can pass for it: names of servers hold no underscore.
   '*_master': [environment, release, offhours]
-  salt-master: [environment, release, offhours, server]
+  salt-master: [environment, release, offhours, schedule, server]
   # What a server gets, if this environment has a server of that name.
   '{{ saltenv }}-*': [server]

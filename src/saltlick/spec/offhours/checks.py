@@ -27,6 +27,8 @@ def findings(hours: OffHours, environment: Environment) -> Iterator[Finding]:
         yield from unknown([name], switched(hours, environment), "switched group", ("checks", name), section="servers")
     if not any((hours.covers.ec2, hours.covers.rds, hours.covers.asg)):
         yield at("covers", says="nothing is switched: leave `offhours` out instead")
+    if hours.covers.ec2 and not hours.groups and not switched(hours, environment):
+        yield at("covers", says=f"{environment.name} has no server group that could be switched: `ec2: false`?")
 
 
 def _times(hours: OffHours) -> Iterator[Finding]:
