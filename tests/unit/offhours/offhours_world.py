@@ -1,0 +1,128 @@
+"""An environment with off-hours, and a world of fakes to switch it in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from saltlick import spec
+from saltlick.errors import CustodianFailed
+from saltlick.offhours.policies import Policy
+from saltlick.offhours.ports import Power, Thing
+from saltlick.offhours.turns import Service, Turn
+from saltlick.offhours.walk import World
+from saltlick.release.ports import Reply
+from saltlick.spec import layout, offhours
+
+ENVIRONMENT = {
+    "environment": {
+        "name": "test",
+        "region": "us-east-1",
+        "cidr": "10.20.0.0/16",
+        "zones": ["us-east-1a", "us-east-1b"],
+        "image": {"id": "ami-12c6146b"},
+        "subnets": {"public": {"cidrs": ["10.20.0.0/24", "10.20.1.0/24"]}},
+        "firewall": {"app": [{"from": "world", "tcp": 80}]},
+        "servers": {
+            "db": {"count": 1, "type": "t3.small", "subnet": "public", "firewall": "app"},
+            "app": {"count": 2, "type": "t3.small", "subnet": "public", "firewall": "app"},
+        },
+        "salt": {"master": "127.0.0.1"},
+    }
+}
+HOURS = {"timezone": "Europe/Berlin", "off": "Mon-Fri 19:00", "on": "Mon-Fri 07:00", "settle_s": 60}
+
+
+def environment(**change: Any) -> spec.Environment:
+    return spec.parse({"environment": {**ENVIRONMENT["environment"], **change}}, environment="test")
+
+
+def hours(**change: Any) -> offhours.OffHours:
+    return offhours.OffHours.model_validate({**HOURS, **change})
+
+
+@dataclass
+class Clock:
+    time_s: float = 0.0
+
+    def now(self) -> float:
+        return self.time_s
+
+    def sleep(self, seconds: float) -> None:
+        self.time_s += seconds
+
+
+@dataclass
+class Sky:
+    """AWS, Custodian and the application in one: what each was asked is in `diary`, in order."""
+
+    environment: spec.Environment = field(default_factory=environment)
+    hours: offhours.OffHours = field(default_factory=hours)
+    things: dict[str, Thing] = field(default_factory=dict)
+    diary: list[str] = field(default_factory=list)
+    failing: dict[str, str] = field(default_factory=dict)
+    stuck: set[str] = field(default_factory=set)
+    """Servers that AWS leaves as they are."""
+    broken: str = ""
+    before_custodian: Callable[[], None] = lambda: None
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        for group in self.environment.servers:
+            for name in layout.server_names(self.environment, group):
+                self.put(name, group)
+
+    def put(self, name: str, group: str, power: Power = Power.ON, **how: Any) -> None:
+        state = {Power.ON: "running", Power.OFF: "stopped", Power.MOVING: "stopping"}[power]
+        self.things[name] = Thing(id=f"i-{name}", name=name, group=group, power=power, state=state, **how)
+
+    def all(self, power: Power) -> None:
+        for one in list(self.things.values()):
+            self.put(one.name, one.group, power)
+
+    @property
+    def world(self) -> World:
+        return World(
+            environment=self.environment,
+            hours=self.hours,
+            account=self,
+            custodian=self,
+            application=self,
+            clock=self.clock,
+            tell=lambda text: None,
+        )
+
+    def look(self, turn: Turn) -> tuple[Thing, ...]:
+        if turn.service is not Service.EC2:
+            return tuple(one for one in self.things.values() if one.group == turn.service.value)
+        return tuple(one for one in self.things.values() if one.group in turn.groups)
+
+    def validate(self, policies: Sequence[Policy]) -> None:
+        raise AssertionError
+
+    def run(self, policies: Sequence[Policy]) -> Mapping[str, tuple[str, ...]]:
+        self.before_custodian()
+        if self.broken:
+            raise CustodianFailed(self.broken)
+        return {policy["name"]: self._act(policy) for policy in policies}
+
+    def _act(self, policy: Policy) -> tuple[str, ...]:
+        keys = {"InstanceId", "DBInstanceIdentifier", "AutoScalingGroupName"}
+        [ids] = [each["value"] for each in policy["filters"] if each.get("key") in keys]
+        self.diary.append(f"custodian {policy['name']} {' '.join(ids)}")
+        power = Power.OFF if policy["actions"][0] in ("stop", "suspend") else Power.ON
+        for one in list(self.things.values()):
+            if one.id in ids and one.name not in self.stuck:
+                self.things[one.name] = replace(one, power=power, state=f"made {power.value}")
+        return tuple(ids)
+
+    def leave(self, group: str, servers: Sequence[str]) -> dict[str, Reply]:
+        return self._told(f"leave {group}", servers)
+
+    def enter(self, group: str, servers: Sequence[str], *, deadline_s: float) -> dict[str, Reply]:
+        return self._told(f"enter {group}", servers)
+
+    def _told(self, what: str, servers: Sequence[str]) -> dict[str, Reply]:
+        self.diary.append(f"{what} {' '.join(servers)}")
+        return {one: Reply(one not in self.failing, error=self.failing.get(one, "")) for one in servers}
