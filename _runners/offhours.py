@@ -35,7 +35,7 @@ def run(name=None, *rest, test=False, lock_wait=0, **extra):
         Seconds to wait for another job's lock. Without, a locked environment is skipped, and the holder named.
 
     IAM: ``ec2:StartInstances``, ``ec2:StopInstances``, ``ec2:DescribeInstances``, ``ec2:DescribeVpcs``; for RDS
-    ``rds:StartDBInstance``, ``rds:StopDBInstance``, ``rds:DescribeDBInstances``, ``tag:GetResources``; for Auto Scaling groups
+    ``rds:StartDBInstance``, ``rds:StopDBInstance``, ``rds:DescribeDBInstances``; for Auto Scaling groups
     ``autoscaling:SuspendProcesses``, ``autoscaling:ResumeProcesses``, ``autoscaling:DescribeAutoScalingGroups`` and
     ``ec2:DescribeSubnets``; those of ``release.rolling`` for a balancer of AWS's.
 
@@ -161,4 +161,5 @@ def _job(lock_wait):
 
 
 def _user():
-    return globals().get("__user__", "")
+    user = globals().get("__user__", "")
+    return "" if user == "UNKNOWN" else user  # as a schedule calls: nobody, which is the master's own user

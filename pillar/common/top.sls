@@ -6,6 +6,6 @@
   # its own.
   # No server can pass for it: names of servers hold no underscore.
   '*_master': [environment, release, offhours, backup, refresh]
-  salt-master: [environment, release, offhours, backup, refresh, server]
+  salt-master: [environment, release, offhours, backup, refresh, schedule, server]
   # What a server gets, if this environment has a server of that name.
   '{{ saltenv }}-*': [server]

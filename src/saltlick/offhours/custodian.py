@@ -28,12 +28,12 @@ _IDS = ("InstanceId", "DBInstanceIdentifier", "AutoScalingGroupName")
 _NOT_INHERITED = frozenset({"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"})
 
 
-def find(configured: str = "") -> Path:
+def find(configured: str = "", *, beside: Path = BESIDE) -> Path:
     """The command.
 
     Raises: NotReady, with how to get it.
     """
-    places = [Path(configured)] if configured else [BESIDE / "bin/custodian", Path(shutil.which("custodian") or "/")]
+    places = [Path(configured)] if configured else [beside / "bin/custodian", Path(shutil.which("custodian") or "/")]
     for place in places:
         if place.is_file() and os.access(place, os.X_OK):
             return place

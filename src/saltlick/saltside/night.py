@@ -143,15 +143,16 @@ def switched(
             def tell(text: str) -> None:
                 told.line(f"{night.name}: {text}")
 
-            with stage(opts, night, tell) as world, _locked(opts, night, side, asking, told):
-                if not still():
-                    return Answer(
-                        {"environment": night.name, "side": side.value, "why": "no longer due"}, "no longer due"
-                    )
-                told.step(night.name, f"offhours/{side.value}", why=why, state="begun")
-                report = _walked(desk, night, side, asking, lambda: walk.switch(world, side))
-                desk.change(night.name, lambda record: _after(record, report, asking.who, moment))
-                told.step(night.name, f"offhours/{side.value}", why=why, state="ended", failed=len(report.failed))
+            with stage(opts, night, tell) as world:
+                with _locked(opts, night, side, asking, told):
+                    if not still():
+                        said = f"{night.name}: not due any more"
+                        return Answer({"environment": night.name, "side": side.value, "why": "not due any more"}, said)
+                    told.step(night.name, f"offhours/{side.value}", why=why)
+                    report = _walked(desk, night, side, asking, lambda: walk.switch(world, side))
+                    desk.change(night.name, lambda record: _after(record, report, asking.who, moment))
+                if report.complete:
+                    told.step(night.name, f"offhours/is_{side.value}", why=why)
             return _answer(night, report, why)
     except Interrupted as stopped:
         said = f"{stopped}: what was switched stays so; the next `offhours.run` goes on from there"

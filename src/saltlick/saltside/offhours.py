@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from saltlick.errors import InvalidInput, Problem
+from saltlick.errors import InvalidInput, Problem, SaltlickError
 from saltlick.offhours import policies as rendering
 from saltlick.offhours import walk, words
 from saltlick.offhours.decide import Due, Keep, due
@@ -16,6 +17,7 @@ from saltlick.offhours.until import instant
 from saltlick.saltside.answer import Answer
 from saltlick.saltside.locks import locks
 from saltlick.saltside.night import Night, account_of, custodian_of, night_of, records, staged, switched
+from saltlick.saltside.progress import Progress
 from saltlick.saltside.typed import flag, typed
 from saltlick.saltside.underway import Caller
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from saltlick.offhours.records import Record
+
+log = logging.getLogger(__name__)
 
 CANCEL = {"none", "null"}
 
@@ -54,7 +58,15 @@ def run(
     user: str = "",
 ) -> Answer:
     """Make the environment what its hours say, where that was not done yet; what the schedule calls."""
-    return run_at(opts, name, _now(), test=flag("test", test), asking=Caller(job=job, user=user, lock_wait=lock_wait))
+    dry, asking = flag("test", test), Caller(job=job, user=user, lock_wait=lock_wait)
+    try:
+        answer = run_at(opts, name, _now(), test=dry, asking=asking)
+    except SaltlickError as error:
+        _complain(opts, name, job, str(error))
+        raise
+    if answer.retcode:
+        _complain(opts, name, job, str(answer.result.get("error", "")))
+    return answer
 
 
 def run_at(
@@ -159,6 +171,13 @@ def status(opts: Mapping[str, Any], name: object) -> Answer:
         },
     }
     return Answer(told, "\n".join(_lines(night, record, found, told, at)))
+
+
+def _complain(opts: Mapping[str, Any], name: object, job: str, error: str) -> None:
+    """A schedule has nobody who reads its answers: what goes wrong is in the log, and an event for reactors."""
+    log.error("offhours.run %s: %s", name, error)
+    with Progress(opts, job) as told:
+        told.step(str(name), "offhours/failed", error=error)
 
 
 def _by_hand(opts: Mapping[str, Any], name: object, side: Side, test: object, asking: Caller) -> Answer:

@@ -12,7 +12,7 @@ from moto.core import set_initial_no_auth_action_count
 from saltlick.aws import connect
 from saltlick.errors import AwsError
 from saltlick.kinds import KINDS
-from saltlick.kinds.iam_policy import ON_OURS, ROLES_ON_OURS, policy
+from saltlick.kinds.iam_policy import BEYOND_KINDS, ON_OURS, ROLES_ON_OURS, policy
 from saltlick.kinds.load_balancer import ASKED_BY_ELB
 
 from .conftest import Call, InstantClock
@@ -175,5 +175,5 @@ def test_a_policy_of_some_kinds_is_of_those_only() -> None:
     some = policy({"vpc": KINDS["vpc"]})
     assert {a for s in some["Statement"] for a in s["Action"]} == {
         *(action for wanted in KINDS["vpc"].iam.values() for action in wanted),
-        "ec2:GetConsoleOutput",
+        *BEYOND_KINDS,
     }

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
+import re
+import signal
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
 import boto3
 import pytest
+import requests
 import salt.config
 import yaml
 
@@ -21,6 +26,7 @@ from saltlick.aws import connect
 from saltlick.engine.wait import SystemClock
 from saltlick.errors import InvalidInput
 from saltlick.kinds import KINDS
+from saltlick.kinds.iam_policy import OFF_HOURS, policy
 from saltlick.lock import Locks, Mode
 from saltlick.offhours import custodian, policies, walk
 from saltlick.offhours.decide import Keep
@@ -442,6 +448,23 @@ def test_it_has_the_lock_while_it_works_and_gives_it_back_when_it_fails(house, a
     assert record(house).job == ""
 
 
+def test_an_interruption_says_so_gives_the_lock_back_and_the_next_run_goes_on(house, aws):
+    diary = Diary()
+    diary.when["leave night-db-1"] = lambda: os.kill(os.getpid(), signal.SIGTERM)
+    retcode, told, _ = run(house, FRIDAY_EVENING, diary, Hand(aws))
+    assert (retcode, "SIGTERM: what was switched stays so" in told["error"]) == (4, True)
+    assert running(aws) == LIVE | {"night-db-1"}
+    assert desk(house).read("night") is None
+    assert record(house).done is None
+    assert run(house, FRIDAY_EVENING + timedelta(minutes=10), hand=Hand(aws))[0] == 0
+    assert running(aws) == LIVE
+
+
+def test_a_run_that_goes_wrong_is_in_the_log_for_nobody_reads_its_answer(house, caplog):
+    assert guarded(offhours.run, opts(house), "live").retcode == 2
+    assert "offhours.run live: offhours: 1 problem, nothing was touched" in caplog.text
+
+
 def stale(house: Any, job: str, reason: str) -> None:
     taken = desk(house).take("night", reason=reason, job=job)
     gone = {**taken.holder.as_data(), "process": {"pid": 2**22 + 1, "started": "long ago"}}
@@ -559,6 +582,30 @@ def test_databases_and_groups_of_aws_go_too_and_only_ours(house, aws, managed):
     made[1]["actions"] = [{"type": "resume", "delay": 0}]  # Custodian's own pause is half a minute
     assert list(night.custodian_of(opts(house), found).run(made).values()) == [("night-pg",), ("night-pg",)]
     assert managed_states(aws) == {"night-pg": on, "live-pg": on, "false-pg": on}
+
+
+def action_of(asked: dict[str, Any]) -> str:
+    """The IAM action of a recorded request."""
+    service = asked["headers"]["Authorization"].split("/")[3]
+    body = base64.b64decode(asked["body"]).decode() if asked["body_encoded"] else asked["body"]
+    return f"{service}:{parse_qs(body)['Action'][0]}"
+
+
+def test_the_masters_policy_allows_what_custodian_and_we_ask(house, aws, managed, moto, monkeypatch):
+    """By what moto was asked, in everything that is switched off."""
+    monkeypatch.chdir(house.folder)  # where moto, which runs in this process, writes its recording
+    (house.folder / "pillar/common/offhours.sls").write_text(HOURS + "  covers: {rds: true, asg: true}\n")
+    requests.post(f"{moto}/moto-api/recorder/start-recording", timeout=20)
+    try:
+        run(house, FRIDAY_EVENING)
+    finally:
+        requests.post(f"{moto}/moto-api/recorder/stop-recording", timeout=20)
+    found = {action_of(json.loads(line)) for line in Path("moto_recording").read_text().splitlines()}
+    allowed = {action for each in policy()["Statement"] for action in each["Action"]}
+    assert found - {"sts:GetCallerIdentity"} <= allowed  # which needs no permission
+    assert found - {"sts:GetCallerIdentity"} == {
+        action for action in OFF_HOURS if not re.search(":(Start|Resume)", action)
+    }
 
 
 # -- Custodian itself
