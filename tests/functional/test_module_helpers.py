@@ -14,7 +14,7 @@ import salt.config
 import salt.loader
 import salt.utils.extmods
 
-FACES = ("detached", "revision")
+FACES = ("backup", "detached", "revision")
 MODULES = minion.ROOT / "_modules"
 SHA = "f5d98594c2a7e0b1d3f6a8895c4e7b2013d6fa48"
 
@@ -35,7 +35,7 @@ def synced(folder: Path, tree: Path) -> Any:
 def helpers(functions: Any) -> dict[str, Path]:
     """The helpers that the faces really use, by name, with the folder each comes from."""
     found: dict[str, Path] = {}
-    for face, function in (("detached", "detached.list"), ("revision", "revision.list")):
+    for face, function in (("backup", "backup.whose"), ("detached", "detached.list"), ("revision", "revision.list")):
         functions[function]
         todo = [sys.modules[name] for name in list(sys.modules) if name.endswith(f".module.{face}")]
         while todo:
@@ -56,6 +56,7 @@ def works(functions: Any, folder: Path) -> None:
     assert functions["revision.list"](str(folder / "app")) == []
     assert functions["revision.mark"](str(folder / "app"), SHA, good=False)["state"] == "absent"
     assert functions["detached.status"]("job")["state"] == "unknown"
+    assert functions["backup.whose"]() == {"environment": "", "production": False}
 
 
 @pytest.fixture

@@ -12,9 +12,12 @@ import salt.config as salt_config
 import salt.pillar as salt_pillar
 import yaml
 
+from saltlick import spec
+from saltlick.spec import backup, refresh
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ("control", "prod", "test")
-DB = ["base", "postgresql", "zeo", "keepalived", "rsyncd"]
+DB = ["base", "postgresql", "zeo", "keepalived", "rsyncd", "backup"]
 ADDRESSES = {"prod": ("10.10.10.20", "10.10.11.20"), "test": ("10.20.10.20", "10.20.11.20")}
 
 
@@ -23,6 +26,7 @@ def app(environment: str) -> dict[str, Any]:
     database = f"postgresql://app@{','.join(ADDRESSES[environment])}/app?target_session_attrs=read-write"
     return {
         "roles": ["nginx", "varnish", "haproxy", "app"],
+        "saltlick": {"environment": environment, "production": environment == "prod"},
         "app": {
             "repository": "http://git.saltlick.internal/app.git",
             "revision": "main",
@@ -53,7 +57,7 @@ def compiled(checkout: Path, tmp_path: Path) -> Any:
 
 def test_a_server_gets_its_roles_and_their_settings_and_no_more(compiled):
     assert compiled("prod-app-1", "prod") == app("prod")
-    assert compiled("prod-db-2", "prod").keys() == {"roles", *DB[1:]}
+    assert compiled("prod-db-2", "prod").keys() == {"roles", "saltlick", "stores", *DB[1:-1]}
     assert compiled("test-app-1", "test") == app("test")
 
 
@@ -76,9 +80,29 @@ def test_the_master_keeps_each_environments_backups_apart(compiled):
     assert {name: (module["users"], module["allow"]) for name, module in rsyncd["modules"].items()} == {
         "prod-backups": (["prod"], ["10.10.0.0/16"]),
         "test-backups": (["test"], ["10.20.0.0/16"]),
+        "prod-restores": (["test"], ["10.20.0.0/16"]),
     }
+    assert [name for name, module in rsyncd["modules"].items() if module["read_only"]] == ["prod-restores"]
+    assert rsyncd["modules"]["prod-restores"]["path"] == rsyncd["modules"]["prod-backups"]["path"]
     passwords = {environment: pillar(environment, "passwords")["backups"] for environment in ADDRESSES}
     assert {name: user["password"] for name, user in rsyncd["users"].items()} == passwords
+
+
+@pytest.mark.parametrize("environment", ADDRESSES)
+def test_a_database_server_writes_its_own_store_and_only_tests_read_prods(compiled, environment):
+    stores = compiled(f"{environment}-db-1", environment)["stores"]
+    assert stores["vault"]["rsync"]["module"] == f"{environment}-backups"
+    assert stores["vault"]["rsync"]["password"] == pillar(environment, "passwords")["backups"]
+    assert list(stores) == (["vault"] if environment == "prod" else ["vault", "prod-vault"])
+
+
+@pytest.mark.parametrize("environment", ADDRESSES)
+def test_what_the_master_reads_of_backups_and_refreshes_is_sound(compiled, environment):
+    found = compiled("salt-master_master", environment)
+    declared = spec.parse(found, environment=environment)
+    assert set(backup.parse(found, declared).jobs) == {"database", "objects"}
+    if environment == "test":
+        assert refresh.parse(found, declared).source == "prod"
 
 
 def pillar(environment: str, name: str) -> Any:
