@@ -18,6 +18,8 @@ from saltlick.spec.backup import Timing
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from saltlick.release.ports import Fleet
+
 ANSWER_S = 60.0
 FRESHNESS = Timing(cron="*/15 * * * *", every_s=None)
 
@@ -31,7 +33,7 @@ def scheduled(opts: Mapping[str, Any], name: str) -> dict[str, Any]:
         wire = SaltWire(opts)
         try:
             fleet = SaltFleet(wire=wire, clock=SystemClock(), patience=Patience.of(opts))
-            return _installed(fleet, minion, name, jobs, test=bool(opts.get("test")))
+            return installed(fleet, minion, name, jobs, test=bool(opts.get("test")))
         finally:
             wire.close()
 
@@ -51,11 +53,12 @@ def wanted(opts: Mapping[str, Any], name: str) -> dict[str, dict[str, Any]]:
     pillar = pillar_of(opts, name)
     found: dict[str, dict[str, Any]] = {}
     if backups.ROOT in pillar:
-        found |= dict(_of_backups(name, backups.parse(pillar, spec.parse(pillar, environment=name))))
+        found |= dict(of_backups(name, backups.parse(pillar, spec.parse(pillar, environment=name))))
     return found
 
 
-def _of_backups(name: str, told: backups.Backups) -> Iterator[tuple[str, dict[str, Any]]]:
+def of_backups(name: str, told: backups.Backups) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Runs, drills, and every quarter of an hour whether all is fresh."""
     for job, how in told.jobs.items():
         for mode, timing in (("full", how.full), ("incr", how.incremental)):
             if timing:
@@ -84,9 +87,13 @@ def _mark(name: str) -> str:
     return f"saltlick {name}: "
 
 
-def _installed(
-    fleet: SaltFleet, minion: str, name: str, jobs: Mapping[str, Mapping[str, Any]], *, test: bool
+def installed(
+    fleet: Fleet, minion: str, name: str, jobs: Mapping[str, Mapping[str, Any]], *, test: bool
 ) -> dict[str, Any]:
+    """Make the scheduler have exactly these jobs of this environment; a state's parts.
+
+    Raises: ServerFailed where something is wanted and the minion does not answer.
+    """
     there = _asked(fleet, minion, Call("schedule.list", kwargs={"return_yaml": False}))
     if jobs and there is None:
         raise ServerFailed(f"{minion}, the master's own minion, whose scheduler is wanted, does not answer")
@@ -115,7 +122,7 @@ def _installed(
     return {"result": result, "changes": changes, "comment": "\n".join(bad) or well}
 
 
-def _asked(fleet: SaltFleet, minion: str, call: Call) -> Any:
+def _asked(fleet: Fleet, minion: str, call: Call) -> Any:
     """What the minion returned; nothing where it did not answer."""
     reply = fleet.run({minion: call}, deadline_s=ANSWER_S)[minion]
     return reply.value if reply.ok or reply.value else None

@@ -1,0 +1,111 @@
+"""What is installed in the scheduler of the master's own minion, and what is taken out of it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from saltlick.errors import ServerFailed
+from saltlick.release.ports import Call, Reply
+from saltlick.saltside import schedules
+from saltlick.spec import backup
+
+JOBS = {
+    "database": {
+        "postgresql": {},
+        "servers": "db",
+        "store": "vault",
+        "full": {"cron": "15 2 * * *"},
+        "incremental": {"every_s": 300},
+        "splay_s": 60,
+        "drill": {
+            "environment": "test",
+            "servers": "db",
+            "store": "prod-vault",
+            "at": {"cron": "30 4 * * 0"},
+            "checks": [{"name": "n", "command": "true"}],
+        },
+    },
+    "files": {"directories": ["/srv/x"], "servers": "db", "store": "vault"},
+}
+
+
+class Minion:
+    """A scheduler, as `schedule.list`, `schedule.present` and `schedule.absent` see it."""
+
+    def __init__(self, *, gone: bool = False) -> None:
+        self.jobs: dict[str, Any] = {
+            "saltlick test: backup other full": {},
+            "saltlick prod: old": {},
+            "__mine_interval": {},
+        }
+        self.gone = gone
+
+    def run(self, calls: dict[str, Call], *, deadline_s: float) -> dict[str, Reply]:
+        ((server, call),) = calls.items()
+        return {server: Reply(False, error="silent", silent=True) if self.gone else Reply(True, self._one(call))}
+
+    def _one(self, call: Call) -> Any:
+        if call.function == "schedule.list":
+            return dict(self.jobs)
+        (state,) = call.args
+        name = call.kwargs["name"]
+        wanted = {key: value for key, value in call.kwargs.items() if key not in {"name", "test"}}
+        changed = name in self.jobs if state == "schedule.absent" else self.jobs.get(name) != wanted
+        if changed and not call.kwargs["test"]:
+            self.jobs.pop(name, None)
+            if state == "schedule.present":
+                self.jobs[name] = wanted
+        return {f"{state}_|-x": {"result": True, "changes": {name: "changed"} if changed else {}, "comment": ""}}
+
+
+@pytest.fixture
+def jobs() -> dict[str, dict[str, Any]]:
+    return dict(schedules.of_backups("prod", backup.Backups.model_validate({"jobs": JOBS})))
+
+
+def test_what_is_wanted(jobs: dict[str, dict[str, Any]]) -> None:
+    assert list(jobs) == [
+        "saltlick prod: backup database full",
+        "saltlick prod: backup database incr",
+        "saltlick prod: drill database",
+        "saltlick prod: freshness",
+    ]
+    assert jobs["saltlick prod: backup database incr"] == {
+        "function": "saltutil.runner",
+        "job_args": ["backup.run"],
+        "job_kwargs": {"arg": ["prod"], "kwarg": {"job": "database", "mode": "incr"}},
+        "maxrunning": 1,
+        "seconds": 300,
+        "splay": 60,
+    }
+    assert jobs["saltlick prod: drill database"]["cron"] == "30 4 * * 0"
+
+
+def test_it_is_installed_and_what_is_not_wanted_is_taken_out(jobs: dict[str, dict[str, Any]]) -> None:
+    minion = Minion()
+    told = schedules.installed(minion, "salt-master", "prod", jobs, test=False)
+    assert told["result"] is True
+    assert set(told["changes"]) == {*jobs, "saltlick prod: old"}
+    assert set(minion.jobs) == {*jobs, "saltlick test: backup other full", "__mine_interval"}
+    assert schedules.installed(minion, "salt-master", "prod", jobs, test=False)["changes"] == {}
+
+
+def test_a_dry_run_changes_nothing(jobs: dict[str, dict[str, Any]]) -> None:
+    minion = Minion()
+    before = dict(minion.jobs)
+    told = schedules.installed(minion, "salt-master", "prod", jobs, test=True)
+    assert told["result"] is None
+    assert minion.jobs == before
+
+
+def test_a_minion_that_is_wanted_and_silent_fails(jobs: dict[str, dict[str, Any]]) -> None:
+    with pytest.raises(
+        ServerFailed, match="salt-master, the master's own minion, whose scheduler is wanted, does not answer"
+    ):
+        schedules.installed(Minion(gone=True), "salt-master", "prod", jobs, test=False)
+
+
+def test_where_nothing_is_wanted_nobody_has_to_answer() -> None:
+    assert schedules.installed(Minion(gone=True), "salt-master", "prod", {}, test=False)["result"] is True
