@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 APPS = ("test-app-1", "test-app-2")
-CROWD = Crowd(pause_s=0.08)
-"""Some 90 requests a second: thousands in each release, and processors left for what they are about."""
+CROWD = Crowd(pause_s=0.14)
+"""Some 55 requests a second: thousands in each release, and processors left for what they are about."""
 PILLAR = "/srv/saltlick/pillar"
 JOURNAL = "/var/cache/salt/master/saltlick/releases.sqlite"
 KILLER = """
