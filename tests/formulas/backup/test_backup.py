@@ -404,13 +404,10 @@ def test_data_and_blobs_are_one_pair(vault: Vault) -> None:
     assert (link["mode"], link["base"]) == ("incr", full["id"])
     assert not set(full["zodb"]["repozo"]) & {Path(name).name for name in link["files"]}
     had = add(vault, 4)
-    whole, part = (
-        vault.call("restore", "vault", "objects", chain, "zodb")["checks"][0]["value"]["blobs"]
-        for chain in ([full["id"], link["id"]], [full["id"]])
-    )
-    assert whole - part == 3
-    vault.call("restore", "vault", "objects", [full["id"]], "zodb", swap=True)
-    assert add(vault, 0) == had - 7
+    for chain, missing in (([full["id"], link["id"]], 4), ([full["id"]], 7)):
+        done = vault.call("restore", "vault", "objects", chain, "zodb", swap=True)
+        assert done["checks"][0]["value"]["blobs"] >= had - missing
+        assert add(vault, 0) == had - missing
     assert add(vault, 1) == had - 6
 
 
