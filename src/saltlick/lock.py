@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from saltlick.engine.ports import Clock
 
 POLL_S = 1.0
+FOR_READERS_S = 60.0
+"""How long a job that changes something waits for those that share, however little it was told to wait: an increment of a
+backup comes every few minutes and takes seconds, and nobody should have to type a release twice because of it."""
 
 
 class Mode(str, Enum):
@@ -141,12 +144,15 @@ class Locks:
     ) -> Taken:
         """Take the lock, waiting up to `wait_s` for another job (never for a person; who shares need not wait for one).
 
+        For jobs that share it waits `FOR_READERS_S` at least.
+
         `succeeds` is the job that this one takes up: the lock it left behind, by dying or by `keep`, is taken over.
 
         Raises: Locked, naming the holder and the way on.
         """
         holder = self._new(environment, reason=reason, job=job, mode=mode)
-        deadline = self.clock.now() + wait_s
+        began = self.clock.now()
+        waited_for = ""
         while True:
             with self._guard():
                 there = self.read(environment)
@@ -157,8 +163,10 @@ class Locks:
                 free = there is None or (over_stale and self.stale(there)) or self._left_behind(there, succeeds)
                 sharing = () if mode in (Mode.SHARED, Mode.MANUAL) else self._sharing(environment)
                 if free and not sharing:
-                    return self._write(holder, instead_of=there)
-            remaining = deadline - self.clock.now()
+                    return self._write(holder, instead_of=there, waited_for=waited_for)
+            read = free and bool(sharing)
+            waited_for = self._names(sharing) if read else waited_for
+            remaining = began + (max(wait_s, FOR_READERS_S) if read else wait_s) - self.clock.now()
             hopeless = there is not None and not free and (there.mode is Mode.MANUAL or self.stale(there))
             if remaining <= 0 or hopeless:
                 raise Locked(self._refusal(there) if there and not free else self._busy(sharing))
@@ -281,7 +289,7 @@ class Locks:
 
     def _busy(self, sharing: tuple[Holder, ...]) -> str:
         name = sharing[0].environment
-        who = "; ".join(map(str, sharing))
+        who = self._names(sharing)
         way_on = f"Wait for it (lock_wait=600), or if it may be lost `salt-run environment.unlock {name} force=True`"
         return f"{name} is being read, so nothing may change it now: {who}. {way_on}"
 
@@ -293,11 +301,14 @@ class Locks:
         mine = there.host == self.host and there.process == self.processes.mine()
         return mine and there.mode is Mode.RUN and mode is not Mode.MANUAL
 
-    def _write(self, holder: Holder, *, instead_of: Holder | None) -> Taken:
+    def _names(self, sharing: tuple[Holder, ...]) -> str:
+        return "; ".join(map(str, sharing))
+
+    def _write(self, holder: Holder, *, instead_of: Holder | None, waited_for: str = "") -> Taken:
         self._replace(holder)
         if instead_of is None:
             self._audit("taken", holder)
-            return Taken(holder)
+            return Taken(holder, notice=f"waited for {waited_for}" if waited_for else "")
         self._audit("taken over", holder, previous=instead_of)
         which = "the lock that was kept" if instead_of.mode is Mode.MANUAL else "a stale lock, its process is gone"
         return Taken(holder, notice=f"took over {which}: {instead_of}")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from saltlick.release.ports import Fleet
 
 ANSWER_S = 60.0
+LOCK_WAIT_S = 3600
+"""A deployment or a release that is under way when a backup is due: it comes after it."""
 FRESHNESS = Timing(cron="*/15 * * * *", every_s=None)
 
 
@@ -64,10 +66,13 @@ def of_backups(name: str, told: backups.Backups) -> Iterator[tuple[str, dict[str
             if timing:
                 yield (
                     f"{_mark(name)}backup {job} {mode}",
-                    _job("backup.run", name, timing, how.splay_s, job=job, mode=mode),
+                    _job("backup.run", name, timing, how.splay_s, job=job, mode=mode, lock_wait=LOCK_WAIT_S),
                 )
         if how.drill and how.drill.at:
-            yield f"{_mark(name)}drill {job}", _job("backup.drill", name, how.drill.at, how.splay_s, job=job)
+            yield (
+                f"{_mark(name)}drill {job}",
+                _job("backup.drill", name, how.drill.at, how.splay_s, job=job, lock_wait=LOCK_WAIT_S),
+            )
     yield f"{_mark(name)}freshness", _job("backup.freshness", name, FRESHNESS, 0)
 
 

@@ -75,7 +75,7 @@ def test_what_is_wanted(jobs: dict[str, dict[str, Any]]) -> None:
     assert jobs["saltlick prod: backup database incr"] == {
         "function": "saltutil.runner",
         "job_args": ["backup.run"],
-        "job_kwargs": {"arg": ["prod"], "kwarg": {"job": "database", "mode": "incr"}},
+        "job_kwargs": {"arg": ["prod"], "kwarg": {"job": "database", "mode": "incr", "lock_wait": 3600}},
         "maxrunning": 1,
         "seconds": 300,
         "splay": 60,
