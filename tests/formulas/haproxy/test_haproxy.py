@@ -96,3 +96,32 @@ def _ask(host, command: str) -> str:
         "s.sendall(sys.argv[1].encode() + b'\\n')\nprint(s.makefile().read())"
     )
     return host.check_output("python3 -c %s %s", program, command)
+
+
+SILENT = """
+import http.server, pathlib
+class Silent(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/health":
+            self.send_response(200)
+            self.end_headers()
+        else:
+            with pathlib.Path("/tmp/asked").open("a") as asked:
+                print(self.command, file=asked)
+    do_POST = do_GET
+http.server.HTTPServer(("127.0.0.1", 9001), Silent).serve_forever()
+"""
+
+
+def test_what_may_have_been_carried_out_is_not_sent_again(host):
+    """To a server that takes the request and closes without a word: a GET is tried again, a POST is not."""
+    host.check_output("printf %s %s > /tmp/silent.py; systemd-run --unit=silent python3 /tmp/silent.py", "%s", SILENT)
+    for _ in range(80):
+        if _status(host, "app-9001") == "UP":
+            break
+        time.sleep(0.25)
+    assert _status(host, "app-9001") == "UP"
+    for options in ("", "--data hello"):
+        host.check_output(f"curl -s -o /dev/null {options} http://127.0.0.1:8080/")
+    asked = host.check_output("systemctl stop silent; cat /tmp/asked").split()
+    assert (asked.count("GET") > 1, asked.count("POST")) == (True, 1)
