@@ -1,14 +1,15 @@
 {%- from 'backup/map.jinja' import backup, kinds with context %}
 
-# The stores' passwords stay in pillar: _modules/backup.py hands them on by environment.
+# The stores' passwords stay in pillar: _modules/backup.py hands them on by environment. The tools of a database pass through
+# here as its user, to a folder of their own.
 backup-install-dir:
   file.directory:
-    - name: /var/lib/saltlick/backup
+    - names:
+      - /var/lib/saltlick
+      - /var/lib/saltlick/backup
     - user: root
     - group: 0
     - mode: '0711'
-    - dir_mode: '0711'
-    - makedirs: true
 {%- for kind in kinds | sort %}
 
 backup-install-{{ kind }}:
