@@ -32,6 +32,20 @@ def newest(sandbox: Sandbox, environment: str) -> dict[str, Any]:
     return dict(told["jobs"]["database"]["backups"][-1])
 
 
+def schedule(sandbox: Sandbox, seconds: int) -> None:
+    """Let increments come that often."""
+    job = {
+        "function": "saltutil.runner",
+        "job_args": ["backup.run"],
+        "job_kwargs": {"arg": ["test"], "kwarg": {"job": "database", "mode": "incr", "lock_wait": 3600}},
+        "maxrunning": 1,
+        "seconds": seconds,
+    }
+    words = [f"{name}={json.dumps(value)}" for name, value in job.items()]
+    done = sandbox.run(MASTER, ["salt", MASTER, "state.single", "schedule.present", f"name={JOB}", *words])
+    assert done.returncode == 0, done.stdout
+
+
 class Writer:
     """Posts notes without a pause, and remembers which were acknowledged, and when."""
 
@@ -75,8 +89,7 @@ def test_a_primary_is_lost_and_comes_back_to_the_last_second(sandbox: Sandbox) -
     """Writing goes on all the while; backups come by the schedule, which is set to half a minute here."""
     primary, standby = roles(sandbox, "test")
     before = newest(sandbox, "test")["id"]
-    modified = sandbox.run(MASTER, ["salt", MASTER, "schedule.modify", JOB, "seconds=30", "splay=0", "--out=json"])
-    assert modified.returncode == 0, modified.stdout
+    schedule(sandbox, 30)
     with Writer(page_url(sandbox, "test")) as writer:
         deadline = time.monotonic() + 150
         while (last := newest(sandbox, "test"))["id"] == before:
@@ -88,7 +101,7 @@ def test_a_primary_is_lost_and_comes_back_to_the_last_second(sandbox: Sandbox) -
         time.sleep(1)
         lost = "systemctl kill -s KILL postgresql@15-main; rm -rf /var/lib/postgresql/15/main"
         assert sandbox.run(primary, ["sh", "-c", lost]).returncode == 0
-    sandbox.run(MASTER, ["salt", MASTER, "schedule.modify", JOB, "seconds=300", "splay=60"])
+    schedule(sandbox, 300)
     assert sum(1 for at, _, _ in writer.acknowledged if at <= chosen) > 50
 
     moment = datetime.fromtimestamp(chosen, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -57,7 +57,7 @@ def taken_text(taken: Sequence[Taken], failed: Mapping[str, str], colour: bool) 
         line = f"{backup.job}: {backup.id}, {size(backup.size)} of {size(backup.raw_size)} in {seconds:.1f} s"
         line += f", from {backup.server}{role}"
         line += f"; a full one, because {backup.why}" if backup.why else ""
-        line += f"; {len(each.deleted)} old ones deleted" if each.deleted else ""
+        line += f"; {_count(len(each.deleted), 'old one')} deleted" if each.deleted else ""
         lines.append(line)
         if each.warning:
             lines.append(_coloured(f"{backup.job}: {each.warning}", "yellow", colour))
@@ -88,7 +88,7 @@ def listed_text(catalogues: Mapping[str, Catalogue | str], colour: bool) -> str:
         ]
         head = ("backup", "mode", "size", "data", "took", "reaches (UTC)", "from")
         tables.append(
-            "\n".join([f"{job}: {len(rows)} backups", _table(head, rows, colour), *notes])
+            "\n".join([f"{job}: {_count(len(rows), 'backup')}", _table(head, rows, colour), *notes])
             if rows or notes
             else f"{job}: no backup"
         )
@@ -158,6 +158,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], colour: bool) -> 
     console.print(table)
     assert isinstance(console.file, io.StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().strip("\n").splitlines())
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _coloured(text: str, colour_name: str, colour: bool) -> str:
