@@ -5,6 +5,7 @@ A full backup is what `pg_basebackup` makes, with the WAL it needs. An increment
 """
 
 import json
+import os
 import re
 import shutil
 import time
@@ -294,6 +295,25 @@ def _aim(told, target, until):
     _files.given(target, _commands.account(told["user"]))
 
 
+LOGINS = """
+select coalesce(string_agg(format(
+    'do $do$ begin if not exists (select from pg_roles where rolname = %L) then create role %I; end if; end $do$;'
+    || ' alter role %I with login %s %s password %L;',
+    rolname, rolname, rolname, case when rolreplication then 'replication' else '' end,
+    case when rolcreatedb then 'createdb' else '' end, rolpassword), ' '), '')
+from pg_authid where rolcanlogin and rolpassword is not null
+"""
+"""SQL that gives another cluster the logins of this one, with their passwords as they are kept: hashed."""
+
+
+def logins(told):
+    """That SQL, of the cluster that serves; empty where none answers any more."""
+    try:
+        return ask(told, LOGINS)
+    except CommandExecutionError:
+        return ""  # its disk is gone: the logins are those of the backup
+
+
 class Scratch:
     """A server beside the real one: another data directory, no network, a socket of its own."""
 
@@ -375,7 +395,15 @@ class Scratch:
         return " / ".join((telling or lines)[-4:]) or "nothing"
 
     def psql(self, database, sql, deadline_s=600):
-        """Run SQL in one database of it, all or nothing; what it prints, a line per row, tabs between."""
+        """Run SQL in one database of it, all or nothing; what it prints, a line per row, tabs between.
+
+        By a file of its user's own: what is in it may be a secret.
+        """
+        script = self.target / "saltlick.sql"
+        script.touch(mode=0o600)
+        script.write_text(sql, "utf-8")
+        user = _commands.account(self.told["user"])
+        os.chown(script, user.pw_uid, user.pw_gid)
         where = ["-h", self.told["socket_dir"], "-p", self.told["port"], "-d", database]
         command = [
             f"{self.told['bin_dir']}/psql",
@@ -387,7 +415,10 @@ class Scratch:
             "--single-transaction",
             *where,
         ]
-        return _commands.run([*command, "-c", sql], user=self.told["user"], deadline_s=deadline_s).rstrip("\n")
+        try:
+            return _commands.run([*command, "-f", script], user=self.told["user"], deadline_s=deadline_s).rstrip("\n")
+        finally:
+            script.unlink()
 
     def finished(self):
         """Stop it and take out what only the recovery wanted: the data directory is then as any other."""

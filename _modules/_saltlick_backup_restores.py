@@ -77,6 +77,9 @@ def postgresql(order, folder):
         try:
             watch("recover")
             reached = _postgresql.ask(scratch.told, "select coalesce(pg_last_xact_replay_timestamp()::text, '')")
+            if order.swap and (own := _postgresql.logins(told)):
+                # Whoever logs in here goes on with the password that he has here: the application, and standbys too.
+                scratch.psql("postgres", own)
             for script in order.scripts:
                 scratch.psql(script["database"], script["sql"], deadline_s=order.deadline_s)
             checks = _checked(order.checks, scratch)

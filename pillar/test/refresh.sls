@@ -16,6 +16,3 @@ refresh:
       - {call: cmd.run_all, kwargs: {cmd: 'supervisorctl stop app:*', prepend_path: /opt/supervisor/bin, python_shell: false}}
     start:
       - {call: cmd.run_all, kwargs: {cmd: 'supervisorctl start app:*', prepend_path: /opt/supervisor/bin, python_shell: false}}
-  # Roles and passwords came from prod, too: test's own are put back.
-  after:
-    - {call: state.apply, args: [postgresql], deadline_s: 300}

@@ -1,6 +1,6 @@
 """A refresh, from the choice of the backup to the application that serves it.
 
-    guard · backup · stop · restore, mask, prove (beside what serves) · exchange · standbys · afterwards · start
+    guard · backup · stop · restore, mask, prove (beside what serves) · exchange · afterwards · standbys · start
 
 The exchange is the last act of one job on the target's primary, and atomic: before it, everything there is as it was; after it,
 what is left to do can be repeated. A refresh that was interrupted is finished, or put right, by the next one.
@@ -102,8 +102,8 @@ def _finish(asked: Asked, number: int, server: str, records: Records, on: Stage)
     """
     others = [each for each in asked.target.servers if each != server]
     try:
-        kept = restores.standbys(asked.subject, others, on)
         _each(asked, [server], asked.how.after, on)
+        kept = restores.standbys(asked.subject, others, on)
         if asked.how.application:
             _each(asked, asked.application, asked.how.application.start, on)
     except SaltlickError as error:

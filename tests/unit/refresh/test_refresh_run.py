@@ -116,8 +116,8 @@ def test_the_whole_of_it(tmp_path: Path) -> None:
         "update settings set mail = false",
     ]
     functions = [call.function for _, call in world.calls]
-    assert functions.index("service.stop") < functions.index("backup.restore") < functions.index("backup.reseed")
-    assert functions.index("backup.reseed") < functions.index("state.apply") < functions.index("service.start")
+    assert functions.index("service.stop") < functions.index("backup.restore") < functions.index("state.apply")
+    assert functions.index("state.apply") < functions.index("backup.reseed") < functions.index("service.start")
 
 
 def total() -> int:
