@@ -22,15 +22,29 @@ ensure_compiler "$python"
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 mkdir -p .cache
 log=.cache/$(basename "$venv")-setup.log
+operators=${PIP_CONSTRAINT:-}
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+# uv does in seconds what takes pip minutes. It reads no configuration of pip's, so it is told the index; where it fails for
+# whatever reason, pip does it.
+with_uv() {
+  local index
+  "$venv/bin/python" -m pip install --quiet 'uv>=0.5' || return
+  index=${PIP_INDEX_URL:-$("$venv/bin/python" -m pip config get global.index-url 2>/dev/null || true)}
+  env ${index:+UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}"} ${operators:+UV_CONSTRAINT="$operators"} \
+    "$venv/bin/uv" pip install --no-progress --python "$venv/bin/python" \
+    --constraint "$constraints" --build-constraint "$constraints" --editable ".[$extras]"
+}
 # Both spellings: pip before 25.3 hands constraints on to builds by itself, later ones want their own option. What the
 # operator set stays in force; ours come on top.
-operators=${PIP_CONSTRAINT:-}
-export PIP_CONSTRAINT="${PIP_CONSTRAINT:+$PIP_CONSTRAINT }$PWD/$constraints"
-export PIP_BUILD_CONSTRAINT="$PIP_CONSTRAINT" PIP_DISABLE_PIP_VERSION_CHECK=1
-"$venv/bin/python" -m pip install --no-compile --editable ".[$extras]" >"$log" 2>&1 || fail_with_log "installing into $venv" "$log"
+with_pip() {
+  PIP_CONSTRAINT="${operators:+$operators }$PWD/$constraints" PIP_BUILD_CONSTRAINT="${operators:+$operators }$PWD/$constraints" \
+    "$venv/bin/python" -m pip install --no-compile --editable ".[$extras]"
+}
+with_uv >"$log" 2>&1 || { say "uv did not install it (why: $log); now by pip" && with_pip >>"$log" 2>&1; } ||
+  fail_with_log "installing into $venv" "$log"
 # Cloud Custodian pins each of its packages, boto3 too, so it has an environment of its own inside this one: about 20 s, 95 MB.
 # Salt's constraints are none of its business.
 if [ "$extras" = test ]; then
-  PIP_CONSTRAINT=$operators PIP_BUILD_CONSTRAINT=$operators "$venv/bin/saltlick" custodian >>"$log" 2>&1 || fail_with_log "installing Cloud Custodian" "$log"
+  "$venv/bin/saltlick" custodian >>"$log" 2>&1 || fail_with_log "installing Cloud Custodian" "$log"
 fi
 echo "$want" >"$stamp"

@@ -51,8 +51,13 @@ def install(folder: Path = BESIDE, tell: Callable[[str], None] = lambda text: No
         tell(f"Cloud Custodian {VERSION} is there: {command}")
         return command
     tell(f"installing Cloud Custodian {VERSION} into {folder}")
-    _must([sys.executable, "-m", "venv", "--clear", str(folder)])
-    _must([str(folder / "bin/python"), "-m", "pip", "install", "--quiet", PACKAGE])
+    uv = shutil.which("uv", path=str(Path(sys.executable).parent))
+    _must([sys.executable, "-m", "venv", "--clear", *(["--without-pip"] if uv else []), str(folder)])
+    python = str(folder / "bin/python")
+    if uv:
+        _must([uv, "pip", "install", "--quiet", "--python", python, PACKAGE])
+    else:
+        _must([python, "-m", "pip", "install", "--quiet", "--no-compile", PACKAGE])
     stamp.touch()
     return command
 

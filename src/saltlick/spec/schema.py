@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 from saltlick.engine.resource import Join, Kind, Ref
 from saltlick.kinds import KINDS
 from saltlick.spec.backup import ROOT as BACKUP
-from saltlick.spec.backup import Backups
+from saltlick.spec.backup import STORES, Backups, Store
 from saltlick.spec.model import Environment
 from saltlick.spec.offhours import ROOT as OFFHOURS
 from saltlick.spec.offhours import OffHours
@@ -42,15 +42,18 @@ _PLAIN = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of a pillar file that holds an environment, a recipe for releases, off-hours, or all of them."""
-    shapes, found = models_json_schema([(model, "validation") for model in ROOTS.values()], by_alias=True)
+    """The JSON Schema of a pillar file that holds one or more of Saltlick's keys."""
+    shapes, found = models_json_schema([(model, "validation") for model in (*ROOTS.values(), Store)], by_alias=True)
     definitions = found["$defs"]
     definitions["LongForm"] |= _long_form(definitions["LongForm"]["properties"])
     return {
         "$schema": DIALECT,
         "title": "Saltlick environment",
         "type": "object",
-        "properties": {key: shapes[model, "validation"] for key, model in ROOTS.items()},
+        "properties": {
+            **{key: shapes[model, "validation"] for key, model in ROOTS.items()},
+            STORES: {"type": "object", "additionalProperties": shapes[Store, "validation"]},
+        },
         "$defs": definitions,
     }
 

@@ -118,5 +118,6 @@ def test_no_secret_is_shown(prod):
 
 def test_the_schema_takes_what_the_models_take():
     validator = jsonschema.Draft202012Validator(schema())
-    assert not list(validator.iter_errors({"backup": BACKUP, "refresh": REFRESH}))
+    assert not list(validator.iter_errors({"backup": BACKUP, "stores": STORES, "refresh": REFRESH}))
     assert list(validator.iter_errors({"backup": {"jobs": {"database": {"servers": "db", "stor": "vault"}}}}))
+    assert list(validator.iter_errors({"stores": {"vault": {"rsync": {"adress": "172.20.0.10", "module": "prod"}}}}))
