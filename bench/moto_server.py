@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+import urllib.request
 from typing import TYPE_CHECKING, Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -47,12 +48,15 @@ def server(port: int = 0) -> BaseWSGIServer:
 
 @contextlib.contextmanager
 def in_this_process() -> Iterator[str]:
-    """Its address, while the block runs. What moto knows is this process's, and so outlives the block."""
+    """Its address, while the block runs. What moto knows is this process's: it begins with nothing, whatever was before."""
     serving = server()
     thread = threading.Thread(target=serving.serve_forever, daemon=True)
     thread.start()
+    address = f"http://127.0.0.1:{serving.server_port}"
     try:
-        yield f"http://127.0.0.1:{serving.server_port}"
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{address}/moto-api/reset", b""):
+            pass
+        yield address
     finally:
         serving.shutdown()
         thread.join()
