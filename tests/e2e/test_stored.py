@@ -74,11 +74,12 @@ def test_the_master_keeps_backups_of_each_environment_apart(
     sandbox: Sandbox, built: dict[str, Any], control: dict[str, Any]
 ) -> None:
     def bring(module: str) -> int:
-        command = f"RSYNC_PASSWORD=example-backups-test rsync /etc/hostname rsync://test@172.20.0.10/{module}/probe"
+        password, store = "example-backups-test", f"rsync://test@172.20.0.10/{module}"
+        command = f"echo brought >/tmp/probe && RSYNC_PASSWORD={password} rsync /tmp/probe {store}/probe"
         return sandbox.run("test-db-2", ["sh", "-c", command]).returncode
 
     assert bring("test-backups") == 0
-    assert sandbox.run(MASTER, ["cat", "/srv/backups/test/probe"]).stdout == "test-db-2\n"
+    assert sandbox.run(MASTER, ["cat", "/srv/backups/test/probe"]).stdout == "brought\n"
     assert bring("prod-backups") != 0
     assert sandbox.run(MASTER, ["rm", "/srv/backups/test/probe"]).returncode == 0
 

@@ -21,6 +21,7 @@ def test_deploys_and_again_changes_nothing(servers):
         "modules",
         "services of tier 1",
         "services of tier 2",
+        "schedule",
         "unlock",
     ]
     assert list(first.states) == order
@@ -134,6 +135,6 @@ def test_errors_of_runners_reach_the_exit_code_and_the_orchestration(house):
 def test_a_server_of_test_cannot_read_the_pillar_of_prod(deployed):
     """It may ask for any pillarenv; what it gets goes by its authenticated id alone."""
     minion = deployed.minions["test-first-1"]
-    assert minion.call("pillar.items", "pillarenv=test").keys() == {"roles", "probe"}
+    assert minion.call("pillar.items", "pillarenv=test").keys() == {"roles", "probe", "saltlick"}
     for asked in ("prod", "control", "base"):
         assert minion.call("pillar.items", f"pillarenv={asked}") == {}

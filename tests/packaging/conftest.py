@@ -72,21 +72,30 @@ def copy_tracked(checkout: Path, target: Path) -> None:
 
 
 def build(source: Path, target: Path) -> None:
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(target), str(source)]
+    run([sys.executable, "-m", "build", "--no-isolation", "--outdir", str(target), str(source)])
+
+
+def run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="session")
 def installed(built: Built, tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Installed:
-    """The wheel with its `salt` extra in a fresh environment, by pip, from what pip has cached where it has."""
+    """The wheel with its `salt` extra in a fresh environment: by pip, or by uv where the setup used it."""
     path = tmp_path_factory.mktemp("installed")
-    venv.create(path, with_pip=True)
+    uv = Path(sys.executable).with_name("uv")
+    venv.create(path, with_pip=not uv.exists())
     here = Installed(path)
     constraints = str(checkout / "requirements" / f"salt-{version('salt').partition('.')[0]}.txt")
-    here.run(
-        *("python", "-m", "pip", "install", "--quiet", "--no-compile", f"saltlick[salt] @ {built.wheel.as_uri()}"),
-        PIP_CONSTRAINT=constraints,
-        PIP_BUILD_CONSTRAINT=constraints,
-    )
+    what = f"saltlick[salt] @ {built.wheel.as_uri()}"
+    if uv.exists():
+        how = [str(uv), "pip", "install", "--quiet", "--python", str(path / "bin/python")]
+        run([*how, "--constraint", constraints, "--build-constraint", constraints, what])
+    else:
+        here.run(
+            *("python", "-m", "pip", "install", "--quiet", "--no-compile", what),
+            PIP_CONSTRAINT=constraints,
+            PIP_BUILD_CONSTRAINT=constraints,
+        )
     return here
