@@ -4,7 +4,7 @@ Whether backups are what the pillar promises, as a state: for orchestrations and
 .. code-block:: yaml
 
     backups:
-      backup.fresh:
+      backup.freshness:
         - name: {{ opts.pillarenv }}
 
 It never raises: an error is a failed state that says it.
@@ -16,7 +16,7 @@ from saltlick.saltside import backed_up
 __virtualname__ = "backup"
 
 
-def fresh(name, job=""):
+def freshness(name, job=""):
     """
     Fail unless every job has a good backup that is recent enough, and nothing else is wrong with it.
 
@@ -29,7 +29,7 @@ def fresh(name, job=""):
     .. code-block:: yaml
 
         prod:
-          backup.fresh: []
+          backup.freshness: []
     """
     return backed_up.fresh(__opts__, name, job=job, jid=_jid())
 

@@ -10,7 +10,7 @@ backups:
     - failhard: True
 
 freshness:
-  backup.fresh:
+  backup.freshness:
     - name: {{ opts.get('pillarenv') or '' }}
     - job: {{ pillar.get('job', '') | json }}
     - require:

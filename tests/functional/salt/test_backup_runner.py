@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
+
+CHECKOUT = Path(__file__).parents[3]
 
 PILLAR = """
 environment:
@@ -102,3 +107,25 @@ def test_a_misspelt_argument_is_named(two):
     done = told(two, "backup.run", "one", "jobs=database")
     assert done["retcode"] == 2
     assert done["problems"] == ["jobs: is not an argument; there are job, mode, lock_wait"]
+
+
+def orchestrated(master, name, where, **pillar):
+    """What went wrong in an orchestration of this checkout, and its exit code, by state."""
+    (master.folder / "srv/orch").symlink_to(CHECKOUT / "orch")
+    words = ["state.orchestrate", f"orch.{name}", f"pillarenv={where}", f"pillar={json.dumps(pillar)}"]
+    told = master.call(*words)["return"]
+    [states] = told["data"].values()
+    return told["retcode"], {state["__id__"]: state["comment"] for state in states.values() if not state["result"]}
+
+
+def test_an_orchestrated_refresh_of_production_is_refused_whatever_its_pillar_says(two):
+    disguise = {"source": "two", "environment": {"name": "one", "production": False}}
+    retcode, wrong = orchestrated(two, "refresh", "one", **disguise)
+    assert retcode != 0
+    assert "one is marked production: no other environment's data ever goes there" in wrong["data"]
+
+
+def test_an_orchestrated_backup_that_is_not_made_fails_the_run(two):
+    retcode, wrong = orchestrated(two, "backup", "one", job="database")
+    assert retcode != 0
+    assert "no salt-master runs here" in wrong["backups"]
