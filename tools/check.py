@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +25,10 @@ BIN = Path(sys.executable).parent
 REPORTS = ROOT / ".saltlick" / "reports"
 PARTS = ("lint", "unit", "functional", "packaging", "integration", "images", "formulas", "e2e")
 IN_CONTAINERS = ("formulas", "e2e")
-LANES = (("functional", "integration", "packaging"), ("images", "formulas", "e2e"))
-"""Parts that wait a lot, in two lanes side by side, each about as long; containers are driven by one of them only."""
+LANES = (("lint", "unit", "functional", "packaging"), ("images", "formulas", "integration"), ("e2e",))
+"""Parts side by side: most of them wait a lot. The longest has a lane of its own."""
+AFTER = {"e2e": "images"}
+"""What has to be done in another lane first."""
 SHOWING = threading.Lock()
 NO_TESTS_COLLECTED = 5
 # A test that hangs says where after ten minutes; what takes the time is printed.
@@ -62,12 +64,13 @@ class Part:
     note: str = ""
 
 
-def lint() -> Counts:
+def lint(out: IO[str] | None = None) -> Counts:
     """Run every linter, also after one has failed."""
     counts = Counts()
     for command in linters():
-        say(" ".join(("$", Path(command[0]).name, *command[1:4], *(["…"] if len(command) > 4 else []))))
-        ok = subprocess.run(command, cwd=ROOT, check=False).returncode == 0  # noqa: S603
+        shown = " ".join(("$", Path(command[0]).name, *command[1:4], *(["…"] if len(command) > 4 else [])))
+        print(shown, flush=True, file=out)
+        ok = subprocess.run(command, cwd=ROOT, check=False, stdout=out, stderr=out).returncode == 0  # noqa: S603
         counts += Counts(passed=int(ok), failed=int(not ok))
     return counts
 
@@ -165,11 +168,11 @@ def run(names: Sequence[str], started: float | None) -> int:
     REPORTS.mkdir(parents=True, exist_ok=True)
     began = started or time.time()
     rows = [Part("setup", time.time() - began, note="environment and container engine")] if started else []
-    lanes = [[name for name in lane if name in names] for lane in LANES]
-    rows += [part(name, began) for name in names if not any(name in lane for lane in lanes)]
-    if all(lanes):
+    lanes = [wanted for lane in LANES if (wanted := [name for name in lane if name in names])]
+    if len(lanes) > 1:
+        done = {name: threading.Event() for name in names}
         with ThreadPoolExecutor() as pool:
-            for finished in pool.map(lambda lane: [aside(name, began) for name in lane], lanes):
+            for finished in pool.map(lambda lane: [aside(name, began, done) for name in lane], lanes):
                 rows += finished
     else:
         rows += [part(name, began) for lane in lanes for name in lane]
@@ -181,25 +184,30 @@ def run(names: Sequence[str], started: float | None) -> int:
     return int(total.failed > 0 or total.passed == 0)
 
 
-def part(name: str, began: float) -> Part:
-    """One part, which prints as it goes."""
-    banner(f"{name} (after {time.time() - began:.0f} s)")
+def part(name: str, began: float, out: IO[str] | None = None) -> Part:
+    """One part, which prints as it goes, or into a file."""
+    if out is None:
+        banner(f"{name} (after {time.time() - began:.0f} s)")
     clock = time.monotonic()
-    counts = lint() if name == "lint" else images() if name == "images" else pytest(name)
+    counts = lint(out) if name == "lint" else images(out) if name == "images" else pytest(name, out)
     return Part(name, time.monotonic() - clock, counts)
 
 
-def aside(name: str, began: float) -> Part:
-    """One part beside another: what it prints is shown when it is done, whole."""
-    log = REPORTS / f"{name}.log"
-    say(f"{name}: begun after {time.time() - began:.0f} s (log: {log.relative_to(ROOT)})")
-    clock = time.monotonic()
-    with log.open("w", encoding="utf-8") as out:
-        counts = images(out) if name == "images" else pytest(name, out)
+def aside(name: str, began: float, done: Mapping[str, threading.Event]) -> Part:
+    """One part beside others: what it prints is shown when it is done, whole."""
+    try:
+        if AFTER.get(name) in done:
+            done[AFTER[name]].wait()
+        log = REPORTS / f"{name}.log"
+        say(f"{name}: begun after {time.time() - began:.0f} s (log: {log.relative_to(ROOT)})")
+        with log.open("w", encoding="utf-8") as out:
+            finished = part(name, began, out)
+    finally:
+        done[name].set()
     with SHOWING:
         banner(f"{name} (done after {time.time() - began:.0f} s)")
         say(log.read_text("utf-8", "replace"))
-    return Part(name, time.monotonic() - clock, counts)
+    return finished
 
 
 def main() -> int:

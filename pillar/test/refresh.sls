@@ -13,7 +13,11 @@ refresh:
   application:
     servers: app
     stop:
-      - {call: cmd.run_all, kwargs: {cmd: 'supervisorctl stop app:*', prepend_path: /opt/supervisor/bin, python_shell: false}}
+      - call: cmd.run_all
+        kwargs: {cmd: 'supervisorctl stop app:*', prepend_path: /opt/supervisor/bin, python_shell: false}
     start:
-      - {call: cmd.run_all, kwargs: {cmd: 'supervisorctl start app:*', prepend_path: /opt/supervisor/bin, python_shell: false}}
-      - {call: health.http, args: ['http://127.0.0.1/health'], kwargs: {deadline_s: 60}}      # as the balancer asks
+      - call: cmd.run_all
+        kwargs: {cmd: 'supervisorctl start app:*', prepend_path: /opt/supervisor/bin, python_shell: false}
+      - call: health.http                  # as the balancer asks
+        args: ['http://127.0.0.1/health']
+        kwargs: {deadline_s: 60}

@@ -34,8 +34,14 @@ def bootstrap(sandbox: Sandbox) -> str:
 
 
 def deploy(sandbox: Sandbox, environment: str = "test") -> dict[str, Any]:
-    """The orchestration on the master: its states by id."""
-    command = ["salt-run", "state.orchestrate", "orch.deploy-environment", f"pillarenv={environment}", "--out=json"]
+    """The main orchestration: its states by id."""
+    return orchestrate(sandbox, "deploy-environment", environment)
+
+
+def orchestrate(sandbox: Sandbox, name: str, environment: str, **pillar: Any) -> dict[str, Any]:
+    """An orchestration on the master, all of it successful: its states by id."""
+    command = ["salt-run", "state.orchestrate", f"orch.{name}", f"pillarenv={environment}", "--out=json"]
+    command += [f"pillar={json.dumps(pillar)}"] if pillar else []
     done = sandbox.run(MASTER, command, timeout_s=2400)
     assert done.stdout.startswith("{"), done.stderr
     [states] = json.loads(done.stdout)["data"].values()

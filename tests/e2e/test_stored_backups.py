@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 
 import pytest
 from databases import roles, sql
-from estate import MASTER, page_url, post
+from estate import MASTER, orchestrate, page_url, post
 
 if TYPE_CHECKING:
     from saltlick.sandbox.control import Sandbox
@@ -92,6 +92,9 @@ def test_a_full_backup_from_the_standby_and_all_is_fresh(sandbox: Sandbox) -> No
     told = salt_run(sandbox, "backup.run", "test")
     assert {each["job"]: each["mode"] for each in told["backups"]} == {"database": "full", "objects": "full"}
     assert [each["server"] for each in told["backups"] if each["job"] == "database"] == [standby]
+    states = orchestrate(sandbox, "backup", "test", job="objects", mode="incr")
+    assert states["backups"]["changes"].keys() == {"objects"}
+    assert states["freshness"]["result"]
     assert salt_run(sandbox, "backup.freshness", "test")["jobs"]["database"]["fresh"]
     verified = salt_run(sandbox, "backup.verify", "test")
     assert all(not each["problems"] for found in verified["jobs"].values() for each in found)
@@ -145,7 +148,8 @@ def test_data_of_prod_comes_to_test_masked_and_never_the_other_way(sandbox: Sand
     assert rehearsed["backups"][0]["mode"] == "full"
     assert salt_run(sandbox, "backup.drill", "prod")["drills"]["database"]["checks"][0]["name"] == "notes"
 
-    done = salt_run(sandbox, "refresh.run", "source=prod", "target=test", "lock_wait=300")
+    assert orchestrate(sandbox, "refresh", "test", lock_wait=300)["data"]["changes"].keys() == {"test"}
+    [done] = salt_run(sandbox, "refresh.history", "test", "limit=1")["refreshes"]
     assert done["phase"] == "done"
     assert [each["name"] for each in done["checks"]] == ["notes", "recognisable"]
     primary, standby = roles(sandbox, "test")

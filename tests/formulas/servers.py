@@ -14,6 +14,7 @@ from typing import Any
 
 import docker
 import yaml
+from docker.errors import APIError
 from docker.models.containers import Container
 from docker.models.networks import Network
 from kitchen import ROOT, Suite
@@ -134,15 +135,21 @@ class Server:
 def make_network(client: docker.DockerClient) -> Network:
     """A network whose packets are no longer than the host can send on: Docker's own one loses the long ones in a tunnel."""
     clear_ruins(client)
-    # Of addresses that no VPC of the sandbox has, which may be up at the same time.
-    pool = docker.types.IPAMPool(subnet="192.168.231.0/24")
     options = {"com.docker.network.driver.mtu": str(host_mtu())} if Path("/proc/net/route").exists() else {}
-    return client.networks.create(
-        f"saltlick-formulas-{os.getpid()}",
-        options=options,
-        labels={OWNER: _owner()},
-        ipam=docker.types.IPAMConfig(pool_configs=[pool]),
-    )
+    # Of addresses that no VPC of the sandbox has, which may be up at the same time; another checkout's tests may have the first.
+    for third in range(224, 256):
+        pool = docker.types.IPAMPool(subnet=f"192.168.{third}.0/24")
+        try:
+            return client.networks.create(
+                f"saltlick-formulas-{os.getpid()}",
+                options=options,
+                labels={OWNER: _owner()},
+                ipam=docker.types.IPAMConfig(pool_configs=[pool]),
+            )
+        except APIError as error:
+            if "overlaps" not in str(error.explanation):
+                raise
+    raise AssertionError("no network left between 192.168.224.0 and 192.168.255.0")
 
 
 def clear_ruins(client: docker.DockerClient) -> None:

@@ -43,7 +43,8 @@ _PLAIN = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a pillar file that holds one or more of Saltlick's keys."""
-    shapes, found = models_json_schema([(model, "validation") for model in (*ROOTS.values(), Store)], by_alias=True)
+    models: tuple[type[BaseModel], ...] = (*ROOTS.values(), Store)
+    shapes, found = models_json_schema([(model, "validation") for model in models], by_alias=True)
     definitions = found["$defs"]
     definitions["LongForm"] |= _long_form(definitions["LongForm"]["properties"])
     return {
