@@ -218,6 +218,9 @@ master_tries: -1
 recon_default: 500
 recon_max: 5000
 tcp_keepalive_idle: 60
+# The deployment gives each server its modules, once. By itself each highstate would ask for every kind of them, for five
+# seconds of processor time.
+autoload_dynamic_modules: false
 enable_fqdns_grains: false
 enable_gpu_grains: false
 CONF

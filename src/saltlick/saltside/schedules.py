@@ -103,25 +103,17 @@ def installed(
     if jobs and there is None:
         raise ServerFailed(f"{minion}, the master's own minion, whose scheduler is wanted, does not answer")
     ours = [each for each in there or {} if each.startswith(_mark(name))]
-    calls = [
-        *(
-            Call("state.single", ("schedule.present",), {"name": each, **job, "test": test})
-            for each, job in jobs.items()
-        ),
-        *(
-            Call("state.single", ("schedule.absent",), {"name": each, "test": test})
-            for each in ours
-            if each not in jobs
-        ),
-    ]
-    changes, bad = {}, []
-    for call in calls:
-        told = _asked(fleet, minion, call) or {}
-        one: dict[str, Any] = next(iter(told.values()), {}) if isinstance(told, dict) else {}
-        if one.get("result") is False or not one:
-            bad.append(f"{call.kwargs['name']}: {one.get('comment') or told or 'no answer'}")
-        elif one.get("changes"):
-            changes[call.kwargs["name"]] = one["changes"]
+    high: dict[str, Any] = {
+        **{
+            each: {"schedule": ["present", *({key: value} for key, value in job.items())]} for each, job in jobs.items()
+        },
+        **{each: {"schedule": ["absent"]} for each in ours if each not in jobs},
+    }
+    told = _asked(fleet, minion, Call("state.high", (high,), {"test": test})) if high else {}
+    states = {one["name"]: one for one in told.values()} if isinstance(told, dict) else {}
+    missing = [] if states or not high else [str(told or f"{minion} does not answer")]
+    changes = {each: one["changes"] for each, one in states.items() if one.get("changes")}
+    bad = [*missing, *(f"{each}: {one.get('comment')}" for each, one in states.items() if one.get("result") is False)]
     well = f"{len(jobs)} jobs are scheduled on {minion}" if jobs else "nothing is to be scheduled"
     result = False if bad else (None if test and changes else True)
     return {"result": result, "changes": changes, "comment": "\n".join(bad) or well}

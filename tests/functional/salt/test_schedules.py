@@ -32,7 +32,7 @@ JOBS = {
 
 
 class Minion:
-    """A scheduler, as `schedule.list`, `schedule.present` and `schedule.absent` see it."""
+    """A scheduler, as `schedule.list` and the states of `schedule` see it."""
 
     def __init__(self, *, gone: bool = False) -> None:
         self.jobs: dict[str, Any] = {
@@ -49,15 +49,22 @@ class Minion:
     def _one(self, call: Call) -> Any:
         if call.function == "schedule.list":
             return dict(self.jobs)
-        (state,) = call.args
-        name = call.kwargs["name"]
-        wanted = {key: value for key, value in call.kwargs.items() if key not in {"name", "test"}}
-        changed = name in self.jobs if state == "schedule.absent" else self.jobs.get(name) != wanted
-        if changed and not call.kwargs["test"]:
+        assert call.function == "state.high"
+        (high,) = call.args
+        return {
+            f"schedule_|-{name}": self._state(name, body["schedule"], call.kwargs["test"])
+            for name, body in high.items()
+        }
+
+    def _state(self, name: str, body: list[Any], test: bool) -> dict[str, Any]:
+        function, *parts = body
+        wanted = {key: value for part in parts for key, value in part.items()}
+        changed = name in self.jobs if function == "absent" else self.jobs.get(name) != wanted
+        if changed and not test:
             self.jobs.pop(name, None)
-            if state == "schedule.present":
+            if function == "present":
                 self.jobs[name] = wanted
-        return {f"{state}_|-x": {"result": True, "changes": {name: "changed"} if changed else {}, "comment": ""}}
+        return {"name": name, "result": True, "changes": {name: "changed"} if changed else {}, "comment": ""}
 
 
 @pytest.fixture
