@@ -5,6 +5,7 @@ include:
 
 app-install-packages:
   pkg.installed:
+    - install_recommends: false
     - pkgs: {{ app.packages | tojson }}
     - reload_modules: true
 

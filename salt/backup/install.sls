@@ -14,5 +14,6 @@ backup-install-dir:
 
 backup-install-{{ kind }}:
   pkg.installed:
+    - install_recommends: false
     - name: {{ backup[kind] }}
 {%- endfor %}

@@ -2,5 +2,6 @@
 
 base-install-packages:
   pkg.installed:
+    - install_recommends: false
     - pkgs: {{ base.packages | tojson }}
     - reload_modules: true

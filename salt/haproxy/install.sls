@@ -2,4 +2,5 @@
 
 haproxy-install-package:
   pkg.installed:
+    - install_recommends: false
     - name: {{ haproxy.package }}

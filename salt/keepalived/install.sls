@@ -2,4 +2,5 @@
 
 keepalived-install-package:
   pkg.installed:
+    - install_recommends: false
     - name: {{ keepalived.package }}

@@ -2,4 +2,5 @@
 
 nginx-install-package:
   pkg.installed:
+    - install_recommends: false
     - name: {{ nginx.package }}

@@ -16,6 +16,7 @@ postgresql-install-no-cluster:
 
 postgresql-install-packages:
   pkg.installed:
+    - install_recommends: false
     - pkgs: {{ postgresql.packages | tojson }}
     - reload_modules: true
 {%- if postgresql.others %}

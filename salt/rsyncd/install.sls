@@ -2,6 +2,7 @@
 
 rsyncd-install-package:
   pkg.installed:
+    - install_recommends: false
     - name: {{ rsyncd.package }}
 {%- for name, module in rsyncd.modules | dictsort if not module.get('read_only', true) %}
 

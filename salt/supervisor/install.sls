@@ -29,5 +29,6 @@ supervisor-install-unit:
 
 supervisor-install-package:
   pkg.installed:
+    - install_recommends: false
     - pkgs: {{ supervisor.packages | tojson }}
 {%- endif %}

@@ -13,4 +13,5 @@ varnish-install-repository:
 
 varnish-install-package:
   pkg.installed:
+    - install_recommends: false
     - name: {{ varnish.package }}

@@ -5,6 +5,7 @@ include:
 
 zeo-install-packages:
   pkg.installed:
+    - install_recommends: false
     - pkgs: {{ zeo.packages | tojson }}
 
 zeo-install-user:

@@ -73,12 +73,23 @@ def test_a_changed_module_is_there_at_once_and_transfers_go_on(server, host):
     assert host.check_output("systemctl show -P MainPID rsync") == pid
 
 
+SLOW = """
+import socket, time
+s = socket.create_connection(("127.0.0.1", 873))
+s.sendall(b"@RSYNCD: 31.0\\nlogs\\n")
+told = b""
+while b"OK" not in told:
+    told += s.recv(99)
+open("/tmp/held", "w")
+time.sleep(60)
+"""
+
+
 def test_more_connections_than_allowed_are_refused(server, host):
     rsyncd = server.suite.pillar["rsyncd"]
     server.apply(rsyncd={**rsyncd, "modules": {"logs": {**rsyncd["modules"]["logs"], "max_connections": 1}}})
-    slow = 'python3 -c \'import time, socket; s = socket.create_connection(("127.0.0.1", 873)); '
-    slow += 's.sendall(b"@RSYNCD: 31.0\\nlogs\\n"); s.recv(99); s.recv(99); open("/tmp/held", "w"); time.sleep(60)\''
-    server.run(f"rm -f /tmp/held; {slow} > /dev/null 2>&1 & echo $! > /tmp/holder")
+    server.write("/tmp/slow.py", SLOW)
+    server.run("rm -f /tmp/held; python3 /tmp/slow.py >/dev/null 2>&1 & echo $! > /tmp/holder")
     host.check_output("for i in $(seq 100); do test -e /tmp/held && exit 0; sleep 0.1; done; exit 1")
     assert "max connections (1) reached" in rsync(host, "rsync://backup@127.0.0.1/logs/ .").stderr
     server.run("kill $(cat /tmp/holder)")
