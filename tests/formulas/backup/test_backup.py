@@ -312,18 +312,34 @@ def test_a_wrong_password_is_said_and_the_right_one_nowhere(vault: Vault) -> Non
     assert "wrong" not in error
 
 
-@pytest.mark.parametrize("after_s", [2.0, 3.0, 4.0])
-def test_killed_at_any_moment_the_next_run_is_good(vault: Vault, after_s: float) -> None:
-    before, backup = vault.ids("database"), vault.next_id("full")
-    words = f"{SALT_CALL} --local backup.take vault database {backup} postgresql"
-    vault.server.run(
-        f"setsid {words} >/dev/null 2>&1 & pid=$!; sleep {after_s}; kill -KILL -- -$pid 2>/dev/null || true"
-    )
-    assert set(vault.ids("database")) - {backup} == set(before)
+STEPS = {
+    "it looks at what the store has": "pgrep -f 'rsync --[c]ontimeout'",
+    "the database is copied": "pgrep -x pg_basebackup",
+    "the copy travels": "test -d $there",
+    "all is there but the manifest": "test -e $there/base/base.tar.gz",
+    "the manifest is there": "test -e $there/manifest.json",
+}
+KILL = """
+there={vault}/database/{backup}
+setsid {words} >/dev/null 2>&1 & pid=$!
+for i in $(seq 6000); do {step} >/dev/null && break; kill -0 $pid || exit 9; done
+kill -KILL {who}
+"""
+
+
+@pytest.mark.parametrize("who", ["-- -$pid", "$pid"], ids=["with its tools", "alone"])
+def test_killed_at_each_step_the_last_good_one_stays_and_the_next_run_is_good(vault: Vault, who: str) -> None:
+    before, killed = vault.ids("database"), []
+    for step in STEPS.values():
+        killed.append(vault.next_id("full"))
+        words = f"{SALT_CALL} --local backup.take vault database {killed[-1]} postgresql"
+        vault.server.run(KILL.format(vault=VAULT, backup=killed[-1], words=words, step=step, who=who))
+        assert set(vault.ids("database")) - set(killed) == set(before)
+    assert vault.call("verify", "vault", "database", before[-1])["problems"] == []
     took = vault.take("database", "postgresql")
     assert vault.call("verify", "vault", "database", took["id"])["problems"] == []
     unfinished = vault.call("catalogue", "vault", ["database"])["unfinished"]
-    assert unfinished in ([], [f"database/{backup}"])
+    assert {each.partition("/")[2] for each in unfinished} <= set(killed)
     vault.call("prune", "vault", "database", [each.partition("/")[2] for each in unfinished])
     assert vault.call("catalogue", "vault", ["database"])["unfinished"] == []
 
