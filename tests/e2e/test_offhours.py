@@ -44,7 +44,7 @@ def containers(sandbox: Sandbox) -> set[str]:
     return {one["name"] for one in sandbox.status()["instances"] if one["container"] == "running"} & set(SERVERS)
 
 
-def eventually(look: Callable[[], set[str]], wanted: set[str], limit_s: float = 60) -> bool:
+def eventually(look: Callable[[], set[str]], wanted: set[str], limit_s: float = 240) -> bool:
     """AWS says so first; the machines follow."""
     deadline = time.monotonic() + limit_s
     while look() != wanted and time.monotonic() < deadline:

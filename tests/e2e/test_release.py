@@ -72,7 +72,7 @@ class Site:
 
     def serving(self) -> dict[str, str]:
         """The revision that answers through the balancer, by server; asked until both have answered."""
-        deadline, seen = time.monotonic() + 30, {}
+        deadline, seen = time.monotonic() + 120, {}
         while seen.keys() != set(APPS) and time.monotonic() < deadline:
             seen |= {visit.server: visit.revision for visit in self.visits.visits[-20:] if not visit.failed}
             time.sleep(0.2)
@@ -107,7 +107,7 @@ def on_main(site: Site) -> Site:
     return site
 
 
-def eventually(look: Callable[[], Any], what: str, timeout_s: float = 120) -> Any:
+def eventually(look: Callable[[], Any], what: str, timeout_s: float = 300) -> Any:
     deadline = time.monotonic() + timeout_s
     while not (seen := look()):
         assert time.monotonic() < deadline, f"not seen in {timeout_s:.0f} s: {what}"

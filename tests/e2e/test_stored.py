@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
-STANDBY_S = 15
+STANDBY_S = 60
 
 
 def eventually(sandbox: Sandbox, server: str, query: str, wanted: str) -> None:

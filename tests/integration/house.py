@@ -145,7 +145,7 @@ class House:
         there = {"pending": "minions_pre", "accepted": "minions", "denied": "minions_denied"}[state]
         return {path.name for path in (self.pki / there).glob("*")} if (self.pki / there).exists() else set()
 
-    def eventually(self, look: Callable[[], Any], what: str, timeout_s: float = 90) -> Any:
+    def eventually(self, look: Callable[[], Any], what: str, timeout_s: float = 240) -> Any:
         """What `look` says once it is true."""
         deadline = time.monotonic() + timeout_s
         while not (seen := look()):

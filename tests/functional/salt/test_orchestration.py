@@ -185,7 +185,7 @@ def sleeping(master) -> subprocess.Popen[str]:
     """An orchestration that has the lock and sleeps."""
     master.sls("sleeps", SLEEPS)
     run = master.start("state.orchestrate", "sleeps", "pillarenv=one")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while locks_of(master).read("one") is None:
         assert time.monotonic() < deadline, "it never took the lock"
         assert run.poll() is None, run.communicate()
