@@ -19,6 +19,8 @@ pytestmark = pytest.mark.e2e
 T0 = datetime(2026, 11, 2, 2, 0, tzinfo=timezone.utc)
 PSQL = "cd / && runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1"
 VAULT = "/srv/backups"
+ANSWERS = "until rsync rsync://127.0.0.1/ >/dev/null 2>&1; do sleep 0.1; done"
+"""systemd takes the daemon for started before it listens."""
 
 
 class Vault:
@@ -265,11 +267,13 @@ def test_a_backup_without_its_manifest_is_unfinished_and_one_with_a_broken_manif
 def test_a_disk_that_is_full_leaves_the_last_good_one_and_no_ruin(vault: Vault) -> None:
     before = vault.ids("database")
     vault.server.run(
-        f"mkdir -p {VAULT}/small && mount -t tmpfs -o size=2m none {VAULT}/small && systemctl restart rsync"
+        f"mkdir -p {VAULT}/small && mount -t tmpfs -o size=2m none {VAULT}/small && systemctl restart rsync; {ANSWERS}"
     )
     code, error = vault.attempt("take", "vault", "small", vault.next_id("full"), "postgresql", environment="prod")
     left = vault.server.run(f"find {VAULT}/small -type f")
-    vault.server.run(f"systemctl stop rsync; umount {VAULT}/small; rmdir {VAULT}/small; systemctl start rsync")
+    vault.server.run(
+        f"systemctl stop rsync; umount {VAULT}/small; rmdir {VAULT}/small; systemctl start rsync; {ANSWERS}"
+    )
     assert code
     assert "No space left on device" in error
     assert "what reached the store is still there" not in error
@@ -283,7 +287,7 @@ def test_a_store_that_does_not_answer(vault: Vault) -> None:
         code, error = vault.attempt("take", "vault", "database", vault.next_id("full"), "postgresql")
         seen, looked = vault.attempt("catalogue", "vault", ["database"])
     finally:
-        vault.server.run("systemctl start rsync")
+        vault.server.run(f"systemctl start rsync; {ANSWERS}")
     assert code
     assert "Connection refused" in error
     assert seen
