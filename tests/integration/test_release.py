@@ -202,7 +202,6 @@ def test_killed_and_taken_up_again(house):
     before = house.once()
     resumed = house.start("release.resume", "test", "--out=json")
     house.eventually(lambda: house.locks.read("test") and not house.locks.stale(house.locks.read("test")), "taken up")
-    time.sleep(1)
     assert came_out(house.run("release.promote", "test", "--out=json"), 0)["heard"]
     out, err = resumed.communicate(timeout=120)
     assert resumed.returncode == 0, (out, err)

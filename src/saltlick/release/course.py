@@ -113,7 +113,7 @@ def linger(run: Run, *, after: int) -> None:
     run.heed()
     if paused or run.pause:
         _wait(run, "until promoted", strategy.pause_limit_s, after)
-        run.pause = False
+        run.followed()
     _wait(run, "between batches", strategy.wait_s, after)
 
 
@@ -125,7 +125,6 @@ def _wait(run: Run, name: str, seconds: float, batch: int) -> bool:
     before = run.had(Phase.WAIT, name, batch=batch)
     if not seconds or (before and before.ok):
         return False
-    run.promoted = False
 
     def do(_: Servers) -> dict[str, Reply]:
         promoted = run.wait(seconds, lambda: run.promoted)
@@ -136,6 +135,8 @@ def _wait(run: Run, name: str, seconds: float, batch: int) -> bool:
     reply = run.step(Phase.WAIT, name, EVERYONE, do, batch=batch)[""]
     if not reply.ok:
         raise GoBack(reply.error)
+    if run.promoted:
+        run.followed()
     return True
 
 

@@ -10,10 +10,13 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from saltlick.errors import InvalidInput
-from saltlick.release.record import Standing
+from saltlick.release.record import Phase, Standing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from saltlick.release.journal import Journal
+    from saltlick.release.record import ReleaseRecord, StepRecord
 
 
 class Want(str, Enum):
@@ -45,11 +48,14 @@ class Order:
 def give(journal: Journal, environment: str, order: Order) -> str:
     """Write an order for the release that is under way in an environment; returns that release's id.
 
-    Raises: InvalidInput when none is under way, or the server to skip is not waiting any more.
+    Raises: InvalidInput when none is under way, there is nothing to promote, or the server to skip is not waiting any more.
     """
     release = journal.unfinished(environment)
     if release is None:
         raise InvalidInput([f"no release is under way in {environment}"], what=f"release.{order.want.value}")
+    if order.want is Want.PROMOTE and not _heard(journal, release):
+        said = f"{release.id} does not wait now, so there is nothing to promote (salt-run release.watch {environment})"
+        raise InvalidInput([said], what="release.promote")
     if order.want is Want.SKIP:
         waiting = [server.name for server in release.servers if server.standing is Standing.WAITING]
         if order.server not in waiting:
@@ -59,3 +65,15 @@ def give(journal: Journal, environment: str, order: Order) -> str:
             )
     journal.order(release.id, order)
     return release.id
+
+
+def _heard(journal: Journal, release: ReleaseRecord) -> bool:
+    """Whether a promote would mean something: it waits, or somebody asked it to."""
+    asked = any(order.want is Want.PAUSE for order in journal.orders(release.id))
+    return not release.undoing and (asked or waits(release.steps))
+
+
+def waits(steps: Iterable[StepRecord]) -> bool:
+    """Whether a release with these steps, in order, stands in a soak, a pause or a wait, or stood there when it was killed."""
+    latest = [step for step in steps if step.phase is Phase.WAIT][-1:]
+    return bool(latest) and latest[0].ended is None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from saltlick.errors import SaltlickError
 from saltlick.release.detached import run_detached
-from saltlick.release.orders import Order, Want
+from saltlick.release.orders import Order, Want, waits
 from saltlick.release.ports import Reply
 from saltlick.release.record import Phase, ReleaseRecord, Result, ServerRecord, Standing, StepRecord
 from saltlick.release.stage import News
@@ -53,8 +53,8 @@ class Run:
         """Servers whose last word was none."""
         self.attempt, self.failure = on.journal.attempt(record.id)
         self.aborted = ""
-        self.pause = False
-        self.promoted = False
+        self.heard: list[Order] = []
+        """Pauses and promotes: followed, and so no longer in the journal, when a wait is over."""
 
     # -- facts
 
@@ -66,6 +66,16 @@ class Run:
     def record(self) -> ReleaseRecord:
         """As it is told: without steps."""
         return replace(self.head, servers=tuple(self.servers.values()))
+
+    @property
+    def pause(self) -> bool:
+        """Whether it is to wait after the batch that is on its way."""
+        return any(order.want is Want.PAUSE for order in self.heard)
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the wait that it stands in is to end."""
+        return any(order.want is Want.PROMOTE for order in self.heard)
 
     def standing(self, *standings: Standing) -> tuple[str, ...]:
         """Servers that stand so, in order."""
@@ -236,14 +246,28 @@ class Run:
         """Read the orders that came."""
         if self.on.interrupts.asked and not self.head.undoing:
             self.aborted = f"{self.on.interrupts.asked} by {self.head.who}"
-        followed = []
         for order in self.on.journal.orders(self.id):
             if order.want is Want.ABORT and not self.head.undoing:
                 self.aborted = str(order)  # followed when the journal says that it goes back
-            else:
-                self._follow(order)
-                followed.append(order)
-        self.on.journal.took(self.id, followed)
+            elif order not in self.heard:
+                self._heed(order)
+
+    def _heed(self, order: Order) -> None:
+        self.say(str(order))
+        if order.want is Want.PAUSE or (order.want is Want.PROMOTE and waits(self.steps.values())):
+            self.heard.append(order)
+            return
+        if order.want is Want.PROMOTE:
+            self.say("the pause that was asked for is taken back" if self.pause else "it does not wait any more")
+            self.followed()
+        elif (server := self.servers.get(order.server)) and server.standing is Standing.WAITING:
+            self.move([server.name], Standing.SKIPPED, str(order))
+        self.on.journal.took(self.id, [order])
+
+    def followed(self) -> None:
+        """A wait is over, and what was said about it done."""
+        self.on.journal.took(self.id, self.heard)
+        self.heard = []
 
     def wait(self, seconds: float, ready: Callable[[], bool] = lambda: False) -> bool:
         """Wait until `ready`, at most so long; orders are heeded meanwhile, an abort ends it. Returns whether it was ready."""
@@ -255,15 +279,6 @@ class Run:
                 return False
             self.on.clock.sleep(min(1.0, left))
         return True
-
-    def _follow(self, order: Order) -> None:
-        if order.want is Want.PAUSE:
-            self.pause = True
-        elif order.want is Want.PROMOTE:
-            self.promoted, self.pause = True, False
-        elif (server := self.servers.get(order.server)) and server.standing is Standing.WAITING:
-            self.move([server.name], Standing.SKIPPED, str(order))
-        self.say(str(order))
 
     def _move(
         self, servers: Iterable[str], standing: Standing | None, *, batch: int = 0, detail: str | None = None

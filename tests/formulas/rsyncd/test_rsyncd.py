@@ -78,8 +78,8 @@ import socket, time
 s = socket.create_connection(("127.0.0.1", 873))
 s.sendall(b"@RSYNCD: 31.0\\nlogs\\n")
 told = b""
-while b"OK" not in told:
-    told += s.recv(99)
+while b"AUTHREQD" not in told:  # the module has counted it
+    told += s.recv(99) or exit("refused: " + repr(told))
 open("/tmp/held", "w")
 time.sleep(60)
 """

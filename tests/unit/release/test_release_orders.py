@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from simulated import OLD, World, asked, names, recipe, sha
+from simulated import OLD, Killed, World, asked, names, recipe, sha
 
 from saltlick.errors import InvalidInput
 from saltlick.release.journal import Journal
@@ -104,6 +104,74 @@ def test_a_pause_waits_for_promote(world, tmp_path):
     assert record.result is Result.DONE
     assert waits(record)["until promoted"].detail == "promoted"
     assert world.clock.time_s > 1000
+
+
+def killed_in_its_pause(world, path, **strategy):
+    """A release whose process dies while it waits; a second one opens the same journal."""
+    on = world.on(path)
+
+    def tell(one):
+        if one.step and one.step.name == "until promoted":
+            raise Killed
+
+    with pytest.raises(Killed):
+        release(recipe(strategy=strategy), asked(world), type(on)(**{**fields(on), "tell": tell}))
+    return Journal(path / "releases.sqlite", epoch=world.clock.epoch, durable=False).unfinished("prod")
+
+
+def test_a_promote_while_nobody_is_there_counts_when_it_is_taken_up(world, tmp_path):
+    killed = killed_in_its_pause(world, tmp_path, pause="canary", pause_limit_s=600)
+    order(tmp_path, world, Want.PROMOTE)()
+    record = resume(killed.id, world.on(tmp_path), who="bob")
+    world.consistent(record)
+    assert record.result is Result.DONE
+    assert waits(record)["until promoted"].detail == "promoted"
+
+
+def test_a_promote_ends_one_pause_and_not_the_next(world, tmp_path):
+    killed = killed_in_its_pause(world, tmp_path, pause="every", pause_limit_s=600, batch=1)
+    order(tmp_path, world, Want.PROMOTE)()
+    record = resume(killed.id, world.on(tmp_path), who="bob")
+    assert record.result is Result.ROLLED_BACK
+    assert "nobody promoted it within 600 s" in record.reason
+    assert {server.batch for server in record.servers if server.standing is Standing.UNDONE} == {1, 2}
+
+
+def test_there_is_nothing_to_promote_while_a_batch_is_on_its_way(world, tmp_path):
+    refused = []
+
+    def too_early():
+        with pytest.raises(InvalidInput, match="does not wait now, so there is nothing to promote") as info:
+            order(tmp_path, world, Want.PROMOTE)()
+        refused.append(info)
+
+    world.when = {"app.start": too_early}
+    record = go(world, tmp_path, pause="canary", pause_limit_s=600)
+    assert refused
+    assert "nobody promoted it" in record.reason
+
+
+def test_a_promote_before_the_pause_begins_takes_it_back(world, tmp_path):
+    world.when = {"app.stop": order(tmp_path, world, Want.PAUSE), "app.start": order(tmp_path, world, Want.PROMOTE)}
+    news = []
+    record = go(world, tmp_path, news)
+    assert record.result is Result.DONE
+    assert "until promoted" not in waits(record)
+    assert "the pause that was asked for is taken back" in [one.text for one in news]
+
+
+def test_a_pause_outlives_the_process_that_heard_it(world, tmp_path):
+    """Heard and told, then SIGKILL before the batch is over: who takes it up waits there."""
+
+    def dies():
+        raise Killed
+
+    world.when = {"app.stop": order(tmp_path, world, Want.PAUSE), "restore": dies}
+    with pytest.raises(Killed):
+        release(recipe(), asked(world), world.on(tmp_path))
+    again = Journal(tmp_path / "releases.sqlite", epoch=world.clock.epoch, durable=False)
+    record = resume(again.unfinished("prod").id, world.on(tmp_path), who="bob")
+    assert waits(record)["until promoted"].batch == 1
 
 
 def test_nobody_promotes(world, tmp_path):
