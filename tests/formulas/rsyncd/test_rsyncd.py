@@ -88,9 +88,9 @@ time.sleep(60)
 def test_more_connections_than_allowed_are_refused(server, host):
     rsyncd = server.suite.pillar["rsyncd"]
     server.apply(rsyncd={**rsyncd, "modules": {"logs": {**rsyncd["modules"]["logs"], "max_connections": 1}}})
-    server.write("/tmp/slow.py", SLOW)
-    server.run("rm -f /tmp/held; python3 /tmp/slow.py >/dev/null 2>&1 & echo $! > /tmp/holder")
-    host.check_output("for i in $(seq 100); do test -e /tmp/held && exit 0; sleep 0.1; done; exit 1")
+    server.write("/root/slow.py", SLOW)
+    server.run("rm -f /tmp/held; python3 /root/slow.py >/tmp/slow.out 2>&1 & echo $! > /tmp/holder")
+    host.check_output("for i in $(seq 100); do test -e /tmp/held && exit 0; sleep 0.1; done; cat /tmp/slow.out; exit 1")
     assert "max connections (1) reached" in rsync(host, "rsync://backup@127.0.0.1/logs/ .").stderr
     server.run("kill $(cat /tmp/holder)")
     server.apply()
