@@ -2,7 +2,8 @@
 #
 #   salt-run state.orchestrate orch.refresh pillarenv=test
 #
-# The same as `salt-run refresh.run source=prod target=test`. Production never gets any data, whatever the arguments.
+# As `salt-run refresh.run source=prod target=test`; done when the balancer, which had no server meanwhile, answers again.
+# Production never gets any data, whatever the arguments.
 {%- set source = pillar.get('source') or pillar.get('refresh', {}).get('source', '') %}
 data:
   refresh.refreshed:
@@ -10,3 +11,11 @@ data:
     - source: {{ source | json }}
     - lock_wait: {{ pillar.get('lock_wait', 0) }}
     - failhard: True
+{%- if pillar.get('environment', {}).get('balancers') %}
+
+page:
+  environment.reachable:
+    - name: {{ opts.get('pillarenv') or '' }}
+    - require:
+      - refresh: data
+{%- endif %}
