@@ -81,8 +81,9 @@ def apply(
     *,
     watch: Watcher = lambda outcome: None,
     deadlines: Mapping[str, float] | None = None,
+    workers: int = WORKERS,
 ) -> Report:
-    """Do what the plan says, many actions at once; `deadlines` are seconds by kind (default 600).
+    """Do what the plan says, up to `workers` actions at once; `deadlines` are seconds by kind (default 600).
 
     Ctrl-C (KeyboardInterrupt, SystemExit) starts nothing more, lets what is under way end, tells `watch` of it, then goes on up.
 
@@ -94,7 +95,7 @@ def apply(
     for action in plan.actions:
         if action.verb is Verb.KEEP and not run.has_step(action.key):
             run.tell(_outcome(action, id=action.observed.id if action.observed else ""))
-    run.everything()
+    run.everything(workers)
     return Report(tuple(run.outcomes), _ms(cloud.clock.now() - started))
 
 
@@ -125,11 +126,11 @@ class _Run:
         self.outcomes.append(outcome)
         self._watch(outcome)
 
-    def everything(self) -> None:
+    def everything(self, workers: int) -> None:
         """Start each step when what it needs is done, until none is left."""
         self._order.prepare()
         under_way: dict[Future[Outcome], Step] = {}
-        with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+        with ThreadPoolExecutor(max_workers=workers) as pool:
             try:
                 while self._order.is_active():
                     self._start_ready(pool, under_way)

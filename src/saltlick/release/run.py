@@ -276,7 +276,7 @@ class Run:
             self.heed()
             left = deadline - self.on.clock.now()
             if self.aborted or left <= 0:
-                return False
+                return not self.aborted and ready()
             self.on.clock.sleep(min(1.0, left))
         return True
 

@@ -64,11 +64,11 @@ def refuse_namesake(own: Settings, others: Iterable[Neighbour]) -> None:
             )
 
 
-def taken(client: docker.DockerClient, own: Settings) -> tuple[Taken, ...]:
+def taken(client: docker.DockerClient, own: Settings, routes: Path = ROUTES) -> tuple[Taken, ...]:
     """Address ranges of Docker's networks and of this machine's own, without those of sandbox `own`."""
     networks = client.api.networks()
-    routes = ROUTES.read_text() if ROUTES.exists() else ""
-    return (*_of_docker(networks, own), *_of_host(routes, {_bridge(network) for network in networks}))
+    hosts = routes.read_text() if routes.exists() else ""
+    return (*_of_docker(networks, own), *_of_host(hosts, {_bridge(network) for network in networks}))
 
 
 def overlap(cidr: str, others: Iterable[Taken]) -> Taken | None:

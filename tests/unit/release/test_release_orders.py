@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 from simulated import OLD, Killed, World, asked, names, recipe, sha
 
@@ -179,6 +181,25 @@ def test_nobody_promotes(world, tmp_path):
     assert record.result is Result.ROLLED_BACK
     assert "nobody promoted it within 600 s" in record.reason
     assert {machine.running for machine in world.machines.values()} == {OLD}
+
+
+def test_a_promote_in_the_last_moment_counts(world, tmp_path):
+    slept, given = world.clock.sleep, []
+
+    def sleep(seconds):
+        path = tmp_path / "releases.sqlite"
+        with closing(Journal(path, epoch=world.clock.epoch, durable=False)) as journal:
+            there = journal.unfinished("prod")
+            pause = [step for step in there.steps if step.name == "until promoted"] if there else []
+        slept(seconds)
+        if pause and not given and world.clock.epoch() - pause[0].started >= 600:
+            order(tmp_path, world, Want.PROMOTE)()
+            given.append(seconds)
+
+    world.clock.sleep = sleep
+    record = go(world, tmp_path, pause="canary", pause_limit_s=600)
+    assert given
+    assert record.result is Result.DONE
 
 
 def test_an_abort_ends_a_pause(world, tmp_path):

@@ -80,19 +80,16 @@ def test_a_living_namesake_is_refused_with_the_way_out_and_a_dead_one_is_not(own
         refuse_namesake(own, [Neighbour(name="main", directory=here)])
 
 
-def test_addresses_are_taken_by_others_and_by_the_machine_but_not_by_ourselves(
-    own: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_addresses_are_taken_by_others_and_by_the_machine_but_not_by_ourselves(own: Settings, tmp_path: Path) -> None:
     routes = tmp_path / "route"
     routes.write_text(ROUTES)
-    monkeypatch.setattr(neighbours, "ROUTES", routes)
     client = engine(
         network("bridge", "172.17.0.0/16"),
         network("six", "fd00::/64"),
         network("ours", "10.10.0.0/16", **labels("main", own.directory)),
         network("theirs", "172.20.0.0/16", **labels("blue", tmp_path)),
     )
-    others = taken(client, own)
+    others = taken(client, own, routes)
     assert {str(t.cidr) for t in others} == {"172.17.0.0/16", "172.20.0.0/16", "10.20.0.0/16", "192.168.1.1/32"}
 
     def by(cidr: str) -> str | None:
