@@ -12,8 +12,8 @@ What is tried is kept in ``<cachedir>/saltlick/backups.sqlite`` and told as even
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
-from saltlick import saltside
-from saltlick.saltside import backups
+from saltlick.commands import result
+from saltlick.commands.backup import commands
 
 __virtualname__ = "backup"
 __func_alias__ = {"list_": "list"}
@@ -43,7 +43,7 @@ def run(name=None, *rest, job="", mode="full", lock_wait=0, **extra):
         salt-run backup.run prod
         salt-run backup.run prod job=database mode=incr
     """
-    return _tell(backups.run, name, *rest, **extra, **_job(lock_wait), job=job, mode=mode)
+    return _tell(commands.run, name, *rest, **extra, **_job(lock_wait), job=job, mode=mode)
 
 
 def list_(name=None, *rest, job="", **extra):
@@ -57,7 +57,7 @@ def list_(name=None, *rest, job="", **extra):
         salt-run backup.list prod
         salt-run backup.list prod job=database --out=json
     """
-    return _tell(backups.list_, name, *rest, **extra, job=job)
+    return _tell(commands.list_, name, *rest, **extra, job=job)
 
 
 def verify(name=None, *rest, job="", backup="latest", lock_wait=0, **extra):
@@ -74,7 +74,7 @@ def verify(name=None, *rest, job="", backup="latest", lock_wait=0, **extra):
         salt-run backup.verify prod
         salt-run backup.verify prod job=database backup=all
     """
-    return _tell(backups.verify, name, *rest, **extra, **_job(lock_wait), job=job, backup=backup)
+    return _tell(commands.verify, name, *rest, **extra, **_job(lock_wait), job=job, backup=backup)
 
 
 def freshness(name=None, *rest, job="", **extra):
@@ -90,7 +90,7 @@ def freshness(name=None, *rest, job="", **extra):
 
         salt-run backup.freshness prod
     """
-    return _tell(backups.freshness, name, *rest, **extra, jid=_who()["jid"], job=job)
+    return _tell(commands.freshness, name, *rest, **extra, jid=_who()["jid"], job=job)
 
 
 def restore(
@@ -129,7 +129,7 @@ def restore(
         salt-run backup.restore prod job=database confirm=prod overwrite_production='yes, overwrite prod'
     """
     how = {"to": to, "server": server, "time": time, "confirm": confirm, "overwrite_production": overwrite_production}
-    return _tell(backups.restore, name, *rest, **extra, **how, **_job(lock_wait), job=job)
+    return _tell(commands.restore, name, *rest, **extra, **how, **_job(lock_wait), job=job)
 
 
 def drill(name=None, *rest, job="", lock_wait=0, **extra):
@@ -144,11 +144,11 @@ def drill(name=None, *rest, job="", lock_wait=0, **extra):
         salt-run backup.drill prod
         salt-run backup.drill prod job=database
     """
-    return _tell(backups.drill, name, *rest, **extra, **_job(lock_wait), job=job)
+    return _tell(commands.drill, name, *rest, **extra, **_job(lock_wait), job=job)
 
 
 def _tell(command, *args, **kwargs):
-    return saltside.tell(__opts__, __context__, command, *args, **kwargs)
+    return result.run_command(__opts__, __context__, command, *args, **kwargs)
 
 
 def _job(lock_wait):

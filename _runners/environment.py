@@ -11,8 +11,9 @@ IAM: what ``saltlick iam-policy`` prints. ``plan``, ``drift`` and ``show`` need 
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
-from saltlick import saltside
-from saltlick.saltside import commands, locks
+from saltlick.commands import lock as locks
+from saltlick.commands import result
+from saltlick.commands.environment import commands
 
 __virtualname__ = "environment"
 
@@ -39,7 +40,7 @@ def plan(name=None, *rest, replace=None, prune=False, **extra):
         salt-run environment.plan prod
         salt-run environment.plan control,prod,test --out=json
     """
-    return saltside.tell(__opts__, __context__, commands.plan, name, *rest, **extra, replace=replace, prune=prune)
+    return result.run_command(__opts__, __context__, commands.plan, name, *rest, **extra, replace=replace, prune=prune)
 
 
 def apply(name=None, *rest, replace=None, prune=False, lock_wait=0, **extra):
@@ -70,7 +71,7 @@ def apply(name=None, *rest, replace=None, prune=False, lock_wait=0, **extra):
         salt-run environment.apply prod replace=app-1
     """
     who = {"job": _job(), "user": _user(), "lock_wait": lock_wait}
-    return saltside.tell(
+    return result.run_command(
         __opts__, __context__, commands.apply, name, *rest, **extra, replace=replace, prune=prune, **who
     )
 
@@ -99,7 +100,7 @@ def destroy(name=None, *rest, confirm="", lock_wait=0, **extra):
         salt-run environment.destroy test confirm=test
     """
     who = {"job": _job(), "user": _user(), "lock_wait": lock_wait}
-    return saltside.tell(__opts__, __context__, commands.destroy, name, *rest, **extra, confirm=confirm, **who)
+    return result.run_command(__opts__, __context__, commands.destroy, name, *rest, **extra, confirm=confirm, **who)
 
 
 def show(name=None, *rest, **extra):
@@ -114,7 +115,7 @@ def show(name=None, *rest, **extra):
 
         salt-run environment.show prod
     """
-    return saltside.tell(__opts__, __context__, commands.show, name, *rest, **extra)
+    return result.run_command(__opts__, __context__, commands.show, name, *rest, **extra)
 
 
 def drift(name=None, *rest, **extra):
@@ -129,7 +130,7 @@ def drift(name=None, *rest, **extra):
 
         salt-run environment.drift prod
     """
-    return saltside.tell(__opts__, __context__, commands.drift, name, *rest, **extra)
+    return result.run_command(__opts__, __context__, commands.drift, name, *rest, **extra)
 
 
 def validate(name=None, *rest, **extra):
@@ -142,7 +143,7 @@ def validate(name=None, *rest, **extra):
 
         salt-run environment.validate prod
     """
-    return saltside.tell(__opts__, __context__, commands.validate, name, *rest, **extra)
+    return result.run_command(__opts__, __context__, commands.validate, name, *rest, **extra)
 
 
 def servers(name=None, *rest, **extra):
@@ -155,7 +156,7 @@ def servers(name=None, *rest, **extra):
 
         salt-run environment.servers prod
     """
-    return saltside.tell(__opts__, __context__, commands.servers, name, *rest, **extra)
+    return result.run_command(__opts__, __context__, commands.servers, name, *rest, **extra)
 
 
 def tiers(name=None, *rest, **extra):
@@ -168,7 +169,7 @@ def tiers(name=None, *rest, **extra):
 
         salt-run environment.tiers prod
     """
-    return saltside.tell(__opts__, __context__, commands.tiers, name, *rest, **extra)
+    return result.run_command(__opts__, __context__, commands.tiers, name, *rest, **extra)
 
 
 def lock(name=None, *rest, message="", **extra):
@@ -181,7 +182,7 @@ def lock(name=None, *rest, message="", **extra):
 
         salt-run environment.lock prod message="looking at the database, back at four"
     """
-    return saltside.tell(__opts__, __context__, locks.lock, name, *rest, **extra, message=message, user=_user())
+    return result.run_command(__opts__, __context__, locks.lock, name, *rest, **extra, message=message, user=_user())
 
 
 def unlock(name=None, *rest, force=False, reason="", **extra):
@@ -195,7 +196,7 @@ def unlock(name=None, *rest, force=False, reason="", **extra):
         salt-run environment.unlock prod
         salt-run environment.unlock prod force=True reason="ann's laptop died"
     """
-    return saltside.tell(
+    return result.run_command(
         __opts__, __context__, locks.unlock, name, *rest, **extra, force=force, reason=reason, user=_user()
     )
 
@@ -210,7 +211,7 @@ def locked(name=None, *rest, **extra):
 
         salt-run environment.locked prod
     """
-    return saltside.tell(__opts__, __context__, locks.locked, name, *rest, **extra)
+    return result.run_command(__opts__, __context__, locks.locked, name, *rest, **extra)
 
 
 def _job():

@@ -11,8 +11,8 @@ Saltlick.
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
-from saltlick import saltside
-from saltlick.saltside import refreshes
+from saltlick.commands import result
+from saltlick.commands.refresh import commands
 
 __virtualname__ = "refresh"
 
@@ -44,7 +44,7 @@ def run(name=None, *rest, source="", target="", test=False, lock_wait=0, **extra
     """
     how = {"source": source, "target": target, "test": test, "lock_wait": lock_wait}
     own = {"jid": globals().get("__jid__", ""), "user": globals().get("__user__", "")}
-    return saltside.tell(__opts__, __context__, refreshes.run, name, *rest, **extra, **how, **own)
+    return result.run_command(__opts__, __context__, commands.run, name, *rest, **extra, **how, **own)
 
 
 def history(name=None, *rest, limit=20, **extra):
@@ -57,4 +57,4 @@ def history(name=None, *rest, limit=20, **extra):
 
         salt-run refresh.history test
     """
-    return saltside.tell(__opts__, __context__, refreshes.history, name, *rest, **extra, limit=limit)
+    return result.run_command(__opts__, __context__, commands.history, name, *rest, **extra, limit=limit)

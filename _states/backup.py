@@ -11,7 +11,7 @@ It never raises: an error is a failed state that says it.
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
-from saltlick.saltside import backed_up
+from saltlick.commands.backup import states
 
 __virtualname__ = "backup"
 
@@ -31,7 +31,7 @@ def freshness(name, job=""):
         prod:
           backup.freshness: []
     """
-    return backed_up.fresh(__opts__, name, job=job, jid=_jid())
+    return states.fresh(__opts__, name, job=job, jid=_jid())
 
 
 def taken(name, job="", mode="full"):
@@ -53,7 +53,7 @@ def taken(name, job="", mode="full"):
           backup.taken:
             - job: database
     """
-    return backed_up.taken(__opts__, name, job=job, mode=mode, jid=_jid())
+    return states.taken(__opts__, name, job=job, mode=mode, jid=_jid())
 
 
 def _jid():

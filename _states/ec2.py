@@ -26,7 +26,7 @@ environment, ``{ref: vpc/main}``, or the id itself. What exists as described is 
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
-from saltlick.saltside import objects
+from saltlick.commands.environment import objects
 
 __virtualname__ = "ec2"
 

@@ -18,7 +18,8 @@ Environments on AWS as states: for orchestrations, which name the one environmen
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
-from saltlick.saltside import configure, environments, gate, page, schedules
+from saltlick.commands.environment import admission, configure, schedule, states
+from saltlick.commands.environment import reachable as reachability
 
 __virtualname__ = "environment"
 
@@ -47,7 +48,7 @@ def present(name, replace=None, prune=False, lock_wait=0):
           environment.present:
             - replace: [app-1]
     """
-    return environments.present(__opts__, name, replace=replace, prune=prune, job=_job(), lock_wait=lock_wait)
+    return states.present(__opts__, name, replace=replace, prune=prune, job=_job(), lock_wait=lock_wait)
 
 
 def absent(name, confirm, lock_wait=0):
@@ -68,7 +69,7 @@ def absent(name, confirm, lock_wait=0):
           environment.absent:
             - confirm: {{ pillar.confirm }}
     """
-    return environments.absent(__opts__, name, confirm=confirm, job=_job(), lock_wait=lock_wait)
+    return states.absent(__opts__, name, confirm=confirm, job=_job(), lock_wait=lock_wait)
 
 
 def admitted(name, deadline_s=None):
@@ -93,7 +94,7 @@ def admitted(name, deadline_s=None):
           environment.admitted:
             - deadline_s: 900
     """
-    return gate.admitted(__opts__, name, deadline_s=deadline_s, job=_job())
+    return admission.admitted(__opts__, name, deadline_s=deadline_s, job=_job())
 
 
 def synced(name, servers):
@@ -166,7 +167,7 @@ def reachable(name, url=None, deadline_s=None):
           environment.reachable:
             - deadline_s: 60
     """
-    return page.reachable(__opts__, name, url=url, deadline_s=deadline_s, job=_job())
+    return reachability.reachable(__opts__, name, url=url, deadline_s=deadline_s, job=_job())
 
 
 def locked(name, reason, lock_wait=0):
@@ -182,7 +183,7 @@ def locked(name, reason, lock_wait=0):
             - reason: deploy-environment
             - lock_wait: 600
     """
-    return environments.locked(__opts__, name, reason=reason, job=_job(), lock_wait=lock_wait)
+    return states.locked(__opts__, name, reason=reason, job=_job(), lock_wait=lock_wait)
 
 
 def scheduled(name):
@@ -196,7 +197,7 @@ def scheduled(name):
         prod:
           environment.scheduled: []
     """
-    return schedules.scheduled(__opts__, name)
+    return schedule.scheduled(__opts__, name)
 
 
 def unlocked(name):
@@ -208,7 +209,7 @@ def unlocked(name):
         prod:
           environment.unlocked: []
     """
-    return environments.unlocked(__opts__, name)
+    return states.unlocked(__opts__, name)
 
 
 def _job():

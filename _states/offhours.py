@@ -12,7 +12,7 @@ Off-hours as a state: for orchestrations, which name the one environment that th
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
-from saltlick.saltside import by_schedule
+from saltlick.commands.offhours import states
 
 __virtualname__ = "offhours"
 
@@ -35,7 +35,7 @@ def as_scheduled(name, lock_wait=0):
           offhours.as_scheduled:
             - name: test
     """
-    return by_schedule.as_scheduled(__opts__, name, lock_wait=lock_wait, job=_job())
+    return states.as_scheduled(__opts__, name, lock_wait=lock_wait, job=_job())
 
 
 def _job():

@@ -12,7 +12,7 @@ It never raises: an error is a failed state that says it.
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
-from saltlick.saltside import refreshed as refreshes
+from saltlick.commands.refresh import states as refreshes
 
 __virtualname__ = "refresh"
 

@@ -13,7 +13,7 @@ plan. It never raises: an error is a failed state that says it.
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
-from saltlick.saltside import rolled as releases
+from saltlick.commands.release import states as releases
 
 __virtualname__ = "release"
 

@@ -31,13 +31,13 @@ from bench.master import salt_run
 from bench.run import required, say, temporary_folder
 from bench.servers import ROOT
 from bench.shop import BY_FILES, SERVERS, Shop, shop
-from saltlick.release.timeline import State, lanes
-from saltlick.saltside.releases import rolling
-from saltlick.saltside.subject import journal_of
+from saltlick.commands.release.commands import rolling
+from saltlick.commands.release.context import open_journal
+from saltlick.release.report.timeline import State, lanes
 
 if TYPE_CHECKING:
     from bench.load import Visit
-    from saltlick.release.record import ReleaseRecord
+    from saltlick.release.journal.record import ReleaseRecord
 
 KINDS = ("prepared", "in_place")
 CROWD = Crowd(keeping=2, new=2, slow=1, pause_s=0.1, slow_s=1.0)
@@ -191,7 +191,7 @@ class Bench:
         )
 
     def record(self) -> ReleaseRecord:
-        with journal_of(self.shop.opts) as journal:
+        with open_journal(self.shop.opts) as journal:
             record = journal.latest("test")
         assert record is not None
         return record

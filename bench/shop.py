@@ -23,9 +23,9 @@ import salt.config
 from salt.exceptions import SaltClientError
 
 from bench.servers import ROOT, free_port, started
-from saltlick.saltside.gate import ping
-from saltlick.saltside.keys import master_finger
-from saltlick.saltside.progress import listening
+from saltlick.commands.environment.admission import ping
+from saltlick.salt_io.keys import master_finger
+from saltlick.salt_io.progress import master_listens
 
 sys.path.insert(0, str(ROOT / "tests/integration"))
 
@@ -228,7 +228,7 @@ def _master(made: Shop) -> Iterator[None]:
     (made.folder / "master/master").write_text(json.dumps(config))
     made.opts = salt.config.master_config(str(made.folder / "master/master"))
     with daemon([str(BIN / "salt-master"), "-c", str(made.folder / "master")], made.folder / "master/output"):
-        await_(lambda: listening(made.opts) and (Path(made.opts["pki_dir"]) / "master.pub").exists(), "the master")
+        await_(lambda: master_listens(made.opts) and (Path(made.opts["pki_dir"]) / "master.pub").exists(), "the master")
         yield
 
 

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.servers import ROOT
-from saltlick.release.journal import Journal
-from saltlick.release.record import Result
+from saltlick.commands.release.notifier import ReleaseNotifier
+from saltlick.release.journal.record import Result
+from saltlick.release.journal.store import Journal
 from saltlick.release.rollout import release
-from saltlick.saltside.progress import Progress
-from saltlick.saltside.teller import Teller
-from saltlick.saltside.webhook import Herald
+from saltlick.salt_io.progress import Progress
+from saltlick.salt_io.webhook import WebhookNotifier
 
 sys.path.insert(0, str(ROOT / "tests/unit/release"))
 
@@ -55,7 +55,7 @@ def _released(count: int, batch: str, folder: Path, *, traced: bool) -> dict[str
     recipe = simulated.recipe(strategy={"batch": batch if batch.endswith("%") else int(batch)})
     told = io.StringIO()
     progress = Progress({}, "bench", stream=told)
-    teller = Teller({}, progress, Herald({}, None, progress.line))
+    teller = ReleaseNotifier({}, progress, WebhookNotifier({}, None, progress.line))
     stage = replace(world.on(folder, journal=journal), tell=teller)
     if traced:
         tracemalloc.start()

@@ -74,12 +74,13 @@ def bootstrap(pillar: Path, name: str, repository: str, revision: str, deadline_
 
     Credentials come from boto3's usual chain.
     """
-    from saltlick import aws, provision
-    from saltlick import bootstrap as job
-    from saltlick.console import Consoles
+    from saltlick import aws
     from saltlick.engine import render
+    from saltlick.environment import bootstrap as job
+    from saltlick.environment import provision
+    from saltlick.environment.console import Consoles
+    from saltlick.environment.pillarfile import environments
     from saltlick.kinds import KINDS
-    from saltlick.pillarfile import environments
 
     found = job.control(pillar, KINDS, name=name, repository=repository, revision=revision)
     cloud = aws.connect(found.environment.region, tell=_say)
@@ -117,7 +118,7 @@ def custodian() -> None:
 @main.command()
 def schema() -> None:
     """Print the JSON Schema of the pillar keys `environment`, `release` and `offhours`, for editors."""
-    from saltlick.spec.schema import schema as pillar_schema
+    from saltlick.reference.json_schema import schema as pillar_schema
 
     click.echo(json.dumps(pillar_schema(), indent=2))
 

@@ -20,7 +20,7 @@ from docker.models.networks import Network
 from kitchen import ROOT, Suite
 
 from saltlick.sandbox import image, process
-from saltlick.sandbox.metal import host_mtu
+from saltlick.sandbox.docker_host import host_mtu
 
 SALT_CALL = "/opt/saltlick/venv/bin/salt-call"
 OWNER = "saltlick.formulas"

@@ -23,9 +23,9 @@ import salt.config  # noqa: E402
 
 from bench import master  # noqa: E402
 from bench.servers import Servers, running  # noqa: E402
+from saltlick.commands.environment import commands  # noqa: E402
+from saltlick.commands.result import CommandResult, guarded  # noqa: E402
 from saltlick.demo.bus import deaf_bus  # noqa: E402
-from saltlick.saltside import commands  # noqa: E402
-from saltlick.saltside.answer import Answer, guarded  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,13 +48,15 @@ class Farm:
         assert run.code == exit_code, f"exit {run.code}:\n{run.stdout}\n{run.stderr}"
         return run
 
-    def command(self, name: str, *arguments: Any, **keywords: Any) -> Answer:
+    def command(self, name: str, *arguments: Any, **keywords: Any) -> CommandResult:
         """What `salt-run environment.<name>` calls, in this process: two seconds quicker."""
         answer = self.try_command(name, *arguments, keywords=keywords)
         assert answer.retcode == 0, answer
         return answer
 
-    def try_command(self, name: str, *arguments: Any, keywords: Mapping[str, Any] = NONE, **faults: Any) -> Answer:
+    def try_command(
+        self, name: str, *arguments: Any, keywords: Mapping[str, Any] = NONE, **faults: Any
+    ) -> CommandResult:
         """The same, however it ends, while the API has faults. Calls are counted from nought."""
         self.servers.reset(latency_s=0, **faults)
         with pytest.MonkeyPatch.context() as patch:

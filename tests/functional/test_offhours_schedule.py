@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from saltlick import spec
+from saltlick.environment.pillar import parse_environment
 from saltlick.offhours import custodian, policies
-from saltlick.offhours.schedule import Side, last
-from saltlick.spec.offhours import OffHours
-from saltlick.spec.offhours.times import ZoneName
+from saltlick.offhours.pillar import OffHours
+from saltlick.offhours.pillar.times import ZoneName
+from saltlick.offhours.schedule import OnOff, last
 
 FIRST = datetime(2026, 1, 1, 0, 30, tzinfo=timezone.utc)
 HOURS = [FIRST + timedelta(hours=number) for number in range(24 * 370)]
@@ -56,16 +56,16 @@ def ask(question: dict[str, Any]) -> dict[str, list[Any]]:
     return dict(json.loads(done.stdout))
 
 
-def timer(hours: OffHours, side: Side) -> dict[str, Any]:
+def timer(hours: OffHours, side: OnOff) -> dict[str, Any]:
     """The filter by the hour, as it is rendered."""
-    environment = spec.parse(ENVIRONMENT, environment="test")
+    environment = parse_environment(ENVIRONMENT, environment="test")
     [made] = [one for one in policies.standing(hours, environment) if f"-{side.value}-" in one["name"]]
     return dict(made["filters"][-1])
 
 
 def test_custodian_acts_in_exactly_the_hours_in_which_the_state_that_is_due_begins():
     plans = [OffHours.model_validate(one) for one in SCHEDULES]
-    filters = {f"{number} {side.value}": timer(plan, side) for number, plan in enumerate(plans) for side in Side}
+    filters = {f"{number} {side.value}": timer(plan, side) for number, plan in enumerate(plans) for side in OnOff}
     told = ask(
         {
             "filters": filters,
@@ -74,14 +74,14 @@ def test_custodian_acts_in_exactly_the_hours_in_which_the_state_that_is_due_begi
         }
     )
     for number, plan in enumerate(plans):
-        for side in Side:
+        for side in OnOff:
             acts = [at for at, yes in zip(HOURS, told[f"{number} {side.value}"], strict=True) if yes]
             ours = [at for at in HOURS if begins(plan, at, side)]
             assert acts == ours, (plan, side)
             assert len(acts) > 50
 
 
-def begins(plan: OffHours, at: datetime, side: Side) -> bool:
+def begins(plan: OffHours, at: datetime, side: OnOff) -> bool:
     """Whether a change to that side lies in the hour of the zone's clock that this instant is in."""
     moment = last(plan, at + timedelta(minutes=29, seconds=59))
     local = at.astimezone(ZoneInfo(plan.timezone)).replace(minute=0, second=0)
@@ -94,7 +94,7 @@ def test_a_tag_opts_out_whatever_the_hour():
         server = {"InstanceId": "i-1", "Tags": [{"Key": "Saltlick_OffHours", "Value": value}]}
         told = ask(
             {
-                "filters": {"off": timer(plan, Side.OFF)},
+                "filters": {"off": timer(plan, OnOff.OFF)},
                 "instants": [at.timestamp() for at in HOURS[:48]],
                 "resource": server,
             }

@@ -13,7 +13,7 @@ from browser import NAMES, Browser, find
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "release"))
 from samples import SAMPLES
 
-from saltlick.release import page
+from saltlick.release.report import page
 
 pytestmark = pytest.mark.timeout(300)
 WIDE, NARROW = 1280, 390

@@ -12,8 +12,9 @@ import salt.config as salt_config
 import salt.pillar as salt_pillar
 import yaml
 
-from saltlick import spec
-from saltlick.spec import backup, refresh
+from saltlick.backup.pillar import parse_backups
+from saltlick.environment.pillar import parse_environment
+from saltlick.refresh.pillar import parse_refresh
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ("control", "prod", "test")
@@ -99,10 +100,10 @@ def test_a_database_server_writes_its_own_store_and_only_tests_read_prods(compil
 @pytest.mark.parametrize("environment", ADDRESSES)
 def test_what_the_master_reads_of_backups_and_refreshes_is_sound(compiled, environment):
     found = compiled("salt-master_master", environment)
-    declared = spec.parse(found, environment=environment)
-    assert set(backup.parse(found, declared).jobs) == {"database", "objects"}
+    declared = parse_environment(found, environment=environment)
+    assert set(parse_backups(found, declared).jobs) == {"database", "objects"}
     if environment == "test":
-        assert refresh.parse(found, declared).source == "prod"
+        assert parse_refresh(found, declared).source == "prod"
 
 
 def pillar(environment: str, name: str) -> Any:

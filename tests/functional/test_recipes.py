@@ -12,12 +12,13 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from saltlick import spec
-from saltlick.release import calls
-from saltlick.release.ports import Call
-from saltlick.spec import release
-from saltlick.spec.release.model import StrategyKind
-from saltlick.spec.release.steps import Step
+from saltlick.environment.pillar import Environment, parse_environment
+from saltlick.fleet.placeholders import fill
+from saltlick.fleet.ports import Call
+from saltlick.fleet.step import Step
+from saltlick.release.pillar import HOOK_PLACEHOLDERS, PLACEHOLDERS, fill_check, parse_recipe
+from saltlick.release.pillar.model import StrategyKind
+from saltlick.release.steps import calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 VIRTUAL = {"cmd": "cmdmod", "service": "systemd_service"}
 PASSED_ON = {"http.query": ("salt.utils.http", "query")}
 """Functions that take anything and hand it to another, which is looked at instead."""
-WORDS = {word: f"<{word}>" for word in (*release.WORDS, *release.HOOK_WORDS)}
+WORDS = {word: f"<{word}>" for word in (*PLACEHOLDERS, *HOOK_PLACEHOLDERS)}
 SHA = "f5d98594c2a7e0b1d3f6a8895c4e7b2013d6fa48"
 
 
@@ -68,19 +69,21 @@ def steps(value: Any) -> Iterator[Step]:
 
 
 @pytest.fixture(scope="module")
-def environment(checkout: Path) -> spec.Environment:
-    return spec.parse(yaml.safe_load((checkout / "pillar/test/environment.sls").read_text("utf-8")), environment="test")
+def environment(checkout: Path) -> Environment:
+    return parse_environment(
+        yaml.safe_load((checkout / "pillar/test/environment.sls").read_text("utf-8")), environment="test"
+    )
 
 
 @pytest.mark.parametrize("path", ["common/release.sls", "common/examples/plone/release.sls"])
-def test_every_function_of_a_recipe_is_salts(checkout: Path, environment: spec.Environment, path: str) -> None:
-    recipe = release.parse(yaml.safe_load((checkout / "pillar" / path).read_text("utf-8")), environment)
+def test_every_function_of_a_recipe_is_salts(checkout: Path, environment: Environment, path: str) -> None:
+    recipe = parse_recipe(yaml.safe_load((checkout / "pillar" / path).read_text("utf-8")), environment)
     found = list(steps(recipe))
     assert len(found) >= 4
     for step in found:
-        require(checkout, release.fill(step, WORDS))
+        require(checkout, fill(step, WORDS))
     for check in recipe.health.checks:
-        require(checkout, release.fill_check(check, recipe.health, WORDS))
+        require(checkout, fill_check(check, recipe.health, WORDS))
 
 
 def test_there_is_no_recipe_that_nobody_looked_at(checkout: Path) -> None:
@@ -88,9 +91,9 @@ def test_there_is_no_recipe_that_nobody_looked_at(checkout: Path) -> None:
     assert found == {"common/release.sls", "common/examples/plone/release.sls"}
 
 
-def test_what_a_release_calls_by_itself_is_there(checkout: Path, environment: spec.Environment) -> None:
+def test_what_a_release_calls_by_itself_is_there(checkout: Path, environment: Environment) -> None:
     raw = yaml.safe_load((checkout / "pillar/common/release.sls").read_text("utf-8"))
-    source = release.parse(raw, environment).source
+    source = parse_recipe(raw, environment).source
     told = [
         calls.current(source, StrategyKind.IN_PLACE),
         calls.resolve(source, "main"),
@@ -137,6 +140,6 @@ def test_the_master_has_the_recipe_and_no_server_has(checkout: Path, tmp_path: P
         return dict(salt_pillar.get_pillar(opts, {"id": minion}, minion, pillarenv="test").compile_pillar())
 
     of_master = compiled("salt-master_master")
-    recipe = release.parse(of_master, spec.parse(of_master, environment="test"))
+    recipe = parse_recipe(of_master, parse_environment(of_master, environment="test"))
     assert (recipe.application, recipe.balancer.kind) == ("app", "elbv2")
     assert "release" not in compiled("test-app-1")

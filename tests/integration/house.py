@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from real_minions import BIN, Minion
 from salt.client import LocalClient
 
-from saltlick.lock import Locks
+from saltlick.jobs.lock import Locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +129,7 @@ class House:
 
     @property
     def finger(self) -> str:
-        from saltlick.saltside.keys import master_finger
+        from saltlick.salt_io.keys import master_finger
 
         return master_finger(self.master.config)
 

@@ -16,8 +16,8 @@ import pytest
 import salt.utils.event
 from fleet_house import ENVIRONMENT, SERVERS, FleetHouse, NoCloud
 
-from saltlick.saltside.gate import ping
-from saltlick.saltside.subject import journal_of
+from saltlick.commands.environment.admission import ping
+from saltlick.commands.release.context import open_journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,7 @@ def paused(house: FleetHouse, rev: str) -> subprocess.Popen[str]:
 
 
 def waits(house: FleetHouse) -> bool:
-    with journal_of(house.master.config) as journal:
+    with open_journal(house.master.config) as journal:
         record = journal.unfinished("test")
     return record is not None and any(step.name == "until promoted" for step in record.steps)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from saltlick import console
-from saltlick.admission import Gate, Household, Sighting, decide, look
-from saltlick.console import Consoles, Instance
+from saltlick.environment import console
+from saltlick.environment.admission import AdmissionTargets, KeyAdmission, Sighting, decide, look
+from saltlick.environment.console import ConsoleInstance, Consoles
 from saltlick.errors import AwsError, ServerFailed
 
 
@@ -17,7 +17,7 @@ def finger(byte: str) -> str:
 
 
 OWN, OTHER = finger("ab"), finger("cd")
-PROD = Household(environment="prod", servers=("prod-app-1", "prod-app-2"), others=("test", "prod-eu"))
+PROD = AdmissionTargets(environment="prod", servers=("prod-app-1", "prod-app-2"), others=("test", "prod-eu"))
 
 
 @dataclass(frozen=True, order=True)
@@ -26,8 +26,8 @@ class Key:
     finger: str
 
 
-def running(name: str, number: str = "1", *, state: str = "running", environment: str = "prod") -> Instance:
-    return Instance(f"i-{number}", name, environment, state)
+def running(name: str, number: str = "1", *, state: str = "running", environment: str = "prod") -> ConsoleInstance:
+    return ConsoleInstance(f"i-{number}", name, environment, state)
 
 
 def shows(*lines: str) -> str:
@@ -188,7 +188,7 @@ class FakeKeys:
 
 @dataclass
 class FakeWitness:
-    found: tuple[Instance, ...] = ()
+    found: tuple[ConsoleInstance, ...] = ()
     consoles: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
@@ -215,9 +215,11 @@ class World:
         self.keys.offer(Key(name, finger(byte)))
         self.answering.add(name)
 
-    def gate(self, meanwhile=lambda: None) -> Gate:
+    def gate(self, meanwhile=lambda: None) -> KeyAdmission:
         ping = lambda names: [name for name in names if name in self.answering]  # noqa: E731
-        return Gate(keys=self.keys, witness=self.witness, ping=ping, tell=self.said.append, clock=FakeClock(meanwhile))
+        return KeyAdmission(
+            keys=self.keys, witness=self.witness, ping=ping, tell=self.said.append, clock=FakeClock(meanwhile)
+        )
 
 
 @pytest.fixture

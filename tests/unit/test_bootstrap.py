@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from saltlick import bootstrap, tree
+from saltlick import tree
 from saltlick.cli import main
-from saltlick.console import Consoles
+from saltlick.environment import bootstrap
+from saltlick.environment.console import Consoles
+from saltlick.environment.pillar.boot import LIMIT_BYTES
+from saltlick.environment.pillarfile import environments, read_environment
 from saltlick.errors import AwsError, InvalidInput, ServerFailed
 from saltlick.kinds import KINDS
-from saltlick.pillarfile import environments, read_environment
-from saltlick.spec.boot import LIMIT_BYTES
 
 PILLAR = Path(__file__).resolve().parents[2] / "pillar"
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.utc)

@@ -59,8 +59,24 @@ def files_outside(*rooms: str) -> list[Path]:
     return sorted(set(SOURCE.rglob("*.py")) - set(files_in(*rooms)))
 
 
-def test_only_saltside_imports_salt():
-    assert not offenders(files_outside("saltside"), "salt")
+CORE = (
+    "environment",
+    "release",
+    "backup",
+    "refresh",
+    "offhours",
+    "fleet",
+    "jobs",
+    "schema",
+    "engine",
+    "kinds",
+    "aws",
+    "reference",
+)
+
+
+def test_only_salt_io_and_the_commands_import_salt():
+    assert not offenders(files_outside("salt_io", "commands"), "salt")
 
 
 def test_only_aws_and_the_sandbox_import_boto3():
@@ -69,34 +85,32 @@ def test_only_aws_and_the_sandbox_import_boto3():
 
 
 def test_the_engine_names_no_kind_and_no_aws():
-    assert not offenders(files_in("engine"), "saltlick.kinds", "saltlick.aws", "saltlick.spec", "saltlick.saltside")
+    assert not offenders(files_in("engine"), *(f"saltlick.{room}" for room in CORE if room != "engine"))
 
 
-@pytest.mark.parametrize(
-    "room",
-    ["engine", "kinds", "spec", "aws", "release", "backup", "refresh", "offhours", "lock", "admission", "provision"],
-)
+@pytest.mark.parametrize("room", CORE)
 def test_the_core_knows_nothing_of_its_faces(room):
-    assert not offenders(files_in(room), "saltlick.saltside", "saltlick.cli", "saltlick.sandbox", "salt")
+    faces = ("saltlick.commands", "saltlick.salt_io", "saltlick.cli", "saltlick.sandbox", "salt")
+    assert not offenders(files_in(room), *faces)
 
 
 def test_only_the_command_line_imports_the_sandbox():
     assert not offenders(files_outside("sandbox", "cli"), "saltlick.sandbox")
 
 
-def test_the_faces_import_saltside_and_nothing_else_of_saltlick():
-    """Runners and states call one function of saltside; `_modules` run on minions, where saltlick is not installed."""
+def test_the_faces_import_commands_and_nothing_else_of_saltlick():
+    """Runners and states call one function of `commands`; `_modules` run on minions, where saltlick is not installed."""
     faces = [path for face in FACES for path in sorted((CHECKOUT / face).glob("*.py"))]
     allowed = {
-        "_runners": r"saltlick(\.saltside.*)?",
-        "_states": r"saltlick(\.saltside.*)?",
+        "_runners": r"saltlick(\.commands.*)?",
+        "_states": r"saltlick(\.commands.*)?",
         "_modules": r"saltlick\.modules(\._saltlick_\w+)?",  # the wheel's name for the folder itself
         "_output": "nothing",
     }
     assert {path.parent.name for path in faces} == allowed.keys()
     for face, pattern in allowed.items():
-        found = offenders([path for path in faces if path.parent.name == face], "saltlick")
-        assert not [line for line in found if not re.search(f" imports {pattern}$", line)]
+        imports = offenders([path for path in faces if path.parent.name == face], "saltlick")
+        assert not [line for line in imports if not re.search(f" imports {pattern}$", line)]
 
 
 def test_nothing_makes_the_state_tree_a_package():

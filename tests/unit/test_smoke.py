@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from saltlick import smoke, spec
 from saltlick.engine.resource import Key, Observed
+from saltlick.environment import smoke
+from saltlick.environment.pillar import parse_environment
+from saltlick.environment.smoke import HttpProbe, check, summary
 from saltlick.errors import ServerFailed
-from saltlick.smoke import Answer, check, summary
 
 URL = "http://lb.example/"
 
@@ -47,22 +48,22 @@ class Clock:
         self.time += seconds
 
 
-def well(server: str = "test-app-1") -> Answer:
-    return Answer(url=URL, status=200, server=server, revision="f5d9859" + "0" * 33, duration_ms=12)
+def well(server: str = "test-app-1") -> HttpProbe:
+    return HttpProbe(url=URL, status=200, server=server, revision="f5d9859" + "0" * 33, duration_ms=12)
 
 
-def ill(status: int = 503) -> Answer:
-    return Answer(url=URL, status=status, problem="" if status else "refused")
+def ill(status: int = 503) -> HttpProbe:
+    return HttpProbe(url=URL, status=status, problem="" if status else "refused")
 
 
 @dataclass
 class Pages:
     """Answers in order; the last one for ever."""
 
-    answers: list[Answer]
+    answers: list[HttpProbe]
     asked: list[str] = field(default_factory=list)
 
-    def __call__(self, url: str) -> Answer:
+    def __call__(self, url: str) -> HttpProbe:
         self.asked.append(url)
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
@@ -90,7 +91,7 @@ def test_a_page_that_stays_ill_is_named_with_its_last_answer(last, said):
 
 @pytest.mark.parametrize(("status", "ok"), [(200, True), (302, True), (404, False), (500, False), (0, False)])
 def test_well_is_2xx_or_3xx(status, ok):
-    assert Answer(url=URL, status=status).ok is ok
+    assert HttpProbe(url=URL, status=status).ok is ok
 
 
 @dataclass
@@ -114,14 +115,14 @@ class NoCloud:
 
 
 def test_pages_are_the_public_balancers_of_this_environment():
-    environment = spec.parse(PILLAR, environment="test")
+    environment = parse_environment(PILLAR, environment="test")
     kinds = {"load_balancer": FakeKind({"www": "www.elb", "api": "api.elb", "inner": "inner.elb"})}
     assert smoke.pages(environment, NoCloud(), kinds) == ("http://www.elb/", "http://api.elb:8443/")
     assert smoke.rounds(environment) == 10  # three app servers, and the two behind the internal one
 
 
 def test_a_declared_balancer_that_aws_does_not_have_is_named():
-    environment = spec.parse(PILLAR, environment="test")
+    environment = parse_environment(PILLAR, environment="test")
     with pytest.raises(ServerFailed, match="no load balancer api"):
         smoke.pages(environment, NoCloud(), {"load_balancer": FakeKind({"www": "www.elb"})})
 
@@ -161,7 +162,7 @@ class Elb:
 
 
 def looking(elb: Elb):
-    return lambda: smoke.targets(spec.parse(PILLAR, environment="test"), elb, {"target_group": GroupKind()})
+    return lambda: smoke.targets(parse_environment(PILLAR, environment="test"), elb, {"target_group": GroupKind()})
 
 
 def test_waits_until_every_server_is_well_not_just_one():

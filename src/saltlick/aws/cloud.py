@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from saltlick.aws.once import Once, question
-from saltlick.aws.pace import backoff_s
+from saltlick.aws.coalesce import Once, question
 from saltlick.aws.sender import Sender, reads
+from saltlick.aws.throttle import backoff_s
 from saltlick.errors import AwsError
 
 Answer = Mapping[str, Any]

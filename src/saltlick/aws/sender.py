@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from saltlick.aws.pace import Pace, backoff_s
+from saltlick.aws.throttle import Pace, backoff_s
 from saltlick.errors import AwsError, AwsThrottled, AwsUnclear
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from datetime import datetime
 
 from saltlick.backup.catalogue import Backup, Catalogue
 from saltlick.backup.history import Entry, What
-from saltlick.spec.backup import Job
+from saltlick.backup.pillar import BackupJobSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class FreshnessResult:
     """How one job stands: `reasons` to worry, none where all is well."""
 
     job: str
@@ -27,10 +27,12 @@ class Verdict:
         return not self.reasons
 
 
-def judge(name: str, job: Job, catalogue: Catalogue | str, past: Sequence[Entry], now: datetime) -> Verdict:
+def judge(
+    name: str, job: BackupJobSpec, catalogue: Catalogue | str, past: Sequence[Entry], now: datetime
+) -> FreshnessResult:
     """The verdict on one job, from its store (or why that could not be seen) and what was tried, newest first."""
     if isinstance(catalogue, str):
-        return Verdict(job=name, newest=None, age_s=None, reasons=(catalogue,))
+        return FreshnessResult(job=name, newest=None, age_s=None, reasons=(catalogue,))
     bad = bad_ids(past)
     sound = [
         each
@@ -46,7 +48,7 @@ def judge(name: str, job: Job, catalogue: Catalogue | str, past: Sequence[Entry]
         *_damaged(catalogue, past),
         *_drilled(job, past, now),
     )
-    return Verdict(job=name, newest=newest, age_s=age_s, reasons=reasons)
+    return FreshnessResult(job=name, newest=newest, age_s=age_s, reasons=reasons)
 
 
 def bad_ids(past: Sequence[Entry]) -> set[str]:
@@ -58,7 +60,7 @@ def bad_ids(past: Sequence[Entry]) -> set[str]:
     return {backup for backup, ok in last.items() if not ok}
 
 
-def _old(job: Job, newest: Backup | None, age_s: float | None) -> Iterator[str]:
+def _old(job: BackupJobSpec, newest: Backup | None, age_s: float | None) -> Iterator[str]:
     if newest is None or age_s is None:
         yield "there is no good backup"
     elif age_s > job.max_age_s:
@@ -78,7 +80,7 @@ def _failed(past: Sequence[Entry], newest: Backup | None) -> Iterator[str]:
         yield f"the run of {last.began:%Y-%m-%d %H:%M:%S} UTC failed: {last.error}"
 
 
-def _shrunk(job: Job, catalogue: Catalogue, newest: Backup | None) -> Iterator[str]:
+def _shrunk(job: BackupJobSpec, catalogue: Catalogue, newest: Backup | None) -> Iterator[str]:
     before = [each for each in catalogue.backups if newest and each.began < newest.began]
     if not newest or not before or not before[-1].raw_size:
         return
@@ -102,7 +104,7 @@ def _damaged(catalogue: Catalogue, past: Sequence[Entry]) -> Iterator[str]:
         yield f"{backup} was made at {held[backup].began:%Y-%m-%d %H:%M:%S} UTC, and is not in the store any more"
 
 
-def _drilled(job: Job, past: Sequence[Entry], now: datetime) -> Iterator[str]:
+def _drilled(job: BackupJobSpec, past: Sequence[Entry], now: datetime) -> Iterator[str]:
     if job.drill is None or job.drill.at is None:
         return
     drills = [entry for entry in past if entry.what is What.DRILL and entry.ended is not None]

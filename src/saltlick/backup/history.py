@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from saltlick.processes import Process, Processes
+from saltlick.jobs.processes import Process, Processes
 
 SCHEMA = """
 create table if not exists entries (

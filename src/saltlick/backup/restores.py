@@ -8,15 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from saltlick.backup.catalogue import Backup
+from saltlick.backup.context import BackupContext, BackupJob, primary, source
 from saltlick.backup.history import What
-from saltlick.backup.stage import Stage, Subject, primary, source
+from saltlick.backup.pillar import BackupKind, RestoreCheck, Script
 from saltlick.errors import NotReady, SaltlickError, ServerFailed
-from saltlick.release.ports import Call
-from saltlick.spec.backup import Check, Kind, Script
+from saltlick.fleet.ports import Call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class RestoreTarget:
     """Where to: the servers of a group of one environment, and the store by its name in their own pillar."""
 
     environment: str
@@ -41,13 +41,13 @@ class Restored:
 
 
 def restore(
-    subject: Subject,
-    target: Target,
-    on: Stage,
+    subject: BackupJob,
+    target: RestoreTarget,
+    on: BackupContext,
     *,
     moment: datetime | None = None,
     scripts: Sequence[Script] = (),
-    checks: Sequence[Check] = (),
+    checks: Sequence[RestoreCheck] = (),
     who: str = "",
 ) -> Restored:
     """Restore a job's data to a moment (without one, all there is) and let it serve on the target; its standbys are made anew.
@@ -62,7 +62,7 @@ def restore(
         chain = on.catalogue(server, target.store, subject.name).until(moment)
         done = carried_out(subject, target, server, chain, on, moment=moment, scripts=scripts, checks=checks, swap=True)
         kept = {server: str(done["kept"])}
-        if subject.job.kind is Kind.POSTGRESQL:
+        if subject.job.kind is BackupKind.POSTGRESQL:
             kept |= standbys(subject, [each for each in target.servers if each != server], on)
     except SaltlickError as error:
         on.history.end(number, ok=False, error=str(error))
@@ -71,7 +71,7 @@ def restore(
     return _told(server, chain, done, kept)
 
 
-def drill(subject: Subject, target: Target, on: Stage, *, who: str = "") -> Restored:
+def drill(subject: BackupJob, target: RestoreTarget, on: BackupContext, *, who: str = "") -> Restored:
     """Rehearse: the latest backup beside what serves on the target, checked and removed.
 
     Raises: NotReady where the pillar has no drill or nothing to restore; ServerFailed.
@@ -91,27 +91,27 @@ def drill(subject: Subject, target: Target, on: Stage, *, who: str = "") -> Rest
     return _told(server, chain, done, {})
 
 
-def place(subject: Subject, target: Target, on: Stage) -> str:
+def place(subject: BackupJob, target: RestoreTarget, on: BackupContext) -> str:
     """Databases go to the primary, unless the operator names a server; a sole server is taken as it is."""
     if target.server:
         return target.server
-    if subject.job.kind is not Kind.POSTGRESQL:
+    if subject.job.kind is not BackupKind.POSTGRESQL:
         return source(
-            Subject(environment=target.environment, name=subject.name, job=subject.job, servers=target.servers), on
+            BackupJob(environment=target.environment, name=subject.name, job=subject.job, servers=target.servers), on
         )
     return primary(target.servers, on) if len(target.servers) > 1 else target.servers[0]
 
 
 def carried_out(
-    subject: Subject,
-    target: Target,
+    subject: BackupJob,
+    target: RestoreTarget,
     server: str,
     chain: Sequence[Backup],
-    on: Stage,
+    on: BackupContext,
     *,
     moment: datetime | None = None,
     scripts: Sequence[Script] = (),
-    checks: Sequence[Check] = (),
+    checks: Sequence[RestoreCheck] = (),
     swap: bool,
     job: str = "",
 ) -> Mapping[str, Any]:
@@ -134,7 +134,7 @@ def carried_out(
     return told
 
 
-def standbys(subject: Subject, servers: Sequence[str], on: Stage) -> dict[str, str]:
+def standbys(subject: BackupJob, servers: Sequence[str], on: BackupContext) -> dict[str, str]:
     """The others still follow the cluster that was: each is made anew. All are tried; those that fail are named."""
     kept, failed = {}, []
     for server in servers:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 
 from saltlick.backup.catalogue import Backup, Catalogue
-from saltlick.spec.backup import Keep
+from saltlick.backup.pillar import RetentionSpec
 
 PERIODS: tuple[tuple[str, Callable[[datetime], object]], ...] = (
     ("hourly", lambda at: (at.date(), at.hour)),
@@ -16,7 +16,7 @@ PERIODS: tuple[tuple[str, Callable[[datetime], object]], ...] = (
 )
 
 
-def unwanted(catalogue: Catalogue, keep: Keep, bad: Collection[str] = ()) -> tuple[str, ...]:
+def unwanted(catalogue: Catalogue, keep: RetentionSpec, bad: Collection[str] = ()) -> tuple[str, ...]:
     """Ids to delete, the newest link of a chain first, so that whenever it is interrupted no orphan is left.
 
     The newest backup of each of the last so many periods stays, and what it builds on. The last good one always stays, whatever

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from saltlick.backup.catalogue import Backup, Catalogue, after
+from saltlick.backup.context import BackupContext, BackupJob, source
 from saltlick.backup.freshness import bad_ids
 from saltlick.backup.history import What
 from saltlick.backup.retention import unwanted
-from saltlick.backup.stage import Stage, Subject, source
 from saltlick.errors import SaltlickError
-from saltlick.release.ports import Call
+from saltlick.fleet.ports import Call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class BackupResult:
     """How a run ended well. `warning` where the backup is good and what should have been deleted is not."""
 
     backup: Backup
@@ -25,7 +25,7 @@ class Taken:
     warning: str = ""
 
 
-def take(subject: Subject, mode: str, on: Stage, *, who: str = "") -> Taken:
+def take(subject: BackupJob, mode: str, on: BackupContext, *, who: str = "") -> BackupResult:
     """Take a backup, then delete what the pillar does not want kept.
 
     Raises: NotReady, ServerFailed; the history has it either way.
@@ -42,10 +42,10 @@ def take(subject: Subject, mode: str, on: Stage, *, who: str = "") -> Taken:
     backup = Backup.read(taken)
     on.tell("", {"job": subject.name, "step": "done", "backup": backup.id, "size": backup.size})
     deleted, warning = _tidied(subject, server, on)
-    return Taken(backup=backup, manifest=taken, deleted=deleted, warning=warning)
+    return BackupResult(backup=backup, manifest=taken, deleted=deleted, warning=warning)
 
 
-def _taken(subject: Subject, mode: str, server: str, on: Stage) -> Any:
+def _taken(subject: BackupJob, mode: str, server: str, on: BackupContext) -> Any:
     known = on.history.of(subject.environment, subject.name, limit=10)
     backup = after(on.today(), [entry.backup for entry in known], mode)
     on.tell(
@@ -57,7 +57,7 @@ def _taken(subject: Subject, mode: str, server: str, on: Stage) -> Any:
     return on.long(server, call, job=f"backup {subject.environment} {subject.name} {backup}", deadline_s=job.deadline_s)
 
 
-def _tidied(subject: Subject, server: str, on: Stage) -> tuple[tuple[str, ...], str]:
+def _tidied(subject: BackupJob, server: str, on: BackupContext) -> tuple[tuple[str, ...], str]:
     """A backup is good whether or not old ones can be deleted: what stands against that is said, and tried again next time."""
     try:
         catalogue = on.catalogue(server, subject.job.store, subject.name)

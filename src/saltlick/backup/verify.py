@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from saltlick.backup.catalogue import Backup, Catalogue
+from saltlick.backup.context import BackupContext, BackupJob, source
 from saltlick.backup.history import What
-from saltlick.backup.stage import Stage, Subject, source
 from saltlick.errors import NotReady, SaltlickError
-from saltlick.release.ports import Call
+from saltlick.fleet.ports import Call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class Verified:
     problems: tuple[str, ...]
 
 
-def verify(subject: Subject, wanted: str, on: Stage, *, who: str = "") -> tuple[Verified, ...]:
+def verify(subject: BackupJob, wanted: str, on: BackupContext, *, who: str = "") -> tuple[Verified, ...]:
     """Compare backups with their manifests: `latest` (with all it builds on), `all`, or one id.
 
     Raises: NotReady where there is no such backup; ServerFailed.
@@ -50,7 +50,7 @@ def verify(subject: Subject, wanted: str, on: Stage, *, who: str = "") -> tuple[
     )
 
 
-def _wanted(subject: Subject, catalogue: Catalogue, wanted: str) -> Sequence[Backup]:
+def _wanted(subject: BackupJob, catalogue: Catalogue, wanted: str) -> Sequence[Backup]:
     if wanted == "all":
         return catalogue.backups
     if not catalogue.backups:

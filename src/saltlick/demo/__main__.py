@@ -6,12 +6,12 @@ import sys
 import time
 
 from saltlick.demo import embedded, engine, sandboxed
-from saltlick.demo.stage import Stage, StepFailed
+from saltlick.demo.stage import DemoStage, StepFailed
 
 
 def main() -> int:
     """Play the demo; 0 when every step did what it should."""
-    stage = Stage()
+    stage = DemoStage()
     started = time.monotonic()
     missing = engine.missing()
     try:

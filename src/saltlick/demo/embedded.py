@@ -20,7 +20,7 @@ from saltlick.tree import folder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from saltlick.demo.stage import Stage
+    from saltlick.demo.stage import DemoStage
 
 ENVIRONMENTS = ("control", "prod", "test")
 ALL = ",".join(ENVIRONMENTS)
@@ -130,7 +130,7 @@ def environ(endpoint: str) -> dict[str, str]:
     }
 
 
-def play(stage: Stage, home: Path | None = None) -> None:
+def play(stage: DemoStage, home: Path | None = None) -> None:
     """Build, re-check, change and mend control, prod and test; show the plans.
 
     Raises: StepFailed.
@@ -148,7 +148,7 @@ def play(stage: Stage, home: Path | None = None) -> None:
     stage.tour("the tour", facts(master), commands(master))
 
 
-def build(stage: Stage, master: Master) -> None:
+def build(stage: DemoStage, master: Master) -> None:
     """The reference estate from nothing, and once more to see that nothing is left to do."""
     colour = stage.console.is_terminal
     stage.act("Three environments from pillar")
@@ -158,7 +158,7 @@ def build(stage: Stage, master: Master) -> None:
     require(stage, "a second run changes nothing", unchanged(again), again)
 
 
-def change(stage: Stage, master: Master) -> None:
+def change(stage: DemoStage, master: Master) -> None:
     """An edit in each pillar, its plan, and the change made."""
     stage.act("A change in each of them")
     for environment in ENVIRONMENTS:
@@ -168,7 +168,7 @@ def change(stage: Stage, master: Master) -> None:
     stage.run("make the change", master.salt_run("environment.apply", ALL))
 
 
-def drift(stage: Stage, master: Master) -> None:
+def drift(stage: DemoStage, master: Master) -> None:
     """Somebody does something by hand, Saltlick says so and puts it right."""
     stage.act("Somebody clicks in the console")
     with stage.step("delete a route of test by hand"):
@@ -198,7 +198,7 @@ def unchanged(output: str) -> bool:
     return bool(counts["keep"]) and sum(counts.values()) == counts["keep"]
 
 
-def require(stage: Stage, says: str, holds: bool, output: str) -> None:
+def require(stage: DemoStage, says: str, holds: bool, output: str) -> None:
     """A line that is true, or the end of the demo."""
     with stage.step(says):
         if not holds:

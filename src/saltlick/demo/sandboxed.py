@@ -14,7 +14,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from saltlick.demo.stage import StepFailed, tool
 
 if TYPE_CHECKING:
-    from saltlick.demo.stage import Stage
+    from saltlick.demo.stage import DemoStage
 
 ENVIRONMENT = "test"
 BALANCER = f"{ENVIRONMENT}-www"
@@ -23,7 +23,7 @@ DEPLOY = ("salt-run", "state.orchestrate", "orch.deploy-environment", f"pillaren
 REQUESTS = 6
 
 
-def play(stage: Stage) -> None:
+def play(stage: DemoStage) -> None:
     """Sandbox up, bootstrap, deploy `test`, look at the page, deploy again, tour. Leaves the sandbox running.
 
     Raises: StepFailed.
@@ -59,7 +59,7 @@ def on_master(*command: str) -> list[str]:
     return saltlick("sandbox", "shell", MASTER, "--", *filter(None, command))
 
 
-def environ(stage: Stage) -> dict[str, str]:
+def environ(stage: DemoStage) -> dict[str, str]:
     """What `eval $(saltlick sandbox env)` sets."""
     lines = query("sandbox", "env").splitlines()
     found = dict(word.partition("=")[::2] for line in lines for word in shlex.split(line)[1:])
@@ -84,7 +84,7 @@ def status() -> dict[str, Any]:
     return told
 
 
-def look(stage: Stage) -> dict[str, Any]:
+def look(stage: DemoStage) -> dict[str, Any]:
     """Fetch the page through the balancer a few times; say which servers answered, at which revision.
 
     Raises: StepFailed when it does not answer, or names no server and revision.
@@ -156,7 +156,7 @@ def _builds(name: str) -> bool:
     return (module, function) == ("salt", "state") or (module == "environment" and function in {"present", "admitted"})
 
 
-def facts(stage: Stage, page: dict[str, Any]) -> dict[str, str]:
+def facts(stage: DemoStage, page: dict[str, Any]) -> dict[str, str]:
     """What was built."""
     told = status()
     running = sorted(one["name"] for one in told["instances"] if one["state"] == "running")

@@ -45,7 +45,7 @@ class StepFailed(SaltlickError):
 
 
 @dataclass
-class Stage:
+class DemoStage:
     """Runs commands and shows them. `env` is added to what they inherit."""
 
     console: Console = field(default_factory=lambda: Console(highlight=False))

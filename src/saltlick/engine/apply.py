@@ -11,11 +11,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
-from saltlick.engine.act import Hands
+from saltlick.engine.executor import Hands
 from saltlick.engine.plan import Action, Plan, Verb
 from saltlick.engine.ports import Cloud
 from saltlick.engine.resource import Key, Kind
-from saltlick.engine.schedule import Step, steps, urgency
+from saltlick.engine.schedule import ScheduledStep, steps, urgency
 from saltlick.errors import ApplyFailed, SaltlickError
 
 WORKERS = 48
@@ -129,7 +129,7 @@ class _Run:
     def everything(self, workers: int) -> None:
         """Start each step when what it needs is done, until none is left."""
         self._order.prepare()
-        under_way: dict[Future[Outcome], Step] = {}
+        under_way: dict[Future[Outcome], ScheduledStep] = {}
         with ThreadPoolExecutor(max_workers=workers) as pool:
             try:
                 while self._order.is_active():
@@ -139,7 +139,7 @@ class _Run:
                 self._stop(under_way)
                 raise
 
-    def _start_ready(self, pool: ThreadPoolExecutor, under_way: dict[Future[Outcome], Step]) -> None:
+    def _start_ready(self, pool: ThreadPoolExecutor, under_way: dict[Future[Outcome], ScheduledStep]) -> None:
         ready = self._order.get_ready()
         while ready:
             for name in sorted(ready, key=self._urgency.__getitem__, reverse=True):
@@ -151,7 +151,7 @@ class _Run:
                     self._end(step, _outcome(step.action, waits_for=blocker), blocker)
             ready = self._order.get_ready()
 
-    def _finish_some(self, under_way: dict[Future[Outcome], Step]) -> None:
+    def _finish_some(self, under_way: dict[Future[Outcome], ScheduledStep]) -> None:
         if not under_way:
             return
         done, _ = wait(under_way, return_when=FIRST_COMPLETED)
@@ -160,7 +160,7 @@ class _Run:
             outcome = future.result()
             self._end(step, outcome, None if outcome.ok else step.action.key)
 
-    def _end(self, step: Step, outcome: Outcome, lost_to: Key | None) -> None:
+    def _end(self, step: ScheduledStep, outcome: Outcome, lost_to: Key | None) -> None:
         if lost_to is not None:
             self._lost[step.name] = lost_to
         if step.last or not outcome.ok:
@@ -169,7 +169,7 @@ class _Run:
                 self.tell(outcome)
         self._order.done(step.name)
 
-    def _do(self, step: Step) -> Outcome:
+    def _do(self, step: ScheduledStep) -> Outcome:
         clock = self._hands.cloud.clock
         started = clock.now()
         try:
@@ -182,7 +182,7 @@ class _Run:
             return _outcome(step.action, error=wrapped, duration_ms=_ms(clock.now() - started))
         return _outcome(step.action, id=identity, duration_ms=_ms(clock.now() - started))
 
-    def _stop(self, under_way: dict[Future[Outcome], Step]) -> None:
+    def _stop(self, under_way: dict[Future[Outcome], ScheduledStep]) -> None:
         """After Ctrl-C: what runs ends and is told; what never started is told too."""
         wait(under_way)
         for future, step in under_way.items():

@@ -16,7 +16,7 @@ from saltlick.engine.resource import Key, Kind, Observed
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ScheduledStep:
     """One thing to do. `name` is unique, `after` are the names of the steps that have to be done before."""
 
     action: Action
@@ -40,7 +40,7 @@ def _unmake(action: Action) -> str:
     return f"unmake {action.key} {action.observed.id if action.observed else ''}"
 
 
-def steps(plan: Plan, kinds: Mapping[str, Kind]) -> tuple[Step, ...]:
+def steps(plan: Plan, kinds: Mapping[str, Kind]) -> tuple[ScheduledStep, ...]:
     """The steps of a plan. A kept resource has one only while it is still coming up."""
     making = {action.key: action for action in plan.actions if _makes(action, kinds)}
     unmaking = tuple(action for action in plan.actions if action.verb in (Verb.DELETE, Verb.REPLACE))
@@ -49,7 +49,7 @@ def steps(plan: Plan, kinds: Mapping[str, Kind]) -> tuple[Step, ...]:
     return _room_first(made, unmade)
 
 
-def urgency(steps: Iterable[Step]) -> dict[str, int]:
+def urgency(steps: Iterable[ScheduledStep]) -> dict[str, int]:
     """How many steps wait for each, one after another: where many can begin at once, the longest chain goes first."""
     after = {step.name: step.after for step in steps}
     longest = dict.fromkeys(after, 0)
@@ -65,21 +65,21 @@ def _makes(action: Action, kinds: Mapping[str, Kind]) -> bool:
     return action.verb is not Verb.DELETE
 
 
-def _making_step(action: Action, making: Mapping[Key, Action]) -> Step:
+def _making_step(action: Action, making: Mapping[Key, Action]) -> ScheduledStep:
     assert action.resource is not None
     after = {_make(key) for key in graph.needs(action.resource) if key in making and key != action.key}
     if action.verb is Verb.REPLACE:
         after.add(_unmake(action))
-    return Step(action, destroys=False, after=frozenset(after), last=True)
+    return ScheduledStep(action, destroys=False, after=frozenset(after), last=True)
 
 
 def _unmaking_step(
     action: Action, unmaking: Iterable[Action], making: Mapping[Key, Action], kinds: Mapping[str, Kind]
-) -> Step:
+) -> ScheduledStep:
     gone = _observed(action)
     owner = _dies_with(action, unmaking, kinds)
     if owner is not None:
-        return Step(action, destroys=True, after=frozenset({_unmake(owner)}), last=True, free=True)
+        return ScheduledStep(action, destroys=True, after=frozenset({_unmake(owner)}), last=True, free=True)
     after = {
         _unmake(other)
         for other in unmaking
@@ -91,7 +91,7 @@ def _unmaking_step(
             for other in making.values()
             if other.verb is Verb.UPDATE and gone.id in _observed(other).references
         }
-    return Step(action, destroys=True, after=frozenset(after), last=action.verb is Verb.DELETE)
+    return ScheduledStep(action, destroys=True, after=frozenset(after), last=action.verb is Verb.DELETE)
 
 
 def _dies_with(action: Action, unmaking: Iterable[Action], kinds: Mapping[str, Kind]) -> Action | None:
@@ -124,7 +124,7 @@ def _observed(action: Action) -> Observed:
     return action.observed
 
 
-def _room_first(made: list[Step], unmade: list[Step]) -> tuple[Step, ...]:
+def _room_first(made: list[ScheduledStep], unmade: list[ScheduledStep]) -> tuple[ScheduledStep, ...]:
     """Let new objects wait for the deletion of old ones of their kind (they may want the same network), where possible."""
     roomy = [*unmade, *_waiting(made, unmade)]
     try:
@@ -134,7 +134,7 @@ def _room_first(made: list[Step], unmade: list[Step]) -> tuple[Step, ...]:
     return tuple(roomy)
 
 
-def _waiting(made: list[Step], unmade: list[Step]) -> Iterator[Step]:
+def _waiting(made: list[ScheduledStep], unmade: list[ScheduledStep]) -> Iterator[ScheduledStep]:
     for step in made:
         if step.action.verb is not Verb.CREATE:
             yield step

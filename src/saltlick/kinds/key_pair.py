@@ -10,15 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from saltlick.engine.ports import Cloud, Reading
-from saltlick.engine.resource import (
-    Attributes,
-    Kind,
-    Observed,
-    Properties,
-    Scope,
-    Wanted,
-    immutable,
-)
+from saltlick.engine.resource import Attributes, Kind, Observed, Properties, Scope, Wanted, immutable
 from saltlick.kinds import retry, tags
 
 

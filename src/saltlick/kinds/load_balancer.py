@@ -12,17 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from saltlick.engine.ports import Cloud, Reading
-from saltlick.engine.resource import (
-    Attributes,
-    Kind,
-    Observed,
-    Properties,
-    Scope,
-    Text,
-    Wanted,
-    immutable,
-    mutable,
-)
+from saltlick.engine.resource import Attributes, Kind, Observed, Properties, Scope, Text, Wanted, immutable, mutable
 from saltlick.engine.wait import until
 from saltlick.errors import AwsError
 from saltlick.kinds import balancing, retry, tags

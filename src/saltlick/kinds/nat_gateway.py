@@ -11,16 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from saltlick.engine.ports import Cloud, Reading
-from saltlick.engine.resource import (
-    Attributes,
-    Kind,
-    Observed,
-    Properties,
-    Scope,
-    Text,
-    Wanted,
-    immutable,
-)
+from saltlick.engine.resource import Attributes, Kind, Observed, Properties, Scope, Text, Wanted, immutable
 from saltlick.engine.wait import until
 from saltlick.errors import AwsError
 from saltlick.kinds import retry, tags

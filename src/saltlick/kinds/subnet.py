@@ -11,17 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from saltlick.engine.ports import Cloud, Reading
-from saltlick.engine.resource import (
-    Attributes,
-    Kind,
-    Observed,
-    Properties,
-    Scope,
-    Text,
-    Wanted,
-    immutable,
-    mutable,
-)
+from saltlick.engine.resource import Attributes, Kind, Observed, Properties, Scope, Text, Wanted, immutable, mutable
 from saltlick.kinds import retry, tags
 
 

@@ -11,16 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from saltlick.engine.ports import Cloud, Reading
-from saltlick.engine.resource import (
-    Attributes,
-    Kind,
-    Observed,
-    Properties,
-    Scope,
-    Wanted,
-    immutable,
-    mutable,
-)
+from saltlick.engine.resource import Attributes, Kind, Observed, Properties, Scope, Wanted, immutable, mutable
 from saltlick.kinds import retry, tags
 
 

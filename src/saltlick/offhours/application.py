@@ -1,6 +1,6 @@
 """What runs on servers that go off and come back: the recipe's application, and for other groups whether a server is well.
 
-The balancer, the steps and the checks are those of releases (`spec.release`): what takes a server out of traffic for a new
+The balancer, the steps and the checks are those of releases: what takes a server out of traffic for a new
 revision takes it out for the night. A group that no recipe knows leaves the load balancers that are declared in front of it.
 """
 
@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 
 from saltlick.engine.wait import until
 from saltlick.errors import WaitTimeout
-from saltlick.release import calls
-from saltlick.release.balancers import Ground, balancer
-from saltlick.release.balancers.elbv2 import Elbv2Balancer
-from saltlick.release.ports import Balancer, Call, Reply
-from saltlick.release.steps import judged, told_of, words_now
-from saltlick.spec.release import Recipe, fill, fill_check
-from saltlick.spec.release.balancing import Elbv2
-from saltlick.spec.release.model import Health
+from saltlick.fleet.application import Application
+from saltlick.fleet.balancers import BalancerContext, balancer
+from saltlick.fleet.balancers.elbv2 import Elbv2Balancer
+from saltlick.fleet.balancers.pillar import Elbv2Spec
+from saltlick.fleet.health import HealthSpec
+from saltlick.fleet.judge import judged, labelled
+from saltlick.fleet.placeholders import fill, fill_check, placeholders_now
+from saltlick.fleet.ports import Balancer, Call, Reply
 
 if TYPE_CHECKING:
-    from saltlick.spec import Environment
-    from saltlick.spec.offhours import OffHours
-    from saltlick.spec.release.model import Check
-    from saltlick.spec.release.steps import Step
+    from saltlick.environment.pillar import Environment
+    from saltlick.fleet.health import HealthCheck
+    from saltlick.fleet.step import Step
+    from saltlick.offhours.pillar import OffHours
 
 ASK_S = 60.0
 PING_S = 10.0
@@ -36,13 +36,15 @@ Replies = dict[str, Reply]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Applications:
+class FleetApplicationControl:
     """An `Application` over the fleet and the balancers."""
 
     environment: Environment
     hours: OffHours
-    recipe: Recipe | None
-    ground: Ground
+    recipe: Application | None
+    current_revision: Call | None
+    """Asks a server which revision of the application it runs."""
+    ground: BalancerContext
     tell: Callable[[str], None] = lambda text: None
     _balancers: dict[str, tuple[Balancer, ...]] = field(default_factory=dict)
 
@@ -96,7 +98,7 @@ class Applications:
     def _well(self, group: str, servers: Sequence[str]) -> Replies:
         recipe = self._recipe_of(group)
         if recipe is None:
-            health = Health.model_validate({"checks": self.hours.checks.get(group, ())})
+            health = HealthSpec.model_validate({"checks": self.hours.checks.get(group, ())})
             return self._asked(health, {server: {"server": server} for server in servers})
         words = self._words(recipe, servers)
         replies = self._asked(recipe.health, words)
@@ -106,31 +108,31 @@ class Applications:
             self._still(replies, self._told(recipe, step, ill))
         return replies | (self._asked(recipe.health, {server: words[server] for server in ill}) if ill else {})
 
-    def _asked(self, health: Health, words: Mapping[str, Mapping[str, str]]) -> Replies:
+    def _asked(self, health: HealthSpec, words: Mapping[str, Mapping[str, str]]) -> Replies:
         """One check after the other; the first of them has the whole deadline."""
         replies: Replies = dict.fromkeys(words, Reply(True))
         for check in health.checks:
             self._still(replies, self._answered(check, health, {name: words[name] for name in _good(replies)}))
         return replies
 
-    def _answered(self, check: Check, health: Health, words: Mapping[str, Mapping[str, str]]) -> Replies:
+    def _answered(self, check: HealthCheck, health: HealthSpec, words: Mapping[str, Mapping[str, str]]) -> Replies:
         told = {server: fill_check(check, health, said, delayed=False) for server, said in words.items()}
         return dict(self.ground.fleet.run(told, deadline_s=health.deadline_s + GRACE_S)) if told else {}
 
-    def _told(self, recipe: Recipe, step: Step, servers: Sequence[str]) -> Replies:
+    def _told(self, recipe: Application, step: Step, servers: Sequence[str]) -> Replies:
         words = self._words(recipe, servers)
         told = {server: fill(step, words[server]) for server in servers}
         found = self.ground.fleet.run(told, deadline_s=step.deadline_s) if told else {}
         return {server: _labelled(step, judged(reply, step)) for server, reply in found.items()}
 
-    def _words(self, recipe: Recipe, servers: Sequence[str]) -> dict[str, dict[str, str]]:
+    def _words(self, recipe: Application, servers: Sequence[str]) -> dict[str, dict[str, str]]:
         """With the revision that each runs, where it tells."""
-        asked = calls.current(recipe.source, recipe.strategy.kind)
-        found = self.ground.fleet.run(dict.fromkeys(servers, asked), deadline_s=ASK_S) if servers else {}
-        runs = {server: str(reply.value or "") if reply.ok else "" for server, reply in found.items()}
-        return {server: words_now(recipe, self.environment.name, server, sha) for server, sha in runs.items()}
+        asked = self.current_revision
+        found = self.ground.fleet.run(dict.fromkeys(servers, asked), deadline_s=ASK_S) if servers and asked else {}
+        runs = {server: str(reply.value or "") for server, reply in found.items() if reply.ok}
+        return {name: placeholders_now(recipe, self.environment.name, name, runs.get(name, "")) for name in servers}
 
-    def _recipe_of(self, group: str) -> Recipe | None:
+    def _recipe_of(self, group: str) -> Application | None:
         return self.recipe if self.recipe and self.recipe.servers == group else None
 
     def _fronts(self, group: str) -> tuple[Balancer, ...]:
@@ -144,7 +146,7 @@ class Applications:
             return
         for name, declared in self.environment.balancers.items():
             if group in declared.servers:
-                spec = Elbv2.model_validate({"kind": "elbv2", "name": name, "drain_s": max(1, declared.drain_s)})
+                spec = Elbv2Spec.model_validate({"kind": "elbv2", "name": name, "drain_s": max(1, declared.drain_s)})
                 yield Elbv2Balancer(spec, self.ground)
 
     @staticmethod
@@ -160,4 +162,4 @@ def _good(replies: Mapping[str, Reply]) -> tuple[str, ...]:
 def _labelled(step: Step, reply: Reply) -> Reply:
     if reply.ok:
         return reply
-    return Reply(False, error=told_of(step.label, reply.error), silent=reply.silent, duration_ms=reply.duration_ms)
+    return Reply(False, error=labelled(step.label, reply.error), silent=reply.silent, duration_ms=reply.duration_ms)

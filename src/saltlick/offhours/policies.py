@@ -15,26 +15,26 @@ from typing import Any
 import yaml
 
 from saltlick.engine.resource import TAG_ENVIRONMENT, TAG_NAME
-from saltlick.offhours.schedule import Side
-from saltlick.offhours.turns import Service, Turn, turns
-from saltlick.spec import Environment, layout
-from saltlick.spec.offhours import Hour, OffHours
+from saltlick.environment.pillar import Environment, layout
+from saltlick.offhours.pillar import Hour, OffHours
+from saltlick.offhours.schedule import OnOff
+from saltlick.offhours.turns import ServiceType, Turn, turns
 
 Policy = dict[str, Any]
 
 _ACTIONS = {
-    Service.EC2: {Side.OFF: "stop", Side.ON: "start"},
-    Service.RDS: {Side.OFF: "stop", Side.ON: "start"},
-    Service.ASG: {Side.OFF: "suspend", Side.ON: "resume"},
+    ServiceType.EC2: {OnOff.OFF: "stop", OnOff.ON: "start"},
+    ServiceType.RDS: {OnOff.OFF: "stop", OnOff.ON: "start"},
+    ServiceType.ASG: {OnOff.OFF: "suspend", OnOff.ON: "resume"},
 }
-_IDS = {Service.EC2: "InstanceId", Service.RDS: "DBInstanceIdentifier", Service.ASG: "AutoScalingGroupName"}
+_IDS = {ServiceType.EC2: "InstanceId", ServiceType.RDS: "DBInstanceIdentifier", ServiceType.ASG: "AutoScalingGroupName"}
 LAUNCH = "Launch"
 """The process whose suspension tells a group that is off from one of which somebody has suspended something else."""
 LONGEST_LINE = 8
 """Items of a list that go on one line of a file."""
 _LETTERS = "mtwhfsu"
 _WEEKDAYS, _EVERY_DAY = frozenset(range(5)), frozenset(range(7))
-_WEEKENDS_ONLY = {Side.OFF: frozenset({4}), Side.ON: frozenset({0})}
+_WEEKENDS_ONLY = {OnOff.OFF: frozenset({4}), OnOff.ON: frozenset({0})}
 """The days that Custodian's own `weekends-only` means."""
 
 
@@ -53,14 +53,14 @@ def standing(hours: OffHours, environment: Environment) -> tuple[Policy, ...]:
     """All of them, with their hours; numbered in the order in which things go off, and come on."""
     return tuple(
         _policy(environment, side, number, turn, group, [_hours(hours, side)])
-        for side in Side
+        for side in OnOff
         for number, turn in enumerate(turns(hours, environment, side), 1)
         for group in turn.groups or ("",)
     )
 
 
 def now(
-    hours: OffHours, environment: Environment, side: Side, turn: Turn, ids: Mapping[str, Sequence[str]]
+    hours: OffHours, environment: Environment, side: OnOff, turn: Turn, ids: Mapping[str, Sequence[str]]
 ) -> tuple[Policy, ...]:
     """Those of one turn, for these objects by group ("" where there are no groups), whatever the hour."""
     number = turns(hours, environment, side).index(turn) + 1
@@ -81,7 +81,7 @@ def as_yaml(policies: Sequence[Policy], environment: str) -> str:
 
 def _policy(
     environment: Environment,
-    side: Side,
+    side: OnOff,
     number: int,
     turn: Turn,
     group: str,
@@ -97,7 +97,7 @@ def _policy(
     }
 
 
-def _guards(environment: Environment, service: Service, group: str) -> Iterator[Mapping[str, Any]]:
+def _guards(environment: Environment, service: ServiceType, group: str) -> Iterator[Mapping[str, Any]]:
     """Only what is this environment's: by its tag, by its name, and by the network that it stands in, whose tag is not its own.
 
     Always `in` a list: Custodian takes the single values `absent`, `empty`, `present` and `not-null` for questions of its own.
@@ -111,27 +111,27 @@ def _guards(environment: Environment, service: Service, group: str) -> Iterator[
             "op": "in",
             "value": list(layout.server_names(environment, group)),
         }
-    yield {"type": "subnet", **mine, "operator": "and"} if service is Service.ASG else {"type": "vpc", **mine}
+    yield {"type": "subnet", **mine, "operator": "and"} if service is ServiceType.ASG else {"type": "vpc", **mine}
 
 
-def _state(service: Service, side: Side) -> Iterator[Mapping[str, Any]]:
+def _state(service: ServiceType, side: OnOff) -> Iterator[Mapping[str, Any]]:
     """Only what is not there yet."""
-    if service is Service.EC2:
+    if service is ServiceType.EC2:
         yield {
             "type": "value",
             "key": "State.Name",
             "op": "in",
-            "value": ["running" if side is Side.OFF else "stopped"],
+            "value": ["running" if side is OnOff.OFF else "stopped"],
         }
-    elif service is Service.RDS:
-        wanted = "available" if side is Side.OFF else "stopped"
+    elif service is ServiceType.RDS:
+        wanted = "available" if side is OnOff.OFF else "stopped"
         yield {"type": "value", "key": "DBInstanceStatus", "op": "in", "value": [wanted]}
     else:
         suspended = {"type": "value", "key": "SuspendedProcesses[].ProcessName", "op": "contains", "value": LAUNCH}
-        yield {"not": [suspended]} if side is Side.OFF else suspended
+        yield {"not": [suspended]} if side is OnOff.OFF else suspended
 
 
-def _exactly(service: Service, ids: Sequence[str]) -> Mapping[str, Any]:
+def _exactly(service: ServiceType, ids: Sequence[str]) -> Mapping[str, Any]:
     return {"type": "value", "key": _IDS[service], "op": "in", "value": sorted(ids)}
 
 
@@ -139,9 +139,9 @@ def _not_opted_out(hours: OffHours) -> Mapping[str, Any]:
     return {"type": "value", "key": f"tag:{hours.tag}", "op": "not-in", "value": ["off"], "value_type": "normalize"}
 
 
-def _hours(hours: OffHours, side: Side) -> Mapping[str, Any]:
+def _hours(hours: OffHours, side: OnOff) -> Mapping[str, Any]:
     """The filter of one side, with all it needs said: defaults of Custodian's are New York's clock, 19:00 and 07:00."""
-    when = hours.off if side is Side.OFF else hours.on
+    when = hours.off if side is OnOff.OFF else hours.on
     found = {
         "type": f"{side.value}hour",
         f"{side.value}hour": when.hour,
@@ -153,7 +153,7 @@ def _hours(hours: OffHours, side: Side) -> Mapping[str, Any]:
     return found | ({"skip-days": [str(day) for day in hours.skip_days]} if hours.skip_days else {})
 
 
-def _days(when: Hour, side: Side) -> Mapping[str, Any]:
+def _days(when: Hour, side: OnOff) -> Mapping[str, Any]:
     """Custodian's own words where it has some; else a schedule, as a tag would say it."""
     if when.days in (_WEEKDAYS, _EVERY_DAY):
         return {"weekends": when.days == _WEEKDAYS}

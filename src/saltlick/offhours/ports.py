@@ -7,32 +7,32 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from saltlick.fleet.ports import Reply
 from saltlick.offhours.policies import Policy
-from saltlick.offhours.schedule import Side
+from saltlick.offhours.schedule import OnOff
 from saltlick.offhours.turns import Turn
-from saltlick.release.ports import Reply
 
 
-class Power(str, Enum):
+class PowerState(str, Enum):
     """How a thing stands."""
 
     ON = "on"
     OFF = "off"
     MOVING = "moving"
 
-    def is_at(self, side: Side) -> bool:
+    def is_at(self, side: OnOff) -> bool:
         """Whether it is where that side wants it."""
         return self.value == side.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Thing:
+class SwitchedObject:
     """One server, database or Auto Scaling group, as AWS has it now."""
 
     id: str
     name: str
     group: str = ""
-    power: Power
+    power: PowerState
     state: str
     """In AWS's words."""
     never: str = ""
@@ -43,7 +43,7 @@ class Thing:
 class Account(Protocol):
     """AWS, asked anew each time."""
 
-    def look(self, turn: Turn) -> tuple[Thing, ...]:
+    def look(self, turn: Turn) -> tuple[SwitchedObject, ...]:
         """Everything that looks as if it belonged to a turn. Whether it does, was checked object by object."""
 
 
@@ -57,7 +57,7 @@ class Custodian(Protocol):
         """Carry policies out; by policy, the ids of what it acted on. That AWS did it, it does not say: look."""
 
 
-class Application(Protocol):
+class ApplicationControl(Protocol):
     """What runs on the servers, and what is in front of them. One reply per server."""
 
     def leave(self, group: str, servers: Sequence[str]) -> Mapping[str, Reply]:

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from saltlick.errors import NotReady
-from saltlick.offhours.decide import Keep
-from saltlick.offhours.schedule import Side
+from saltlick.offhours.due import KeepOn
+from saltlick.offhours.schedule import OnOff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Last:
+class LastSwitch:
     """The last time that something was switched, or was tried."""
 
-    side: Side
+    side: OnOff
     at: datetime
     ok: bool
     by: str = ""
@@ -32,34 +32,34 @@ class Last:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class OffHoursRecord:
     """All that is remembered. `done`: the last change that was made; `job`: whose lock it is that a killed run left."""
 
     done: datetime | None = None
-    keep: Keep | None = None
-    last: Last | None = None
+    keep: KeepOn | None = None
+    last: LastSwitch | None = None
     job: str = ""
 
 
 @dataclass(frozen=True)
-class Records:
+class OffHoursRecords:
     """The records in one folder (`<cachedir>/saltlick/offhours`)."""
 
     folder: Path
 
-    def read(self, environment: str) -> Record:
+    def read(self, environment: str) -> OffHoursRecord:
         """Raises: NotReady when the file is there and is none of ours."""
         path = self._path(environment)
         try:
             return _from_data(json.loads(path.read_text("utf-8")))
         except FileNotFoundError:
-            return Record()
+            return OffHoursRecord()
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise NotReady(
                 f"what is remembered of {environment} cannot be read: mend or remove {path} ({error})"
             ) from error
 
-    def change(self, environment: str, change: Callable[[Record], Record]) -> Record:
+    def change(self, environment: str, change: Callable[[OffHoursRecord], OffHoursRecord]) -> OffHoursRecord:
         """Replace the record by what `change` makes of it; returns that."""
         with self._guard():
             made = change(self.read(environment))
@@ -80,14 +80,14 @@ class Records:
             yield
 
 
-def made(record: Record, last: Last, moment: datetime) -> Record:
+def made(record: OffHoursRecord, last: LastSwitch, moment: datetime) -> OffHoursRecord:
     """After a change that was made, for which of the moments it stands, and a keep that it put an end to."""
     done = max(moment, record.done) if record.done else moment
     over = record.keep is not None and record.keep.until <= last.at
     return replace(record, done=done, last=last, job="", keep=None if over else record.keep)
 
 
-def _as_data(record: Record) -> dict[str, Any]:
+def _as_data(record: OffHoursRecord) -> dict[str, Any]:
     keep, last = record.keep, record.last
     return {
         "done": _text(record.done),
@@ -98,12 +98,12 @@ def _as_data(record: Record) -> dict[str, Any]:
     }
 
 
-def _from_data(told: Mapping[str, Any]) -> Record:
+def _from_data(told: Mapping[str, Any]) -> OffHoursRecord:
     keep, last = told["keep"], told["last"]
-    return Record(
+    return OffHoursRecord(
         done=_instant(told["done"]) if told["done"] else None,
-        keep=keep and Keep(**{**keep, "until": _instant(keep["until"]), "since": _instant(keep["since"])}),
-        last=last and Last(**{**last, "side": Side(last["side"]), "at": _instant(last["at"])}),
+        keep=keep and KeepOn(**{**keep, "until": _instant(keep["until"]), "since": _instant(keep["since"])}),
+        last=last and LastSwitch(**{**last, "side": OnOff(last["side"]), "at": _instant(last["at"])}),
         job=str(told["job"]),
     )
 

@@ -12,63 +12,63 @@ from datetime import date, datetime, timedelta, timezone
 from enum import Enum
 from zoneinfo import ZoneInfo
 
-from saltlick.spec.offhours import OffHours
+from saltlick.offhours.pillar import OffHours
 
 WEEK = 7
 MARGIN_DAYS = 2
 """A day's hours lie within two days of its date, whatever the zone."""
 
 
-class Side(str, Enum):
+class OnOff(str, Enum):
     """A state, and the way there."""
 
     OFF = "off"
     ON = "on"
 
     @property
-    def other(self) -> Side:
-        return Side.ON if self is Side.OFF else Side.OFF
+    def other(self) -> OnOff:
+        return OnOff.ON if self is OnOff.OFF else OnOff.OFF
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class ScheduledChange:
     """From this instant (aware, UTC) the environment should be off, or on."""
 
     at: datetime
-    side: Side
+    side: OnOff
 
 
-def last(hours: OffHours, now: datetime) -> Moment:
+def last(hours: OffHours, now: datetime) -> ScheduledChange:
     """The latest change of state at or before an instant. There always is one: an hour comes back each week."""
     today = now.astimezone(ZoneInfo(hours.timezone)).date()
     return next(one for one in _backwards(hours, today) if one.at <= now)
 
 
-def following(hours: OffHours, now: datetime) -> Moment:
+def following(hours: OffHours, now: datetime) -> ScheduledChange:
     """The first hour at which something is switched after an instant: one that changes the state that is due now."""
     due = last(hours, now).side
     today = now.astimezone(ZoneInfo(hours.timezone)).date()
     return next(one for one in _forwards(hours, today) if one.at > now and one.side is not due)
 
 
-def _backwards(hours: OffHours, today: date) -> Iterator[Moment]:
+def _backwards(hours: OffHours, today: date) -> Iterator[ScheduledChange]:
     reach = WEEK + MARGIN_DAYS + len(hours.skip_days)
     days = (today + timedelta(days=MARGIN_DAYS - number) for number in range(MARGIN_DAYS + 1 + 2 * reach))
     for day in days:
         yield from sorted(_of(hours, day), key=lambda one: one.at, reverse=True)
 
 
-def _forwards(hours: OffHours, today: date) -> Iterator[Moment]:
+def _forwards(hours: OffHours, today: date) -> Iterator[ScheduledChange]:
     reach = WEEK + MARGIN_DAYS + len(hours.skip_days)
     for number in range(-MARGIN_DAYS, 2 * reach):
         yield from sorted(_of(hours, today + timedelta(days=number)), key=lambda one: one.at)
 
 
-def _of(hours: OffHours, day: date) -> Iterator[Moment]:
+def _of(hours: OffHours, day: date) -> Iterator[ScheduledChange]:
     """What happens on a day of the zone's calendar; nothing on one that is skipped."""
     if day in hours.skip_days:
         return
-    for side, when in ((Side.OFF, hours.off), (Side.ON, hours.on)):
+    for side, when in ((OnOff.OFF, hours.off), (OnOff.ON, hours.on)):
         if day.weekday() in when.days:
             local = datetime(day.year, day.month, day.day, when.hour, tzinfo=ZoneInfo(hours.timezone))
-            yield Moment(local.astimezone(timezone.utc), side)
+            yield ScheduledChange(local.astimezone(timezone.utc), side)

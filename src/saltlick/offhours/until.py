@@ -7,8 +7,8 @@ from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from saltlick.errors import InvalidInput, Problem
-from saltlick.spec.offhours import OffHours
-from saltlick.spec.problems import shown
+from saltlick.offhours.pillar import OffHours
+from saltlick.schema.problems import shown
 
 LONGEST = timedelta(days=31)
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")

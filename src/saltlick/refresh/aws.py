@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from saltlick.engine.ports import Cloud
 from saltlick.engine.resource import TAG_ENVIRONMENT, TAG_NAME
-from saltlick.refresh.guard import Shown
+from saltlick.refresh.guard import ShownInstance
 
 RUNNING = "running"
 
 
-def instances(cloud: Cloud) -> tuple[Shown, ...]:
+def instances(cloud: Cloud) -> tuple[ShownInstance, ...]:
     """All running instances of the region that have a name, whoever's they are.
 
     Raises: AwsError, AwsUnclear.
@@ -20,7 +20,7 @@ def instances(cloud: Cloud) -> tuple[Shown, ...]:
     networks = {each["VpcId"]: _tag(each, TAG_ENVIRONMENT) for each in reading.read("ec2", "describe_vpcs", "Vpcs")}
     found = reading.read("ec2", "describe_instances", "Reservations")
     return tuple(
-        Shown(
+        ShownInstance(
             id=each["InstanceId"],
             name=_tag(each, TAG_NAME),
             environment=_tag(each, TAG_ENVIRONMENT),

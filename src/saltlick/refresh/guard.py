@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
+class DeclaredEnvironment:
     """What one environment's pillar says of itself. `vpc` is the name of its network."""
 
     name: str
@@ -24,7 +24,7 @@ class Declared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class ShownInstance:
     """One running instance, as AWS shows it: its tags, and the tags of the network that it is in."""
 
     id: str
@@ -35,7 +35,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class KnownServer:
     """What a server says of itself, from its own pillar. `environment` is empty where it does not know."""
 
     environment: str
@@ -46,12 +46,12 @@ class Known:
 class Evidence:
     """Everything that was found out before anything was touched. `shown` is None where there is no AWS to ask."""
 
-    source: Declared
-    target: Declared
-    others: tuple[Declared, ...]
+    source: DeclaredEnvironment
+    target: DeclaredEnvironment
+    others: tuple[DeclaredEnvironment, ...]
     """All other environments that this master knows."""
-    shown: tuple[Shown, ...] | None
-    known: Mapping[str, Known | str] = field(default_factory=dict)
+    shown: tuple[ShownInstance, ...] | None
+    known: Mapping[str, KnownServer | str] = field(default_factory=dict)
     """By server; a text says why one did not answer."""
 
 
@@ -101,7 +101,7 @@ def _in_aws(evidence: Evidence) -> Iterator[str]:
             yield from _of_target(each, target)
 
 
-def _of_target(shown: Shown, target: str) -> Iterator[str]:
+def _of_target(shown: ShownInstance, target: str) -> Iterator[str]:
     if shown.environment != target:
         yield f"{shown.name} ({shown.id}) is tagged as of {shown.environment or 'no environment'}, not of {target}"
     if shown.vpc_environment != target:
@@ -120,6 +120,6 @@ def _themselves(evidence: Evidence) -> Iterator[str]:
             yield f"{server} says that it is of {said.environment or 'no environment it knows'}, not of {target}"
 
 
-def of_servers(servers: Sequence[str], shown: Sequence[Shown]) -> tuple[Shown, ...]:
+def of_servers(servers: Sequence[str], shown: Sequence[ShownInstance]) -> tuple[ShownInstance, ...]:
     """Those instances that bear these names."""
     return tuple(each for each in shown if each.name in servers)

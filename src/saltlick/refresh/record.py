@@ -19,7 +19,7 @@ create index if not exists refreshes_by_target on refreshes (target, number);
 """
 
 
-class Phase(str, Enum):
+class RefreshPhase(str, Enum):
     """How far. Until `EXCHANGED` the target is as it was."""
 
     BEGAN = "began"
@@ -29,7 +29,7 @@ class Phase(str, Enum):
     FAILED = "failed"
 
 
-OPEN = frozenset({Phase.BEGAN, Phase.RESTORING, Phase.EXCHANGED})
+OPEN = frozenset({RefreshPhase.BEGAN, RefreshPhase.RESTORING, RefreshPhase.EXCHANGED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +40,14 @@ class Refreshed:
     source: str
     target: str
     who: str
-    phase: Phase
+    phase: RefreshPhase
     began: datetime
     changed: datetime
     error: str
     told: Mapping[str, Any]
 
 
-class Records:
+class RefreshRecords:
     """The refreshes of one master."""
 
     def __init__(self, path: Path, *, now: Callable[[], datetime] | None = None) -> None:
@@ -61,13 +61,13 @@ class Records:
     def begin(self, source: str, target: str, who: str) -> int:
         """Its number."""
         at = self._now().timestamp()
-        row = (source, target, who, Phase.BEGAN.value, at, at)
+        row = (source, target, who, RefreshPhase.BEGAN.value, at, at)
         made = self._db.execute(
             "insert into refreshes (source, target, who, phase, began, changed) values (?,?,?,?,?,?)", row
         )
         return int(made.lastrowid or 0)
 
-    def reached(self, number: int, phase: Phase, *, error: str = "", **told: Any) -> None:
+    def reached(self, number: int, phase: RefreshPhase, *, error: str = "", **told: Any) -> None:
         """How far it is now; `told` is added to what was told before."""
         row = self._db.execute("select told from refreshes where number = ?", (number,)).fetchone()
         known = {**json.loads(row["told"]), **told}
@@ -99,7 +99,7 @@ def _read(row: Mapping[str, Any]) -> Refreshed:
         source=row["source"],
         target=row["target"],
         who=row["who"],
-        phase=Phase(row["phase"]),
+        phase=RefreshPhase(row["phase"]),
         began=datetime.fromtimestamp(row["began"], timezone.utc),
         changed=datetime.fromtimestamp(row["changed"], timezone.utc),
         error=row["error"],

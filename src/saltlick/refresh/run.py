@@ -14,32 +14,32 @@ from typing import Any
 
 from saltlick.backup import restores
 from saltlick.backup.catalogue import Backup
+from saltlick.backup.context import BackupContext, BackupJob, settled
 from saltlick.backup.freshness import span
-from saltlick.backup.restores import Target
+from saltlick.backup.restores import RestoreTarget
 from saltlick.backup.run import take
-from saltlick.backup.stage import Stage, Subject, settled
 from saltlick.errors import NotReady, SaltlickError, ServerFailed
-from saltlick.refresh.record import OPEN, Phase, Records, Refreshed
-from saltlick.release.ports import Call
-from saltlick.release.steps import judged
-from saltlick.spec.refresh import Refresh
-from saltlick.spec.release import fill
-from saltlick.spec.release.steps import Step
+from saltlick.fleet.judge import judged
+from saltlick.fleet.placeholders import fill
+from saltlick.fleet.ports import Call
+from saltlick.fleet.step import Step
+from saltlick.refresh.pillar import Refresh
+from saltlick.refresh.record import OPEN, Refreshed, RefreshPhase, RefreshRecords
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class RefreshRequest:
     """What is to be done: the backup job whose data it is, the target's servers, and the pillar's `refresh`."""
 
-    subject: Subject
-    target: Target
+    subject: BackupJob
+    target: RestoreTarget
     how: Refresh
     application: tuple[str, ...]
     """Servers that use the data."""
     who: str = ""
 
 
-def refresh(asked: Asked, records: Records, on: Stage) -> Refreshed:
+def refresh(asked: RefreshRequest, records: RefreshRecords, on: BackupContext) -> Refreshed:
     """Do it, or finish the one that was interrupted. The guard has been asked.
 
     Raises: NotReady, ServerFailed; the target then is as it was, or the record says that the exchange was done.
@@ -51,18 +51,18 @@ def refresh(asked: Asked, records: Records, on: Stage) -> Refreshed:
     try:
         server, chain = _chosen(asked, on)
         records.reached(
-            number, Phase.RESTORING, server=server, backups=[each.id for each in chain], job=_job(asked, number)
+            number, RefreshPhase.RESTORING, server=server, backups=[each.id for each in chain], job=_job(asked, number)
         )
         done = _exchanged(asked, number, server, chain, on)
     except SaltlickError as error:
-        records.reached(number, Phase.FAILED, error=str(error))
+        records.reached(number, RefreshPhase.FAILED, error=str(error))
         raise
-    records.reached(number, Phase.EXCHANGED, **_told(done))
+    records.reached(number, RefreshPhase.EXCHANGED, **_told(done))
     _finish(asked, number, server, records, on)
     return _read(records, asked)
 
 
-def _chosen(asked: Asked, on: Stage) -> tuple[str, Sequence[Backup]]:
+def _chosen(asked: RefreshRequest, on: BackupContext) -> tuple[str, Sequence[Backup]]:
     """The primary that gets it, and the backup that it gets."""
     server = restores.place(asked.subject, asked.target, on)
     if asked.how.newest:
@@ -76,7 +76,9 @@ def _chosen(asked: Asked, on: Stage) -> tuple[str, Sequence[Backup]]:
     return server, chain
 
 
-def _exchanged(asked: Asked, number: int, server: str, chain: Sequence[Backup], on: Stage) -> Mapping[str, Any]:
+def _exchanged(
+    asked: RefreshRequest, number: int, server: str, chain: Sequence[Backup], on: BackupContext
+) -> Mapping[str, Any]:
     """Without its users the data is exchanged for the new; where that fails they come back to the old."""
     application = asked.how.application
     try:
@@ -95,7 +97,7 @@ def _exchanged(asked: Asked, number: int, server: str, chain: Sequence[Backup], 
         raise
 
 
-def _finish(asked: Asked, number: int, server: str, records: Records, on: Stage) -> None:
+def _finish(asked: RefreshRequest, number: int, server: str, records: RefreshRecords, on: BackupContext) -> None:
     """All that follows the exchange.
 
     Each part may be repeated; what fails keeps the record open, and the next refresh goes on here.
@@ -107,18 +109,18 @@ def _finish(asked: Asked, number: int, server: str, records: Records, on: Stage)
         if asked.how.application:
             _each(asked, asked.application, asked.how.application.start, on)
     except SaltlickError as error:
-        records.reached(number, Phase.EXCHANGED, error=str(error))
+        records.reached(number, RefreshPhase.EXCHANGED, error=str(error))
         raise ServerFailed(
             f"the data is refreshed, what follows it is not done: {error}. The next refresh.run goes on here"
         ) from error
-    records.reached(number, Phase.DONE, standbys=kept)
+    records.reached(number, RefreshPhase.DONE, standbys=kept)
 
 
-def _settled(left: Refreshed, asked: Asked, records: Records, on: Stage) -> bool:
+def _settled(left: Refreshed, asked: RefreshRequest, records: RefreshRecords, on: BackupContext) -> bool:
     """Finish what was interrupted; False where it came to nothing and all is as before."""
     server = str(left.told.get("server", ""))
     phase = left.phase
-    if phase is Phase.RESTORING:
+    if phase is RefreshPhase.RESTORING:
         state = settled(
             server, on.fleet.run({server: Call("detached.status", (left.told["job"],))}, deadline_s=60)[server]
         )
@@ -126,10 +128,12 @@ def _settled(left: Refreshed, asked: Asked, records: Records, on: Stage) -> bool
             on.tell(f"{left.target}: the refresh that {left.who} began still runs on {server}; waiting for it", {})
             state = _waited(server, str(left.told["job"]), asked.how.deadline_s, on)
         if state["state"] == "done":
-            records.reached(left.number, Phase.EXCHANGED, **_told(state.get("value") or {}))
-            phase = Phase.EXCHANGED
-    if phase is not Phase.EXCHANGED:
-        records.reached(left.number, Phase.FAILED, error=left.error or "interrupted before anything was exchanged")
+            records.reached(left.number, RefreshPhase.EXCHANGED, **_told(state.get("value") or {}))
+            phase = RefreshPhase.EXCHANGED
+    if phase is not RefreshPhase.EXCHANGED:
+        records.reached(
+            left.number, RefreshPhase.FAILED, error=left.error or "interrupted before anything was exchanged"
+        )
         if asked.how.application:
             _each(asked, asked.application, asked.how.application.start, on)
         return False
@@ -141,7 +145,7 @@ def _settled(left: Refreshed, asked: Asked, records: Records, on: Stage) -> bool
     return True
 
 
-def _waited(server: str, job: str, deadline_s: float, on: Stage) -> Mapping[str, Any]:
+def _waited(server: str, job: str, deadline_s: float, on: BackupContext) -> Mapping[str, Any]:
     ends = on.clock.now() + deadline_s
     while True:
         state: Mapping[str, Any] = settled(
@@ -154,7 +158,7 @@ def _waited(server: str, job: str, deadline_s: float, on: Stage) -> Mapping[str,
         on.clock.sleep(5)
 
 
-def _each(asked: Asked, servers: Sequence[str], steps: Sequence[Step], on: Stage) -> None:
+def _each(asked: RefreshRequest, servers: Sequence[str], steps: Sequence[Step], on: BackupContext) -> None:
     """Steps on servers, one server after another. Raises: ServerFailed at the first that fails."""
     for server in servers:
         for step in steps:
@@ -163,7 +167,7 @@ def _each(asked: Asked, servers: Sequence[str], steps: Sequence[Step], on: Stage
             settled(server, judged(reply, step))
 
 
-def _job(asked: Asked, number: int) -> str:
+def _job(asked: RefreshRequest, number: int) -> str:
     return f"refresh {asked.target.environment} {number}"
 
 
@@ -171,7 +175,7 @@ def _told(done: Mapping[str, Any]) -> dict[str, Any]:
     return {name: done[name] for name in ("checks", "reached", "seconds", "kept") if name in done}
 
 
-def _read(records: Records, asked: Asked) -> Refreshed:
+def _read(records: RefreshRecords, asked: RefreshRequest) -> Refreshed:
     found = records.latest(asked.target.environment)
     assert found
     return found

@@ -6,23 +6,24 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from saltlick.errors import InvalidInput
-from saltlick.release import calls, rollout
-from saltlick.release.observe import ASK_S, healths
-from saltlick.release.plan import rule_of
-from saltlick.release.record import Result, Standing
+from saltlick.release import rollout
+from saltlick.release.journal.record import Result, ServerStatus
+from saltlick.release.pillar import Recipe
+from saltlick.release.planning.plan import rule_of
+from saltlick.release.planning.rollback_target import target
+from saltlick.release.planning.server_health import ASK_S, healths
 from saltlick.release.run import Run
-from saltlick.release.targets import target
-from saltlick.release.traffic import in_traffic
-from saltlick.spec.release import Recipe
+from saltlick.release.steps import calls
+from saltlick.release.steps.traffic import in_traffic
 
 if TYPE_CHECKING:
-    from saltlick.release.record import ReleaseRecord
-    from saltlick.release.stage import Asked, Stage
+    from saltlick.release.context import ReleaseContext, ReleaseRequest
+    from saltlick.release.journal.record import ReleaseRecord
 
 UNFINISHED = {Result.RUNNING, Result.STUCK}
 
 
-def resume(release: str, on: Stage, *, who: str, back: bool = False) -> ReleaseRecord:
+def resume(release: str, on: ReleaseContext, *, who: str, back: bool = False) -> ReleaseRecord:
     """Take up a release: the recipe is the one it began with. The caller has taken over its lock.
 
     Forward, or back if it was going back or `back` says so. Servers that are done are verified, those it was working on walk
@@ -46,7 +47,7 @@ def resume(release: str, on: Stage, *, who: str, back: bool = False) -> ReleaseR
     return rollout.story(run)
 
 
-def rollback(recipe: Recipe, asked: Asked, on: Stage) -> ReleaseRecord:
+def rollback(recipe: Recipe, asked: ReleaseRequest, on: ReleaseContext) -> ReleaseRecord:
     """A release of an earlier revision: the last good different one, or `asked.rev` (SHA, tag, or a number of releases back).
 
     While a release is unfinished (its process was killed) or stuck, a rollback without `rev` takes back that one.
@@ -59,7 +60,7 @@ def rollback(recipe: Recipe, asked: Asked, on: Stage) -> ReleaseRecord:
     return rollout.release(recipe, rollback_to(recipe, asked, on), on)
 
 
-def rollback_to(recipe: Recipe, asked: Asked, on: Stage) -> Asked:
+def rollback_to(recipe: Recipe, asked: ReleaseRequest, on: ReleaseContext) -> ReleaseRequest:
     """The same with the revision that it means, for a plan of it.
 
     Raises: InvalidInput as `rollback`.
@@ -70,7 +71,7 @@ def rollback_to(recipe: Recipe, asked: Asked, on: Stage) -> Asked:
 
 def _verify(run: Run) -> None:
     """Done servers that are not on the revision, not well or not in traffic any more walk again."""
-    done = run.standing(Standing.DONE)
+    done = run.standing(ServerStatus.DONE)
     ask = calls.current(run.recipe.source, run.recipe.strategy.kind)
     replies = run.on.fleet.run(dict.fromkeys(done, ask), deadline_s=ASK_S) if done else {}
     there = {name: run.head.sha for name in done if replies[name].ok and replies[name].value == run.head.sha}
@@ -80,4 +81,4 @@ def _verify(run: Run) -> None:
     for name in lost:
         batch = run.servers[name].batch or 1
         run.servers[name] = replace(run.servers[name], batch=batch)
-    run.move(lost, Standing.TOUCHED, "it was done, and is not any more")
+    run.move(lost, ServerStatus.TOUCHED, "it was done, and is not any more")

@@ -5,33 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from saltlick.errors import SaltlickError
-from saltlick.release import preflight
-from saltlick.release.build import build_ahead
-from saltlick.release.course import keep_out, linger, next_batch, settle, upcoming
-from saltlick.release.finish import finish
-from saltlick.release.hooks import hooks
-from saltlick.release.once import once
-from saltlick.release.plan import plan_of
-from saltlick.release.run import GoBack, Run
-from saltlick.release.stage import Interrupted
-from saltlick.release.start import opened, refused_or_unchanged
+from saltlick.fleet.step import When
+from saltlick.release.context import Interrupted
+from saltlick.release.planning import preflight
+from saltlick.release.planning.begin import opened, refused_or_unchanged
+from saltlick.release.planning.plan import plan_of
+from saltlick.release.run import RollbackRequired, Run
+from saltlick.release.steps.batch import Direction, walk
+from saltlick.release.steps.between_batches import (
+    check_failures,
+    keep_out,
+    next_batch,
+    next_batch_number,
+    pause_between,
+)
+from saltlick.release.steps.build import build_ahead
+from saltlick.release.steps.finish import finish
+from saltlick.release.steps.hooks import hooks
+from saltlick.release.steps.run_once import once
 from saltlick.release.undo import undo
-from saltlick.release.walk import Way, walk
-from saltlick.spec.release.steps import When
 
 if TYPE_CHECKING:
-    from saltlick.release.plan import Plan
-    from saltlick.release.record import ReleaseRecord
-    from saltlick.release.stage import Asked, Stage
-    from saltlick.spec.release import Recipe
+    from saltlick.release.context import ReleaseContext, ReleaseRequest
+    from saltlick.release.journal.record import ReleaseRecord
+    from saltlick.release.pillar import Recipe
+    from saltlick.release.planning.plan import ReleasePlan
 
 
-def plan(recipe: Recipe, asked: Asked, on: Stage) -> Plan:
+def plan(recipe: Recipe, asked: ReleaseRequest, on: ReleaseContext) -> ReleasePlan:
     """What `release` would do, and every problem that stands against it now (`test=True`). Only looks."""
     return plan_of(recipe, asked, preflight.look(recipe, asked, on))
 
 
-def release(recipe: Recipe, asked: Asked, on: Stage) -> ReleaseRecord:
+def release(recipe: Recipe, asked: ReleaseRequest, on: ReleaseContext) -> ReleaseRecord:
     """Put one revision onto every server, or take every touched server back to the revision it had.
 
     The caller has the environment's lock. Returns the record of the release, finished (`result.exit_code` is what a shell is
@@ -53,7 +59,7 @@ def story(run: Run) -> ReleaseRecord:
     try:
         try:
             forward(run)
-        except (GoBack, SaltlickError) as failure:
+        except (RollbackRequired, SaltlickError) as failure:
             undo(run, str(failure))
     except Interrupted as interrupt:
         run.stops(str(interrupt))
@@ -69,14 +75,14 @@ def forward(run: Run) -> None:
     hooks(run, "pre_release")
     keep_out(run)
     build_ahead(run)
-    settle(run)
+    check_failures(run)
     once(run, When.BEFORE)
-    while number := upcoming(run):
-        linger(run, after=number - 1)
+    while number := next_batch_number(run):
+        pause_between(run, after=number - 1)
         servers = next_batch(run, number)
-        walk(run, servers, Way(number))
-        settle(run, number)
+        walk(run, servers, Direction(number))
+        check_failures(run, number)
         hooks(run, "post_batch", servers, batch=number)
     once(run, When.AFTER)
-    settle(run)
+    check_failures(run)
     finish(run)

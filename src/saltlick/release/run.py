@@ -7,19 +7,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from saltlick.errors import SaltlickError
-from saltlick.release.detached import run_detached
-from saltlick.release.orders import Order, Want, waits
-from saltlick.release.ports import Reply
-from saltlick.release.record import Phase, ReleaseRecord, Result, ServerRecord, Standing, StepRecord
-from saltlick.release.stage import News
-from saltlick.release.steps import ended, judged, no_word, told_of
+from saltlick.fleet.detached import run_detached
+from saltlick.fleet.judge import judged, labelled, no_reply
+from saltlick.fleet.ports import Reply
+from saltlick.release.context import ReleaseEvent
+from saltlick.release.journal.controls import ControlAction, ControlRequest, is_waiting
+from saltlick.release.journal.record import Phase, ReleaseRecord, Result, ServerRecord, ServerStatus, StepRecord
+from saltlick.release.steps.replies import ended
 
 if TYPE_CHECKING:
-    from saltlick.release.batches import Rule
-    from saltlick.release.ports import Call
-    from saltlick.release.stage import Stage
-    from saltlick.spec.release import Recipe
-    from saltlick.spec.release.steps import Step
+    from saltlick.fleet.ports import Call
+    from saltlick.fleet.step import Step
+    from saltlick.release.context import ReleaseContext
+    from saltlick.release.pillar import Recipe
+    from saltlick.release.planning.batches import BatchRule
 
 Replies = Mapping[str, Reply]
 Doing = Callable[[tuple[str, ...]], Replies]
@@ -27,14 +28,14 @@ EVERYONE = ("",)
 """The address of a step that is about the release as a whole."""
 
 
-class GoBack(Exception):
+class RollbackRequired(Exception):
     """The release has failed, the message says why: every touched server goes back."""
 
 
 class Run:
     """What is known of a release while it runs: a mirror of its rows in the journal, and the ports."""
 
-    def __init__(self, recipe: Recipe, record: ReleaseRecord, rule: Rule, on: Stage) -> None:
+    def __init__(self, recipe: Recipe, record: ReleaseRecord, rule: BatchRule, on: ReleaseContext) -> None:
         self.recipe, self.rule, self.on = recipe, rule, on
         self.head = replace(record, servers=(), steps=(), requests=())
         self.servers = {server.name: server for server in record.servers}
@@ -53,7 +54,7 @@ class Run:
         """Servers whose last word was none."""
         self.attempt, self.failure = on.journal.attempt(record.id)
         self.aborted = ""
-        self.heard: list[Order] = []
+        self.heard: list[ControlRequest] = []
         """Pauses and promotes: followed, and so no longer in the journal, when a wait is over."""
 
     # -- facts
@@ -70,14 +71,14 @@ class Run:
     @property
     def pause(self) -> bool:
         """Whether it is to wait after the batch that is on its way."""
-        return any(order.want is Want.PAUSE for order in self.heard)
+        return any(order.want is ControlAction.PAUSE for order in self.heard)
 
     @property
     def promoted(self) -> bool:
         """Whether the wait that it stands in is to end."""
-        return any(order.want is Want.PROMOTE for order in self.heard)
+        return any(order.want is ControlAction.PROMOTE for order in self.heard)
 
-    def standing(self, *standings: Standing) -> tuple[str, ...]:
+    def standing(self, *standings: ServerStatus) -> tuple[str, ...]:
         """Servers that stand so, in order."""
         return tuple(server.name for server in self.servers.values() if server.standing in standings)
 
@@ -105,8 +106,8 @@ class Run:
         *,
         batch: int = 0,
         undo: bool = False,
-        entering: Standing | None = None,
-        leaving: Standing | None = None,
+        entering: ServerStatus | None = None,
+        leaving: ServerStatus | None = None,
     ) -> Replies:
         """Do one thing on some servers at once. `entering`: where they stand from its start; `leaving`: where good ones end."""
         first = next(reversed(self.steps), 0) + 1
@@ -123,13 +124,13 @@ class Run:
             replies = dict.fromkeys(servers, Reply(False, error=str(error)))
         over = [ended(step, replies.get(step.server), started, self.on.epoch()) for step in begun]
         good = [step.server for step in over if step.ok]
-        failed = {step.server: told_of(step.name, step.detail) for step in over if not step.ok and step.server}
+        failed = {step.server: labelled(step.name, step.detail) for step in over if not step.ok and step.server}
         moved = self._move(good, leaving) if leaving else ()
         self.on.journal.end(self.id, over, moved)
         self._tell(over)
         self.failed |= failed
         self._listen(replies)
-        return {step.server: replies.get(step.server) or no_word() for step in over}
+        return {step.server: replies.get(step.server) or no_reply() for step in over}
 
     def call(
         self,
@@ -185,11 +186,11 @@ class Run:
         self.silent -= {server for server, reply in replies.items() if not reply.silent}
         self.silent |= {server for server, reply in replies.items() if reply.silent}
 
-    def move(self, servers: Iterable[str], standing: Standing, detail: str) -> None:
+    def move(self, servers: Iterable[str], standing: ServerStatus, detail: str) -> None:
         """Servers stand elsewhere now, and why."""
         self.explain(dict.fromkeys(servers, detail), standing)
 
-    def explain(self, why: Mapping[str, str], standing: Standing | None = None) -> None:
+    def explain(self, why: Mapping[str, str], standing: ServerStatus | None = None) -> None:
         """Each server's own reason, and where it stands by that."""
         if moved := tuple(server for name in why for server in self._move([name], standing, detail=why[name])):
             self.on.journal.move(self.id, moved)
@@ -206,24 +207,24 @@ class Run:
         """It is over."""
         self.on.journal.finish(self.id, result, reason)
         self.head = replace(self.head, result=result, reason=reason, ended=self.on.epoch())
-        self.on.tell(News(release=self.record, batches=self.batches))
+        self.on.tell(ReleaseEvent(release=self.record, batches=self.batches))
 
     def begins(self) -> None:
         """Tell that it starts, or goes on."""
-        self.on.tell(News(release=self.record, batches=self.batches))
+        self.on.tell(ReleaseEvent(release=self.record, batches=self.batches))
 
     def unless_going_back(self) -> None:
         """Raises: GoBack when that was decided before the release was taken up again, or it is aborted already."""
         self.heed()
         if self.head.undoing or self.aborted:
-            raise GoBack(self.failure or self.aborted)
+            raise RollbackRequired(self.failure or self.aborted)
 
     def stops(self, why: str) -> None:
         """Stopped at once: nothing is undone, what is left is said, it can be taken up again."""
         left = "; ".join(
             f"{server.name}: {server.standing.value}"
             for server in self.servers.values()
-            if server.standing in {Standing.TOUCHED, Standing.WAITING, Standing.LEFT_OUT}
+            if server.standing in {ServerStatus.TOUCHED, ServerStatus.WAITING, ServerStatus.LEFT_OUT}
         )
         reason = f"{self.head.reason}. " if self.head.reason else ""
         self.head = replace(self.head, reason=f"{reason}stopped at once ({why}); left: {left or 'nothing'}")
@@ -240,28 +241,30 @@ class Run:
 
     def say(self, text: str) -> None:
         """A sentence to whoever watches."""
-        self.on.tell(News(release=self.record, batches=self.batches, text=text))
+        self.on.tell(ReleaseEvent(release=self.record, batches=self.batches, text=text))
 
     def heed(self) -> None:
         """Read the orders that came."""
         if self.on.interrupts.asked and not self.head.undoing:
             self.aborted = f"{self.on.interrupts.asked} by {self.head.who}"
         for order in self.on.journal.orders(self.id):
-            if order.want is Want.ABORT and not self.head.undoing:
+            if order.want is ControlAction.ABORT and not self.head.undoing:
                 self.aborted = str(order)  # followed when the journal says that it goes back
             elif order not in self.heard:
                 self._heed(order)
 
-    def _heed(self, order: Order) -> None:
+    def _heed(self, order: ControlRequest) -> None:
         self.say(str(order))
-        if order.want is Want.PAUSE or (order.want is Want.PROMOTE and waits(self.steps.values())):
+        if order.want is ControlAction.PAUSE or (
+            order.want is ControlAction.PROMOTE and is_waiting(self.steps.values())
+        ):
             self.heard.append(order)
             return
-        if order.want is Want.PROMOTE:
+        if order.want is ControlAction.PROMOTE:
             self.say("the pause that was asked for is taken back" if self.pause else "it does not wait any more")
             self.followed()
-        elif (server := self.servers.get(order.server)) and server.standing is Standing.WAITING:
-            self.move([server.name], Standing.SKIPPED, str(order))
+        elif (server := self.servers.get(order.server)) and server.standing is ServerStatus.WAITING:
+            self.move([server.name], ServerStatus.SKIPPED, str(order))
         self.on.journal.took(self.id, [order])
 
     def followed(self) -> None:
@@ -281,7 +284,7 @@ class Run:
         return True
 
     def _move(
-        self, servers: Iterable[str], standing: Standing | None, *, batch: int = 0, detail: str | None = None
+        self, servers: Iterable[str], standing: ServerStatus | None, *, batch: int = 0, detail: str | None = None
     ) -> tuple[ServerRecord, ...]:
         moved = []
         for name in servers:
@@ -301,4 +304,4 @@ class Run:
         self._note(steps)
         release, batches = self.record, self.batches
         for step in steps:
-            self.on.tell(News(release=release, step=step, batches=batches))
+            self.on.tell(ReleaseEvent(release=release, step=step, batches=batches))

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from saltlick.release import calls
-from saltlick.release.batches import within_floor
-from saltlick.release.hooks import hooks
-from saltlick.release.once import undo_once
-from saltlick.release.record import Phase, Result, Standing
-from saltlick.release.traffic import in_traffic, put_out
-from saltlick.release.walk import DIRECT_S, Way, restore, walk
-from saltlick.spec.release.model import StrategyKind
+from saltlick.release.journal.record import Phase, Result, ServerStatus
+from saltlick.release.pillar.model import StrategyKind
+from saltlick.release.planning.batches import within_floor
+from saltlick.release.steps import calls
+from saltlick.release.steps.batch import DIRECT_S, Direction, restore, walk
+from saltlick.release.steps.hooks import hooks
+from saltlick.release.steps.run_once import undo_once
+from saltlick.release.steps.traffic import in_traffic, put_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from saltlick.release.once import Left
     from saltlick.release.run import Run
+    from saltlick.release.steps.run_once import NotUndone
 
 CAPACITY_S = 60.0
 
@@ -50,7 +50,7 @@ def _take_back(run: Run) -> dict[str, str]:
             keep = run.rule.keep
             why = f"it stays on what it has: {keep} of {run.rule.total} servers have to stay in traffic, more are not left"
             stuck |= dict.fromkeys(left, why)
-            run.move(left, Standing.TOUCHED, why)
+            run.move(left, ServerStatus.TOUCHED, why)
             break
         stuck |= _walk_back(run, group, number)
         left = tuple(name for name in left if name not in group)
@@ -59,8 +59,8 @@ def _take_back(run: Run) -> dict[str, str]:
 
 def _touched(run: Run) -> Servers:
     """Whoever is not where it was, newest first; those out of traffic before others, as they cost no capacity."""
-    names = [*run.standing(Standing.TOUCHED, Standing.LEFT_OUT)]
-    names += [name for name in run.standing(Standing.DONE) if run.servers[name].batch]
+    names = [*run.standing(ServerStatus.TOUCHED, ServerStatus.LEFT_OUT)]
+    names += [name for name in run.standing(ServerStatus.DONE) if run.servers[name].batch]
     out = set(names) - in_traffic(run) if names else set()
     return tuple(sorted(names, key=lambda name: (name not in out, -run.servers[name].batch)))
 
@@ -82,7 +82,7 @@ def _walk_back(run: Run, servers: Servers, batch: int) -> dict[str, str]:
     """Returns those that are stuck. One that is silent and out of traffic is not: it is left out, and named."""
     servers = _put_back(run, servers, batch)
     new = tuple(name for name in servers if not run.servers[name].previous)
-    walk(run, tuple(name for name in servers if name not in new), Way(batch, back=True))
+    walk(run, tuple(name for name in servers if name not in new), Direction(batch, back=True))
     failed = {name: _nowhere(run, name) for name in new} | run.failed
     inside = put_out(run, tuple(failed), batch=batch, undo=True)
     stuck = {}
@@ -90,7 +90,7 @@ def _walk_back(run: Run, servers: Servers, batch: int) -> dict[str, str]:
         lost = name not in inside and (name in run.silent or name in new)
         if not lost:
             stuck[name] = f"{why} ({'in' if name in inside else 'out of'} traffic)"
-        run.move([name], Standing.LEFT_OUT if lost else Standing.TOUCHED, why)
+        run.move([name], ServerStatus.LEFT_OUT if lost else ServerStatus.TOUCHED, why)
     return stuck
 
 
@@ -98,7 +98,7 @@ def _put_back(run: Run, servers: Servers, batch: int) -> Servers:
     """Servers that were drained at most go straight back into traffic. Returns those that have to walk."""
     run.failed = {}
     if drained := tuple(name for name in servers if name not in run.moved):
-        restore(run, drained, Way(batch, back=True))
+        restore(run, drained, Direction(batch, back=True))
     walking = tuple(name for name in servers if name not in drained or name in run.failed)
     run.failed = {}
     return walking
@@ -110,7 +110,7 @@ def _nowhere(run: Run, name: str) -> str:
 
 def _tell_servers(run: Run) -> None:
     """Each server that answers learns that the revision is bad; nothing hangs on it."""
-    touched = run.standing(Standing.UNDONE, Standing.TOUCHED)
+    touched = run.standing(ServerStatus.UNDONE, ServerStatus.TOUCHED)
     there = tuple(name for name in touched if name not in run.silent)
     source, sha = run.recipe.source, run.head.sha
     told = [("note", calls.note(f"{run.head.rev} ({sha[:12]}) failed and was taken back, release {run.id}"))]
@@ -121,9 +121,9 @@ def _tell_servers(run: Run) -> None:
             run.call(Phase.FINISH, name, dict.fromkeys(there, call), deadline_s=DIRECT_S, undo=True)
 
 
-def _reason(run: Run, stuck: Mapping[str, str], tasks: Sequence[Left]) -> str:
+def _reason(run: Run, stuck: Mapping[str, str], tasks: Sequence[NotUndone]) -> str:
     """Why it failed, and all that is not as it was."""
-    left_out = [_named(run, name) for name in run.standing(Standing.LEFT_OUT)]
+    left_out = [_named(run, name) for name in run.standing(ServerStatus.LEFT_OUT)]
     said = [
         run.failure,
         "out of traffic, and left there: " + "; ".join(left_out) if left_out else "",

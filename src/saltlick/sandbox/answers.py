@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from uuid import uuid4
 
-from saltlick.sandbox.api import Answer, Refused, element
-from saltlick.sandbox.balancer import Health
-from saltlick.sandbox.cloud import Target
+from saltlick.sandbox.api import Answer, RefusedRequest, element
+from saltlick.sandbox.balancer import BackendHealth
+from saltlick.sandbox.cloud import SandboxTarget
 
 
 def console_output(console: Callable[[str], bytes | None]) -> Answer:
@@ -30,7 +30,7 @@ def console_output(console: Callable[[str], bytes | None]) -> Answer:
     return answer
 
 
-def target_health(health: Callable[[str], Mapping[Target, Health] | None]) -> Answer:
+def target_health(health: Callable[[str], Mapping[SandboxTarget, BackendHealth] | None]) -> Answer:
     """DescribeTargetHealth as the load balancer sees its targets, those being drained included."""
 
     def answer(parameters: Mapping[str, str]) -> bytes | None:
@@ -41,7 +41,7 @@ def target_health(health: Callable[[str], Mapping[Target, Health] | None]) -> An
         chosen = [t for t in known if not asked or t.id in {i for i, _ in asked}]
         shown = [(target, known[target]) for target in chosen]
         missing = {i for i, _ in asked} - {t.id for t in chosen}
-        shown += [(Target(id=i, port=port), Health.not_registered()) for i, port in asked if i in missing]
+        shown += [(SandboxTarget(id=i, port=port), BackendHealth.not_registered()) for i, port in asked if i in missing]
         members = [element("member", _description(target, state)) for target, state in shown]
         result = element("DescribeTargetHealthResult", [element("TargetHealthDescriptions", members)])
         meta = element("ResponseMetadata", [element("RequestId", uuid4())])
@@ -57,7 +57,7 @@ def new_vpc(taken: Callable[[str], str | None]) -> Answer:
     def answer(parameters: Mapping[str, str]) -> bytes | None:
         cidr = parameters.get("CidrBlock", "")
         if by := taken(cidr):
-            raise Refused("InvalidVpc.Range", f"{cidr} cannot be a VPC of this sandbox: {by} on this machine")
+            raise RefusedRequest("InvalidVpc.Range", f"{cidr} cannot be a VPC of this sandbox: {by} on this machine")
         return None
 
     return answer
@@ -71,7 +71,7 @@ def _asked(parameters: Mapping[str, str]) -> list[tuple[str, int]]:
     return found
 
 
-def _description(target: Target, health: Health) -> list[str]:
+def _description(target: SandboxTarget, health: BackendHealth) -> list[str]:
     state = [element("State", health.state)]
     if health.reason:
         state += [element("Reason", health.reason), element("Description", health.description)]

@@ -21,7 +21,7 @@ Environ = dict[str, Any]
 Answer = Callable[[Mapping[str, str]], "bytes | None"]
 
 
-class Refused(Exception):
+class RefusedRequest(Exception):
     """An answer of ours to an EC2 call that is an error, with AWS's code for it."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -30,7 +30,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
+class ApiCall:
     """One AWS call: its action, service and (for the query protocol) its parameters."""
 
     action: str
@@ -42,7 +42,7 @@ class Call:
         return self.action.startswith(READING)
 
 
-def parse_call(environ: Environ) -> Call:
+def parse_call(environ: Environ) -> ApiCall:
     """Read action and parameters, and leave the body to be read again."""
     size = int(environ.get("CONTENT_LENGTH") or 0)
     body = environ["wsgi.input"].read(size) if size else b""
@@ -52,7 +52,7 @@ def parse_call(environ: Environ) -> Call:
     action = target.rpartition(".")[2] or form.get("Action", "")
     scope = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].split(",")[0].split("/")
     service = scope[3] if len(scope) > 4 else ""
-    return Call(action=action, service=service, parameters=form)
+    return ApiCall(action=action, service=service, parameters=form)
 
 
 class Api:
@@ -68,7 +68,7 @@ class Api:
         weather: Weather,
         lock: threading.RLock,
         answers: Mapping[tuple[str, str], Answer],
-        changed: Callable[[Call], None],
+        changed: Callable[[ApiCall], None],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._moto, self._weather, self._lock, self._answers = moto, weather, lock, answers
@@ -89,12 +89,12 @@ class Api:
             return []
         return response
 
-    def _answered(self, call: Call, start_response: Callable[..., Any]) -> list[bytes] | None:
+    def _answered(self, call: ApiCall, start_response: Callable[..., Any]) -> list[bytes] | None:
         answer = self._answers.get((call.service, call.action))
         status = "200 OK"
         try:
             body = answer(call.parameters) if answer else None
-        except Refused as error:
+        except RefusedRequest as error:
             status, body = "400 Bad Request", _ec2_error(error.code, error.message)
         if body is None:
             return None
@@ -111,7 +111,7 @@ class Api:
                     response.close()
 
 
-def _refuse(call: Call, fate: Fate, start_response: Callable[..., Any]) -> list[bytes]:
+def _refuse(call: ApiCall, fate: Fate, start_response: Callable[..., Any]) -> list[bytes]:
     """Shaped as the real service does it. Source: the error pages of the EC2, ELBv2 (query) and JSON protocols."""
     if fate.error:
         status, code, message = "500 Internal Server Error", "InternalError", "An internal error has occurred"

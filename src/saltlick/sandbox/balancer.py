@@ -11,13 +11,13 @@ import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from saltlick.sandbox.cloud import Balancer, Listener, Target, TargetGroup
+from saltlick.sandbox.cloud import SandboxBalancer, SandboxListener, SandboxTarget, SandboxTargetGroup
 
 HTTP = frozenset({"HTTP", "HTTPS"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Health:
+class BackendHealth:
     """A target's state in the words of DescribeTargetHealth."""
 
     state: str
@@ -25,36 +25,38 @@ class Health:
     description: str = ""
 
     @classmethod
-    def not_registered(cls) -> Health:
+    def not_registered(cls) -> BackendHealth:
         return cls(
             state="unused", reason="Target.NotRegistered", description="Target is not registered to the target group"
         )
 
 
-HEALTHY = Health(state="healthy")
-INITIAL = Health(state="initial", reason="Elb.InitialHealthChecking", description="Initial health checks in progress")
-DRAINING = Health(
+HEALTHY = BackendHealth(state="healthy")
+INITIAL = BackendHealth(
+    state="initial", reason="Elb.InitialHealthChecking", description="Initial health checks in progress"
+)
+DRAINING = BackendHealth(
     state="draining", reason="Target.DeregistrationInProgress", description="Target deregistration is in progress"
 )
-NOT_IN_USE = Health(
+NOT_IN_USE = BackendHealth(
     state="unused",
     reason="Target.NotInUse",
     description="Target group is not configured to receive traffic from the load balancer",
 )
-STOPPED = Health(state="unused", reason="Target.InvalidState", description="Target is in the stopped state")
+STOPPED = BackendHealth(state="unused", reason="Target.InvalidState", description="Target is in the stopped state")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Server:
+class BackendServer:
     """A target with the address it is reached at. `health` as last known."""
 
-    target: Target
+    target: SandboxTarget
     address: str
-    health: Health
+    health: BackendHealth
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class BackendCheck:
     """One line of HAProxy's statistics about a server."""
 
     checked: bool
@@ -65,19 +67,23 @@ class Check:
     sessions: int
 
 
-def backend(group: TargetGroup) -> str:
+def backend(group: SandboxTargetGroup) -> str:
     return group.arn.rsplit("/", 1)[-1]
 
 
-def server_name(target: Target) -> str:
+def server_name(target: SandboxTarget) -> str:
     return f"{target.id}_{target.port}"
 
 
-def weight(health: Health) -> int:
+def weight(health: BackendHealth) -> int:
     return 100 if health.state == "healthy" else 0
 
 
-def render(balancer: Balancer, groups: Mapping[str, TargetGroup], servers: Mapping[str, tuple[Server, ...]]) -> str:
+def render(
+    balancer: SandboxBalancer,
+    groups: Mapping[str, SandboxTargetGroup],
+    servers: Mapping[str, tuple[BackendServer, ...]],
+) -> str:
     """The whole haproxy.cfg. `groups` by ARN; `servers` by the group's ARN."""
     used = sorted({x.target_group for x in balancer.listeners if x.target_group in groups} - {None}, key=str)
     parts = [_GLOBAL, *(_frontend(listener, groups) for listener in balancer.listeners)]
@@ -112,14 +118,14 @@ _ALB = """\
 """
 
 
-def _frontend(listener: Listener, groups: Mapping[str, TargetGroup]) -> str:
+def _frontend(listener: SandboxListener, groups: Mapping[str, SandboxTargetGroup]) -> str:
     group = groups.get(listener.target_group or "")
     mode = _ALB if listener.protocol in HTTP else "    mode tcp\n"
     target = f"    default_backend {backend(group)}\n" if group else ""
     return f"frontend port-{listener.port}\n    bind *:{listener.port}\n{mode}{target}"
 
 
-def _backend(group: TargetGroup, servers: Iterable[Server]) -> str:
+def _backend(group: SandboxTargetGroup, servers: Iterable[BackendServer]) -> str:
     lines = [
         f"backend {backend(group)}",
         f"    mode {'http' if group.protocol in HTTP else 'tcp'}",
@@ -139,15 +145,15 @@ def _backend(group: TargetGroup, servers: Iterable[Server]) -> str:
     return "\n".join([*lines, ""])
 
 
-def parse_statistics(text: str) -> dict[tuple[str, str], Check]:
+def parse_statistics(text: str) -> dict[tuple[str, str], BackendCheck]:
     """`show stat` by (backend, server)."""
     rows = csv.DictReader(io.StringIO(text.removeprefix("# ")))
     return {(r["pxname"], r["svname"]): _check(r) for r in rows if r["svname"] not in ("FRONTEND", "BACKEND")}
 
 
-def _check(row: Mapping[str, str]) -> Check:
+def _check(row: Mapping[str, str]) -> BackendCheck:
     status = row["check_status"].removeprefix("* ")
-    return Check(
+    return BackendCheck(
         checked=status not in ("", "INI", "UNK"),
         up=status.endswith(("OK", "OKC")) and int(row["check_health"] or 0) >= int(row["check_rise"] or 1),
         status=status,
@@ -157,18 +163,18 @@ def _check(row: Mapping[str, str]) -> Check:
     )
 
 
-def judge(previous: Health, check: Check | None) -> Health:
+def judge(previous: BackendHealth, check: BackendCheck | None) -> BackendHealth:
     """A registered target's health after looking at HAProxy; while it has not checked yet, what was known before."""
     if check is None or not check.checked:
         return previous
     if check.up:
         return HEALTHY
     if check.status == "L7STS":
-        return Health(
+        return BackendHealth(
             state="unhealthy",
             reason="Target.ResponseCodeMismatch",
             description=f"Health checks failed with these codes: [{check.code}]",
         )
     if check.status.endswith("TOUT"):
-        return Health(state="unhealthy", reason="Target.Timeout", description="Request timed out")
-    return Health(state="unhealthy", reason="Target.FailedHealthChecks", description="Health checks failed")
+        return BackendHealth(state="unhealthy", reason="Target.Timeout", description="Request timed out")
+    return BackendHealth(state="unhealthy", reason="Target.FailedHealthChecks", description="Health checks failed")

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from saltlick.sandbox import balancer as haproxy
-from saltlick.sandbox.balancer import DRAINING, INITIAL, NOT_IN_USE, STOPPED, Check, Health, Server
-from saltlick.sandbox.cloud import Balancer, Snapshot, Target, TargetGroup
+from saltlick.sandbox.balancer import DRAINING, INITIAL, NOT_IN_USE, STOPPED, BackendCheck, BackendHealth, BackendServer
+from saltlick.sandbox.cloud import SandboxBalancer, SandboxSnapshot, SandboxTarget, SandboxTargetGroup
 from saltlick.sandbox.desired import ALIVE, balancer_key
 
 _WEIGHT = re.compile(r" weight \d+")
@@ -21,10 +21,10 @@ class Registry:
     """The health of every target of every group, over time. Pure but for its memory; time is an argument."""
 
     def __init__(self) -> None:
-        self._health: dict[tuple[str, Target], Health] = {}
-        self._until: dict[tuple[str, Target], float] = {}
+        self._health: dict[tuple[str, SandboxTarget], BackendHealth] = {}
+        self._until: dict[tuple[str, SandboxTarget], float] = {}
 
-    def follow(self, snapshot: Snapshot, now: float) -> None:
+    def follow(self, snapshot: SandboxSnapshot, now: float) -> None:
         """Take in registrations and deregistrations since the last call."""
         registered = {(group.arn, target): group for group in snapshot.groups for target in group.targets}
         drain_s = {group.arn: group.drain_s for group in snapshot.groups}
@@ -38,7 +38,7 @@ class Registry:
             if key not in self._health or self._until.pop(key, None) is not None or key[1].id in stopped:
                 self._health[key] = INITIAL
 
-    def judge(self, group: TargetGroup, checks: Mapping[tuple[str, str], Check]) -> None:
+    def judge(self, group: SandboxTargetGroup, checks: Mapping[tuple[str, str], BackendCheck]) -> None:
         """Take in what HAProxy says of the registered targets of one group."""
         for target in group.targets:
             check = checks.get((haproxy.backend(group), haproxy.server_name(target)))
@@ -46,7 +46,7 @@ class Registry:
             if key in self._health:
                 self._health[key] = haproxy.judge(self._health[key], check)
 
-    def of(self, arn: str, snapshot: Snapshot) -> dict[Target, Health] | None:
+    def of(self, arn: str, snapshot: SandboxSnapshot) -> dict[SandboxTarget, BackendHealth] | None:
         """Health by target as DescribeTargetHealth tells it; None for a group that does not exist."""
         if arn not in {group.arn for group in snapshot.groups}:
             return None
@@ -55,12 +55,12 @@ class Registry:
         mine = {target: health for (group, target), health in list(self._health.items()) if group == arn}
         return {t: NOT_IN_USE if not used else STOPPED if t.id in stopped else health for t, health in mine.items()}
 
-    def servers(self, group: TargetGroup, snapshot: Snapshot) -> tuple[Server, ...]:
+    def servers(self, group: SandboxTargetGroup, snapshot: SandboxSnapshot) -> tuple[BackendServer, ...]:
         """The targets to put into HAProxy: registered or draining, with an address that answers."""
         address = {i.id: i.private_ip for i in snapshot.instances if i.state in ALIVE}
         known = [(target, health) for (arn, target), health in list(self._health.items()) if arn == group.arn]
         return tuple(
-            Server(target=target, address=address.get(target.id, target.id), health=health)
+            BackendServer(target=target, address=address.get(target.id, target.id), health=health)
             for target, health in sorted(known, key=lambda pair: pair[0])
             if target.id in address or not target.id.startswith("i-")
         )
@@ -79,7 +79,7 @@ class Balancing:
         self._loaded: dict[str, str] = {}
         self._astray: dict[str, float] = {}
 
-    def configure(self, snapshot: Snapshot) -> None:
+    def configure(self, snapshot: SandboxSnapshot) -> None:
         """Write every balancer's configuration; where servers came or went, let HAProxy take it without a gap."""
         groups = {group.arn: group for group in snapshot.groups}
         for balancer in snapshot.balancers:
@@ -93,7 +93,7 @@ class Balancing:
                 self._loaded[key] = shape
                 self._reload(key)
 
-    def check(self, snapshot: Snapshot, now: float) -> None:
+    def check(self, snapshot: SandboxSnapshot, now: float) -> None:
         """Ask every HAProxy how its servers are, and give weight to those that are healthy and to no other.
 
         One that does not answer, or does not know a server, for a while has not read its file: it is told to once more.
@@ -117,7 +117,7 @@ class Balancing:
         for known in (self._loaded, self._astray, self.problems):
             known.pop(key, None)
 
-    def _check(self, path: Path, used: set[str], snapshot: Snapshot) -> str:
+    def _check(self, path: Path, used: set[str], snapshot: SandboxSnapshot) -> str:
         """Look at one HAProxy. Returns what is wrong with it. Raises: OSError when it does not answer."""
         checks = haproxy.parse_statistics(ask(path, "show stat"))
         unknown: list[str] = []
@@ -130,12 +130,15 @@ class Balancing:
                 unknown += sorted(name for name in names if (haproxy.backend(group), name) not in checks)
         return f"its HAProxy does not know {', '.join(unknown)}" if unknown else ""
 
-    def _servers(self, snapshot: Snapshot) -> dict[str, tuple[Server, ...]]:
+    def _servers(self, snapshot: SandboxSnapshot) -> dict[str, tuple[BackendServer, ...]]:
         return {group.arn: self.registry.servers(group, snapshot) for group in snapshot.groups}
 
     @staticmethod
     def _weigh(
-        path: Path, group: TargetGroup, servers: tuple[Server, ...], checks: Mapping[tuple[str, str], Check]
+        path: Path,
+        group: SandboxTargetGroup,
+        servers: tuple[BackendServer, ...],
+        checks: Mapping[tuple[str, str], BackendCheck],
     ) -> None:
         for server in servers:
             name = haproxy.server_name(server.target)
@@ -153,7 +156,7 @@ def _put(path: Path, text: str) -> None:
         new.replace(path)
 
 
-def _used(balancer: Balancer) -> set[str]:
+def _used(balancer: SandboxBalancer) -> set[str]:
     return {listener.target_group for listener in balancer.listeners if listener.target_group}
 
 

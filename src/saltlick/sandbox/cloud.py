@@ -25,14 +25,14 @@ _OWN_IMAGE = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Vpc:
+class SandboxVpc:
     id: str
     cidr: str
     default: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class Route:
+class SandboxRoute:
     """One route of the table that governs a subnet; `peering` is None when it leads anywhere else."""
 
     destination: str
@@ -40,21 +40,21 @@ class Route:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subnet:
+class SandboxSubnet:
     id: str
     vpc: str
     cidr: str
-    routes: tuple[Route, ...] = ()
+    routes: tuple[SandboxRoute, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Peering:
+class SandboxPeering:
     id: str
     vpcs: frozenset[str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Instance:
+class SandboxInstance:
     id: str
     account: str
     region: str
@@ -86,13 +86,13 @@ class Instance:
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
-class Target:
+class SandboxTarget:
     id: str
     port: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class TargetGroup:
+class SandboxTargetGroup:
     arn: str
     name: str
     protocol: str
@@ -105,46 +105,46 @@ class TargetGroup:
     rise: int
     fall: int
     drain_s: int
-    targets: tuple[Target, ...]
-    deregistered: tuple[Target, ...]
+    targets: tuple[SandboxTarget, ...]
+    deregistered: tuple[SandboxTarget, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listener:
+class SandboxListener:
     port: int
     protocol: str
     target_group: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Balancer:
+class SandboxBalancer:
     arn: str
     name: str
     vpc: str
     subnet_cidrs: tuple[str, ...]
     internet_facing: bool
     dns_name: str
-    listeners: tuple[Listener, ...]
+    listeners: tuple[SandboxListener, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    vpcs: tuple[Vpc, ...] = ()
-    subnets: tuple[Subnet, ...] = ()
-    peerings: tuple[Peering, ...] = ()
-    instances: tuple[Instance, ...] = ()
-    groups: tuple[TargetGroup, ...] = ()
-    balancers: tuple[Balancer, ...] = ()
+class SandboxSnapshot:
+    vpcs: tuple[SandboxVpc, ...] = ()
+    subnets: tuple[SandboxSubnet, ...] = ()
+    peerings: tuple[SandboxPeering, ...] = ()
+    instances: tuple[SandboxInstance, ...] = ()
+    groups: tuple[SandboxTargetGroup, ...] = ()
+    balancers: tuple[SandboxBalancer, ...] = ()
 
 
-def read() -> Snapshot:
+def read() -> SandboxSnapshot:
     """All accounts and regions at once. The caller holds the lock under which moto answers calls."""
     from moto.ec2.models import ec2_backends
     from moto.elbv2.models import elbv2_backends
 
     clouds = [backend for account in list(ec2_backends.values()) for backend in list(account.values())]
     balancing = [backend for account in list(elbv2_backends.values()) for backend in list(account.values())]
-    return Snapshot(
+    return SandboxSnapshot(
         vpcs=tuple(_vpc(vpc) for cloud in clouds for vpc in cloud.vpcs.values()),
         subnets=tuple(subnet for cloud in clouds for subnet in _subnets(cloud)),
         peerings=tuple(_peering(p) for cloud in clouds for p in cloud.vpc_pcxs.values() if p._status.code == "active"),
@@ -154,7 +154,7 @@ def read() -> Snapshot:
     )
 
 
-def stop(instance: Instance) -> None:
+def stop(instance: SandboxInstance) -> None:
     """What StopInstances would do. The caller holds the lock."""
     from moto.ec2.models import ec2_backends
 
@@ -171,43 +171,45 @@ def application() -> Any:
     return DomainDispatcherApplication(create_backend_app)
 
 
-def _vpc(vpc: Any) -> Vpc:
-    return Vpc(id=vpc.id, cidr=vpc.cidr_block, default=str(vpc.is_default).lower() == "true")
+def _vpc(vpc: Any) -> SandboxVpc:
+    return SandboxVpc(id=vpc.id, cidr=vpc.cidr_block, default=str(vpc.is_default).lower() == "true")
 
 
-def _peering(peering: Any) -> Peering:
-    return Peering(id=peering.id, vpcs=frozenset((peering.vpc.id, peering.peer_vpc.id)))
+def _peering(peering: Any) -> SandboxPeering:
+    return SandboxPeering(id=peering.id, vpcs=frozenset((peering.vpc.id, peering.peer_vpc.id)))
 
 
-def _subnets(cloud: Any) -> Iterator[Subnet]:
+def _subnets(cloud: Any) -> Iterator[SandboxSubnet]:
     explicit = {subnet: table for table in cloud.route_tables.values() for subnet in table._associations.values()}
     main = {table.vpc_id: table for table in cloud.route_tables.values() if table.main_association_id}
     for zone in list(cloud.subnets.values()):
         for subnet in zone.values():
             table = explicit.get(subnet.id) or main.get(subnet.vpc_id)
-            yield Subnet(id=subnet.id, vpc=subnet.vpc_id, cidr=str(subnet.cidr_block), routes=tuple(_routes(table)))
+            yield SandboxSubnet(
+                id=subnet.id, vpc=subnet.vpc_id, cidr=str(subnet.cidr_block), routes=tuple(_routes(table))
+            )
 
 
-def _routes(table: Any) -> Iterator[Route]:
+def _routes(table: Any) -> Iterator[SandboxRoute]:
     for route in table.routes if table else ():
         if route.destination_cidr_block:
             peering = route.vpc_pcx.id if route.vpc_pcx else None
-            yield Route(destination=route.destination_cidr_block, peering=peering)
+            yield SandboxRoute(destination=route.destination_cidr_block, peering=peering)
 
 
-def _instances(cloud: Any) -> Iterator[Instance]:
+def _instances(cloud: Any) -> Iterator[SandboxInstance]:
     for reservation in list(cloud.reservations.values()):
         for instance in reservation.instances:
             if instance.nics and instance.private_ip:
                 yield _instance(cloud, instance)
 
 
-def _instance(cloud: Any, instance: Any) -> Instance:
+def _instance(cloud: Any, instance: Any) -> SandboxInstance:
     nic = instance.nics[0]
     subnet = nic.subnet
     profile = _profile(cloud, instance)
     role = next(iter(profile.roles), None) if profile else None
-    return Instance(
+    return SandboxInstance(
         id=instance.id,
         account=cloud.account_id,
         region=cloud.region_name,
@@ -249,8 +251,8 @@ def _user_data(value: Any) -> bytes | None:
     return b64decode(str(value)) if value else None
 
 
-def _group(group: Any) -> TargetGroup:
-    return TargetGroup(
+def _group(group: Any) -> SandboxTargetGroup:
+    return SandboxTargetGroup(
         arn=group.arn,
         name=group.name,
         protocol=str(group.protocol),
@@ -268,12 +270,12 @@ def _group(group: Any) -> TargetGroup:
     )
 
 
-def _targets(targets: Any) -> tuple[Target, ...]:
-    return tuple(Target(id=target["Id"], port=int(target["Port"])) for target in targets.values())
+def _targets(targets: Any) -> tuple[SandboxTarget, ...]:
+    return tuple(SandboxTarget(id=target["Id"], port=int(target["Port"])) for target in targets.values())
 
 
-def _balancer(balancer: Any) -> Balancer:
-    return Balancer(
+def _balancer(balancer: Any) -> SandboxBalancer:
+    return SandboxBalancer(
         arn=balancer.arn,
         name=balancer.name,
         vpc=balancer.vpc_id,
@@ -284,9 +286,9 @@ def _balancer(balancer: Any) -> Balancer:
     )
 
 
-def _listener(listener: Any) -> Listener:
+def _listener(listener: Any) -> SandboxListener:
     arns = [arn for action in listener.default_actions for arn in _forwards(action.data)]
-    return Listener(port=int(listener.port), protocol=listener.protocol, target_group=arns[0] if arns else None)
+    return SandboxListener(port=int(listener.port), protocol=listener.protocol, target_group=arns[0] if arns else None)
 
 
 def _forwards(action: dict[str, Any]) -> Iterator[str]:

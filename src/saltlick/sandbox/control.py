@@ -17,9 +17,9 @@ from urllib.request import ProxyHandler, Request, build_opener
 import docker
 
 from saltlick.errors import InvalidInput, SaltlickError
-from saltlick.sandbox import engine, git, image, neighbours, packets, process
+from saltlick.sandbox import conflicts, engine, git, image, packets, process
+from saltlick.sandbox.docker_host import DockerHost
 from saltlick.sandbox.faults import Faults
-from saltlick.sandbox.metal import Metal
 from saltlick.sandbox.settings import Settings
 
 READY_TIMEOUT_S = 60
@@ -148,8 +148,8 @@ class Sandbox:
 
     def _neighbours(self) -> None:
         """Refuse to take a living sandbox's name; clear what dead ones left, which would keep their addresses for ever."""
-        others = neighbours.neighbours(docker.from_env(), self.settings)
-        neighbours.refuse_namesake(self.settings, others)
+        others = conflicts.neighbours(docker.from_env(), self.settings)
+        conflicts.refuse_namesake(self.settings, others)
         for other in others:
             if not other.alive:
                 self._report(f"the {other} is dead")
@@ -157,7 +157,7 @@ class Sandbox:
 
     def _is_namesakes(self) -> bool:
         """Whether what has our name in Docker is another, living sandbox's."""
-        others = neighbours.neighbours(docker.from_env(), self.settings)
+        others = conflicts.neighbours(docker.from_env(), self.settings)
         return any(other.alive for other in others if other.name == self.settings.name)
 
     def _clear(self) -> None:
@@ -167,7 +167,7 @@ class Sandbox:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _remove(self, settings: Settings) -> None:
-        containers, networks = Metal(settings).clear()
+        containers, networks = DockerHost(settings).clear()
         packets.remove(settings)
         if containers or networks:
             self._report(f"removed {containers} containers and {networks} networks")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
-from saltlick.sandbox.cloud import Balancer, Snapshot
+from saltlick.sandbox.cloud import SandboxBalancer, SandboxSnapshot
 
 ALIVE = frozenset({"pending", "running"})
 KEPT = frozenset({"stopping", "stopped"})
@@ -58,7 +58,7 @@ class Actual:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Action:
+class SandboxAction:
     """`verb` is one of create, start, stop, remove, create_network, remove_network."""
 
     verb: str
@@ -67,7 +67,7 @@ class Action:
     network: Network | None = None
 
 
-def desired(snapshot: Snapshot, internet: str, actual: Actual) -> Desired:
+def desired(snapshot: SandboxSnapshot, internet: str, actual: Actual) -> Desired:
     """The networks and containers that make `snapshot` real.
 
     A default VPC gets its network only when something is in it. Balancers keep the addresses they have in `actual`.
@@ -97,12 +97,12 @@ def desired(snapshot: Snapshot, internet: str, actual: Actual) -> Desired:
     return Desired(networks=tuple(networks), machines=machines)
 
 
-def balancer_key(balancer: Balancer) -> str:
+def balancer_key(balancer: SandboxBalancer) -> str:
     """Name and the id at the end of the ARN: unique over regions, and readable in `docker ps`."""
     return f"{balancer.name}-{balancer.arn.rsplit('/', 1)[-1][:8]}"
 
 
-def _balancer(balancer: Balancer, internet: str, taken: set[str]) -> Machine:
+def _balancer(balancer: SandboxBalancer, internet: str, taken: set[str]) -> Machine:
     """Addresses from the upper end of the first subnet: moto deals out instance addresses from the lower."""
     inside = _free(reversed([*IPv4Network(balancer.subnet_cidrs[0]).hosts()][-64:]), taken)
     outside = _free(iter([*IPv4Network(internet).hosts()][9:]), taken)
@@ -116,7 +116,7 @@ def _free(candidates: object, taken: set[str]) -> str:
     return next(str(address) for address in addresses if isinstance(address, IPv4Address) and str(address) not in taken)
 
 
-def difference(wanted: Desired, actual: Actual) -> tuple[Action, ...]:
+def difference(wanted: Desired, actual: Actual) -> tuple[SandboxAction, ...]:
     """What to do, in an order in which it can be done: machines go, networks go, networks come, machines come."""
     machines = {machine.key: machine for machine in wanted.machines}
     networks = {network.key: network for network in wanted.networks}
@@ -125,12 +125,16 @@ def difference(wanted: Desired, actual: Actual) -> tuple[Action, ...]:
     stay = {key: have for key, have in actual.machines.items() if key not in gone}
     blocked = {leg.network for have in stay.values() for leg in have.legs}
     return (
-        *(Action(verb="remove", key=key, machine=actual.machines[key]) for key in gone),
-        *(Action(verb="remove_network", key=key) for key in stale if key not in blocked),
-        *(Action(verb="create_network", key=n.key, network=n) for n in wanted.networks if n.key not in actual.networks),
-        *(Action(verb="create", key=m.key, machine=m) for m in wanted.machines if m.key not in stay),
+        *(SandboxAction(verb="remove", key=key, machine=actual.machines[key]) for key in gone),
+        *(SandboxAction(verb="remove_network", key=key) for key in stale if key not in blocked),
         *(
-            Action(verb="start" if machines[key].running else "stop", key=key, machine=machines[key])
+            SandboxAction(verb="create_network", key=n.key, network=n)
+            for n in wanted.networks
+            if n.key not in actual.networks
+        ),
+        *(SandboxAction(verb="create", key=m.key, machine=m) for m in wanted.machines if m.key not in stay),
+        *(
+            SandboxAction(verb="start" if machines[key].running else "stop", key=key, machine=machines[key])
             for key, have in stay.items()
             if have.running != machines[key].running
         ),

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from saltlick.sandbox import cloud, neighbours, packets, settings
-from saltlick.sandbox.api import Call
-from saltlick.sandbox.balancer import Health
+from saltlick.sandbox import cloud, conflicts, packets, settings
+from saltlick.sandbox.api import ApiCall
+from saltlick.sandbox.balancer import BackendHealth
 from saltlick.sandbox.balancing import Balancing
-from saltlick.sandbox.cloud import Instance, Snapshot, Target
+from saltlick.sandbox.cloud import SandboxInstance, SandboxSnapshot, SandboxTarget
 from saltlick.sandbox.desired import ALIVE, Actual, Desired, balancer_key, desired, difference
+from saltlick.sandbox.docker_host import DockerHost
 from saltlick.sandbox.faults import Weather
 from saltlick.sandbox.machines import Machines
-from saltlick.sandbox.metal import Metal
 from saltlick.sandbox.view import view
 
 log = logging.getLogger("saltlick.sandbox")
@@ -31,11 +31,11 @@ class Hypervisor:
     `lock` is the one under which moto answers calls: its models are read under it.
     """
 
-    def __init__(self, config: settings.Settings, images: Mapping[str, str], metal: Metal) -> None:
+    def __init__(self, config: settings.Settings, images: Mapping[str, str], metal: DockerHost) -> None:
         self.settings, self.metal = config, metal
         self.lock = threading.RLock()
         self.weather = Weather()
-        self.snapshot = Snapshot()
+        self.snapshot = SandboxSnapshot()
         self.wanted = Desired(networks=(), machines=())
         self.balancing = Balancing(config.balancers, self._reload)
         self.machines = Machines(metal, images, done=self.wake, gone=self.balancing.forget)
@@ -75,7 +75,7 @@ class Hypervisor:
     def wake(self) -> None:
         self._wake.set()
 
-    def called(self, call: Call) -> None:
+    def called(self, call: ApiCall) -> None:
         """A call may have changed something."""
         if call.action == "RebootInstances":
             self.machines.reboot({v for name, v in call.parameters.items() if name.startswith("InstanceId.")})
@@ -87,7 +87,7 @@ class Hypervisor:
 
     # the parts of a round
 
-    def _fresh(self) -> Snapshot:
+    def _fresh(self) -> SandboxSnapshot:
         with self.lock:
             return cloud.read()
 
@@ -123,7 +123,7 @@ class Hypervisor:
 
     # what the services ask
 
-    def instance_at(self, address: str) -> Instance | None:
+    def instance_at(self, address: str) -> SandboxInstance | None:
         found = [i for i in self.snapshot.instances if i.private_ip == address and i.state in ALIVE]
         return found[0] if len(found) == 1 else None
 
@@ -152,10 +152,10 @@ class Hypervisor:
 
     def taken(self, cidr: str) -> str | None:
         """What else on this machine has addresses of `cidr`, or None."""
-        other = neighbours.overlap(cidr, neighbours.taken(self.metal.client, self.settings))
+        other = conflicts.overlap(cidr, conflicts.taken(self.metal.client, self.settings))
         return f"{other.by} has {other.cidr}" if other else None
 
-    def target_health(self, arn: str) -> Mapping[Target, Health] | None:
+    def target_health(self, arn: str) -> Mapping[SandboxTarget, BackendHealth] | None:
         """None for a target group that AWS does not know."""
         snapshot = self._fresh()
         with self.lock:

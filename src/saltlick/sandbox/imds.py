@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
 from saltlick.sandbox import metadata
-from saltlick.sandbox.cloud import Instance
+from saltlick.sandbox.cloud import SandboxInstance
 
 TOKEN_PATH = "/latest/api/token"  # noqa: S105
 TTL_HEADER = "X-aws-ec2-metadata-token-ttl-seconds"
@@ -21,14 +21,14 @@ _VERSIONS = ("1.0", "2009-04-04", "2016-09-02", "2018-09-24", "2021-03-23", "lat
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reply:
+class MetadataReply:
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-NOT_FOUND = Reply(status=404, body=b"Not Found\n")
-UNAUTHORIZED = Reply(status=401, body=b"Unauthorized\n")
+NOT_FOUND = MetadataReply(status=404, body=b"Not Found\n")
+UNAUTHORIZED = MetadataReply(status=401, body=b"Unauthorized\n")
 
 
 class MetadataService:
@@ -36,41 +36,41 @@ class MetadataService:
 
     def __init__(
         self,
-        who: Callable[[str], Instance | None],
-        credentials: Callable[[Instance], Mapping[str, str]],
+        who: Callable[[str], SandboxInstance | None],
+        credentials: Callable[[SandboxInstance], Mapping[str, str]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._who, self._credentials, self._clock = who, credentials, clock
         self._tokens: dict[str, tuple[str, float]] = {}
 
-    def reply(self, method: str, source: str, path: str, headers: Mapping[str, str]) -> Reply:
+    def reply(self, method: str, source: str, path: str, headers: Mapping[str, str]) -> MetadataReply:
         instance = self._who(source)
         if instance is None:
             return NOT_FOUND
         if path == TOKEN_PATH:
             return self._token(method, instance, headers)
         if method not in ("GET", "HEAD"):
-            return Reply(status=405)
+            return MetadataReply(status=405)
         owner, expires = self._tokens.get(headers.get(TOKEN_HEADER, ""), ("", 0.0))
         if owner != instance.id or self._clock() >= expires:
             return UNAUTHORIZED
         body = self._content(instance, path)
-        return NOT_FOUND if body is None else Reply(status=200, body=body)
+        return NOT_FOUND if body is None else MetadataReply(status=200, body=body)
 
-    def _token(self, method: str, instance: Instance, headers: Mapping[str, str]) -> Reply:
+    def _token(self, method: str, instance: SandboxInstance, headers: Mapping[str, str]) -> MetadataReply:
         ttl = headers.get(TTL_HEADER, "")
         if method != "PUT":
-            return Reply(status=405)
+            return MetadataReply(status=405)
         if not ttl.isdigit() or not 1 <= int(ttl) <= LONGEST_TTL_S:
-            return Reply(status=400, body=b"Bad Request\n")
+            return MetadataReply(status=400, body=b"Bad Request\n")
         if "X-Forwarded-For" in headers:
-            return Reply(status=403)
+            return MetadataReply(status=403)
         token = secrets.token_urlsafe(40)
         self._tokens = {t: known for t, known in self._tokens.items() if known[1] > self._clock()}
         self._tokens[token] = (instance.id, self._clock() + int(ttl))
-        return Reply(status=200, body=token.encode(), headers={TTL_HEADER: ttl})
+        return MetadataReply(status=200, body=token.encode(), headers={TTL_HEADER: ttl})
 
-    def _content(self, instance: Instance, path: str) -> bytes | None:
+    def _content(self, instance: SandboxInstance, path: str) -> bytes | None:
         version, _, rest = path.strip("/").partition("/")
         if not version:
             return "\n".join(_VERSIONS).encode()
@@ -92,11 +92,11 @@ class MetadataService:
 class RoleCredentials:
     """Temporary credentials of an instance's role, from moto's own STS so that GetCallerIdentity knows them."""
 
-    def __init__(self, assume: Callable[[Instance, int], Mapping[str, str]], lifetime_s: int = 6 * 3600) -> None:
+    def __init__(self, assume: Callable[[SandboxInstance, int], Mapping[str, str]], lifetime_s: int = 6 * 3600) -> None:
         self._assume, self._lifetime_s = assume, lifetime_s
         self._cache: dict[tuple[str, str], tuple[datetime, Mapping[str, str]]] = {}
 
-    def __call__(self, instance: Instance) -> Mapping[str, str]:
+    def __call__(self, instance: SandboxInstance) -> Mapping[str, str]:
         now = datetime.now(timezone.utc)
         key = (instance.id, instance.role_arn or "")
         expires, keys = self._cache.get(key, (now, {}))
@@ -112,7 +112,7 @@ class RoleCredentials:
         }
 
 
-def assume_with_moto(instance: Instance, lifetime_s: int) -> Mapping[str, str]:
+def assume_with_moto(instance: SandboxInstance, lifetime_s: int) -> Mapping[str, str]:
     """What sts:AssumeRole would give the instance."""
     from moto.sts.models import sts_backends
 

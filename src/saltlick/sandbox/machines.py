@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from saltlick.sandbox.desired import Action, Desired
-from saltlick.sandbox.metal import Metal
+from saltlick.sandbox.desired import Desired, SandboxAction
+from saltlick.sandbox.docker_host import DockerHost
 
 log = logging.getLogger("saltlick.sandbox")
 RETRY_S = 3
@@ -23,7 +23,7 @@ class Machines:
     """
 
     def __init__(
-        self, metal: Metal, images: Mapping[str, str], done: Callable[[], None], gone: Callable[[str], None]
+        self, metal: DockerHost, images: Mapping[str, str], done: Callable[[], None], gone: Callable[[str], None]
     ) -> None:
         self.problems: dict[str, str] = {}
         self._metal, self._images, self._done, self._gone = metal, images, done, gone
@@ -33,7 +33,7 @@ class Machines:
         self._reboots: set[str] = set()
         self._switched_on: set[str] = set()
 
-    def network(self, action: Action) -> None:
+    def network(self, action: SandboxAction) -> None:
         """Create or remove a network, here and now: containers wait for it."""
         if time.monotonic() < self._retry_at.get(action.key, 0):
             return
@@ -43,7 +43,7 @@ class Machines:
         elif action.verb == "remove_network":
             self._attempt(action, lambda: self._metal.remove_network(action.key))
 
-    def machine(self, action: Action) -> None:
+    def machine(self, action: SandboxAction) -> None:
         """Have a thread do it, unless the container is busy or has just failed: then a later round asks again."""
         if action.key in self._busy or time.monotonic() < self._retry_at.get(action.key, 0):
             return
@@ -54,12 +54,12 @@ class Machines:
         """Remember to reboot these; AWS's models do not show that it was asked for."""
         self._reboots |= keys
 
-    def due_reboots(self, wanted: Desired) -> list[Action]:
+    def due_reboots(self, wanted: Desired) -> list[SandboxAction]:
         """The reboots that can be done now; those of busy containers stay for later."""
         machines = {machine.key: machine for machine in wanted.machines if machine.running}
         due = {key for key in self._reboots if key not in self._busy}
         self._reboots -= due
-        return [Action(verb="restart", key=key, machine=machines[key]) for key in sorted(due) if key in machines]
+        return [SandboxAction(verb="restart", key=key, machine=machines[key]) for key in sorted(due) if key in machines]
 
     def switched_itself_off(self, key: str) -> bool:
         """Whether a container ended without our stopping it, and did not merely reboot.
@@ -71,7 +71,7 @@ class Machines:
     def is_off(self, key: str) -> None:
         self._switched_on.discard(key)
 
-    def _work(self, action: Action) -> None:
+    def _work(self, action: SandboxAction) -> None:
         verbs = {
             "create": self._create,
             "start": self._start,
@@ -85,7 +85,7 @@ class Machines:
             self._busy.discard(action.key)
             self._done()
 
-    def _attempt(self, action: Action, do: Callable[[], None]) -> None:
+    def _attempt(self, action: SandboxAction, do: Callable[[], None]) -> None:
         started = time.monotonic()
         try:
             do()
@@ -97,20 +97,20 @@ class Machines:
             log.info("%s %s (%.0f ms)", action.verb, action.key, (time.monotonic() - started) * 1000)
             self.problems.pop(action.key, None)
 
-    def _create(self, action: Action) -> None:
+    def _create(self, action: SandboxAction) -> None:
         if action.machine:
             self._metal.create(action.machine, self._images[action.machine.kind])
             self._switched_on.add(action.key)
 
-    def _start(self, action: Action) -> None:
+    def _start(self, action: SandboxAction) -> None:
         self._metal.start(action.key)
         self._switched_on.add(action.key)
 
-    def _halt(self, action: Action) -> None:
+    def _halt(self, action: SandboxAction) -> None:
         self._switched_on.discard(action.key)
         self._metal.stop(action.key)
 
-    def _remove(self, action: Action) -> None:
+    def _remove(self, action: SandboxAction) -> None:
         is_instance = action.machine is not None and action.machine.kind == "instance"
         self._switched_on.discard(action.key)
         self._metal.remove(action.key, keep_console=is_instance)

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Union
 
-from saltlick.sandbox.cloud import Instance
+from saltlick.sandbox.cloud import SandboxInstance
 
 Tree = Mapping[str, Union[str, "Tree"]]
 
 
-def tree(instance: Instance, credentials: Callable[[Instance], Mapping[str, str]]) -> Tree:
+def tree(instance: SandboxInstance, credentials: Callable[[SandboxInstance], Mapping[str, str]]) -> Tree:
     """What stands below /<version>/meta-data/. `credentials` is asked only when the role's leaf is."""
     host = instance.private_dns
     found: dict[str, str | Tree] = {
@@ -43,7 +43,7 @@ def tree(instance: Instance, credentials: Callable[[Instance], Mapping[str, str]
     return found
 
 
-def _interface(instance: Instance) -> Tree:
+def _interface(instance: SandboxInstance) -> Tree:
     return {
         "device-number": "0",
         "local-hostname": instance.private_dns,
@@ -59,13 +59,13 @@ def _interface(instance: Instance) -> Tree:
     }
 
 
-def _iam(instance: Instance, credentials: Callable[[Instance], Mapping[str, str]]) -> Tree:
+def _iam(instance: SandboxInstance, credentials: Callable[[SandboxInstance], Mapping[str, str]]) -> Tree:
     info = {"Code": "Success", "LastUpdated": _stamp(instance.launched), "InstanceProfileArn": instance.profile_arn}
     roles: Tree = {instance.role_name: json.dumps(credentials(instance), indent=2)} if instance.role_name else {}
     return {"info": json.dumps(info, indent=2), "security-credentials": roles}
 
 
-def identity(instance: Instance) -> str:
+def identity(instance: SandboxInstance) -> str:
     """/dynamic/instance-identity/document; not signed here."""
     return json.dumps(
         {

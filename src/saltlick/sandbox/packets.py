@@ -12,7 +12,7 @@ from ipaddress import IPv4Network
 from itertools import combinations
 
 from saltlick.errors import SaltlickError
-from saltlick.sandbox.cloud import Snapshot, Subnet
+from saltlick.sandbox.cloud import SandboxSnapshot, SandboxSubnet
 from saltlick.sandbox.settings import INTERNAL_ADDRESS, METADATA_ADDRESS, RESOLVER_ADDRESS, Settings
 
 
@@ -31,7 +31,7 @@ def bridge(vpc: str) -> str:
     return f"sl-{vpc[-12:]}"
 
 
-def passages(snapshot: Snapshot) -> tuple[Passage, ...]:
+def passages(snapshot: SandboxSnapshot) -> tuple[Passage, ...]:
     """The subnet pairs with an active peering between their VPCs and a route to each other on both sides."""
     found = []
     for peering in snapshot.peerings:
@@ -46,7 +46,7 @@ def passages(snapshot: Snapshot) -> tuple[Passage, ...]:
     return tuple(sorted(set(found)))
 
 
-def _leads(source: Subnet, destination: Subnet, peering: str) -> bool:
+def _leads(source: SandboxSubnet, destination: SandboxSubnet, peering: str) -> bool:
     """Whether the most specific route of `source` that covers `destination` goes through `peering`."""
     wanted = IPv4Network(destination.cidr)
     covering = [route for route in source.routes if wanted.subnet_of(IPv4Network(route.destination))]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from saltlick.errors import SaltlickError, WaitTimeout
-from saltlick.processes import Processes
+from saltlick.jobs.processes import Processes
 
 
 def start(pid_file: Path, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> int:

@@ -19,10 +19,10 @@ from saltlick.sandbox import dns, http, settings
 from saltlick.sandbox.answers import console_output, new_vpc, target_health
 from saltlick.sandbox.api import Api
 from saltlick.sandbox.cloud import application
+from saltlick.sandbox.docker_host import DockerHost
 from saltlick.sandbox.faults import parse
 from saltlick.sandbox.hypervisor import Hypervisor
 from saltlick.sandbox.imds import MetadataService, RoleCredentials, assume_with_moto
-from saltlick.sandbox.metal import Metal
 
 
 def main(directory: Path) -> None:
@@ -30,7 +30,7 @@ def main(directory: Path) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     config = settings.load(directory)
     images = json.loads((directory / "images.json").read_text())
-    hypervisor = Hypervisor(config, images, Metal(config))
+    hypervisor = Hypervisor(config, images, DockerHost(config))
     hypervisor.weather.set(parse(json.loads(os.environ.get("SALTLICK_SANDBOX_FAULTS") or "{}")))
     start(hypervisor)
     for name in (signal.SIGTERM, signal.SIGINT):

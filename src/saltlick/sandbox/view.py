@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from saltlick.sandbox import packets
-from saltlick.sandbox.balancer import Health
-from saltlick.sandbox.cloud import Balancer, Instance, Snapshot, Target
+from saltlick.sandbox.balancer import BackendHealth
+from saltlick.sandbox.cloud import SandboxBalancer, SandboxInstance, SandboxSnapshot, SandboxTarget
 from saltlick.sandbox.desired import Actual, Machine
 
-HealthOf = Callable[[str], "Mapping[Target, Health] | None"]
+HealthOf = Callable[[str], "Mapping[SandboxTarget, BackendHealth] | None"]
 
 
-def view(snapshot: Snapshot, actual: Actual, addresses: Mapping[str, str], health: HealthOf) -> dict[str, Any]:
+def view(snapshot: SandboxSnapshot, actual: Actual, addresses: Mapping[str, str], health: HealthOf) -> dict[str, Any]:
     """Instances, balancers, networks and open passages. `addresses` of balancers by DNS name; `health` by group's ARN."""
     return {
         "instances": [_instance(i, actual.machines.get(i.id)) for i in snapshot.instances],
@@ -25,7 +25,7 @@ def view(snapshot: Snapshot, actual: Actual, addresses: Mapping[str, str], healt
     }
 
 
-def _instance(instance: Instance, machine: Machine | None) -> dict[str, Any]:
+def _instance(instance: SandboxInstance, machine: Machine | None) -> dict[str, Any]:
     return {
         "id": instance.id,
         "name": instance.name,
@@ -38,7 +38,7 @@ def _instance(instance: Instance, machine: Machine | None) -> dict[str, Any]:
     }
 
 
-def _balancer(balancer: Balancer, snapshot: Snapshot, address: str, health: HealthOf) -> dict[str, Any]:
+def _balancer(balancer: SandboxBalancer, snapshot: SandboxSnapshot, address: str, health: HealthOf) -> dict[str, Any]:
     arns = sorted({listener.target_group for listener in balancer.listeners if listener.target_group})
     names = {i.id: i.name for i in snapshot.instances}
     return {

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from saltlick.release.balancers import Ground, balancer
-from saltlick.release.ports import Traffic
-from saltlick.spec.release import Recipe
+from saltlick.fleet.balancers import BalancerContext, balancer
+from saltlick.fleet.ports import Traffic
+from saltlick.release.pillar import Recipe
 
 from .estate import BY_ADDRESS
 
 if TYPE_CHECKING:
     from saltlick.aws import AwsCloud
-    from saltlick.release.ports import Balancer
+    from saltlick.fleet.ports import Balancer
 
     from .world import World
 
@@ -33,7 +33,9 @@ def www(world: World, cloud: AwsCloud) -> Balancer:
     for address in ("listener/www:80", "target_registration/www", "instance/app-2"):
         world.make(BY_ADDRESS[address])
     nobody: Any = None
-    return balancer(Recipe.model_validate(RECIPE), Ground("prod", nobody, nobody, nobody, lambda: cloud, cloud.clock))
+    return balancer(
+        Recipe.model_validate(RECIPE), BalancerContext("prod", nobody, nobody, nobody, lambda: cloud, cloud.clock)
+    )
 
 
 def test_out_of_the_target_group_and_back(www: Balancer, world: World) -> None:
@@ -66,7 +68,9 @@ def test_a_server_that_is_stopped(www: Balancer, world: World, cloud: AwsCloud) 
 
 def test_a_balancer_that_is_not_there_is_said(world: World, cloud: AwsCloud) -> None:
     nobody: Any = None
-    alone = balancer(Recipe.model_validate(RECIPE), Ground("prod", nobody, nobody, nobody, lambda: cloud, cloud.clock))
+    alone = balancer(
+        Recipe.model_validate(RECIPE), BalancerContext("prod", nobody, nobody, nobody, lambda: cloud, cloud.clock)
+    )
     assert alone.look(["prod-app-1"])["prod-app-1"].traffic is Traffic.UNKNOWN
     assert "TargetGroupNotFound" in alone.drain(["prod-app-1"])["prod-app-1"].error
 

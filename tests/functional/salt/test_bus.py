@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import salt.utils.event
 
-from saltlick.saltside.progress import listening, telling
+from saltlick.salt_io.progress import master_listens, master_publishes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,10 +80,13 @@ def test_sockets_that_a_killed_master_left_are_no_master(master):
     folder.mkdir()
     opts = {**master.opts, "sock_dir": str(folder)}
     with socket.socket(socket.AF_UNIX) as pull, socket.socket(socket.AF_UNIX) as pub:
-        for one, name, there in ((pull, "master_event_pull.ipc", listening), (pub, "master_event_pub.ipc", telling)):
+        for one, name, there in (
+            (pull, "master_event_pull.ipc", master_listens),
+            (pub, "master_event_pub.ipc", master_publishes),
+        ):
             assert not there(opts)
             one.bind(str(folder / name))
             one.listen()
             assert there(opts)
     assert (folder / "master_event_pub.ipc").exists()
-    assert (listening(opts), telling(opts)) == (False, False)
+    assert (master_listens(opts), master_publishes(opts)) == (False, False)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from saltlick.commands.environment.configure import _ask, highstate_parts, sentence
 from saltlick.errors import InvalidInput
-from saltlick.release.ports import Reply
-from saltlick.saltside.configure import _ask, sentence, told
-from saltlick.saltside.fleet import PING
+from saltlick.fleet.ports import Reply
+from saltlick.salt_io.fleet import PING
 
 WELL: dict[str, Any] = {"pkg_|-nginx": {"__id__": "nginx", "result": True, "changes": {}, "comment": ""}}
 CHANGED: dict[str, Any] = {
@@ -21,17 +21,17 @@ FAILED: dict[str, Any] = {
 
 
 def test_servers_without_changes_are_not_shown_and_still_counted():
-    parts = told({"a": Reply(True, WELL), "b": Reply(True, {**WELL, **CHANGED})})
+    parts = highstate_parts({"a": Reply(True, WELL), "b": Reply(True, {**WELL, **CHANGED})})
     assert parts == {
         "result": True,
         "changes": {"out": "highstate", "ret": {"b": {**WELL, **CHANGED}}},
         "comment": "a: 1 state, 0 changed\nb: 2 states, 1 changed",
     }
-    assert told({"a": Reply(True, WELL)})["changes"] == {}
+    assert highstate_parts({"a": Reply(True, WELL)})["changes"] == {}
 
 
 def test_only_those_that_failed_are_named_with_the_first_line_of_each_state_that_did():
-    parts = told({"a": Reply(False, {**WELL, **FAILED}, error="no"), "b": Reply(True, WELL)})
+    parts = highstate_parts({"a": Reply(False, {**WELL, **FAILED}, error="no"), "b": Reply(True, WELL)})
     assert parts["result"] is False
     assert parts["comment"] == "a: 1 of 2 states failed: reload: exit 3"
     assert set(parts["changes"]["ret"]) == {"a"}
@@ -39,14 +39,14 @@ def test_only_those_that_failed_are_named_with_the_first_line_of_each_state_that
 
 @pytest.mark.parametrize("value", [None, [], {}, ["Rendering SLS failed"], "no such function", {"a": "text"}])
 def test_what_is_no_set_of_states_is_told_by_its_error(value: object):
-    parts = told({"a": Reply(False, value, error="state.highstate: Rendering SLS failed")})
+    parts = highstate_parts({"a": Reply(False, value, error="state.highstate: Rendering SLS failed")})
     assert parts == {"result": False, "changes": {}, "comment": "a: state.highstate: Rendering SLS failed"}
 
 
 def test_a_foreseen_change_is_undecided_and_a_server_without_states_is_fine():
-    assert told({"a": Reply(True, CHANGED)}, test=True)["result"] is None
-    assert told({"a": Reply(True, WELL)}, test=True)["result"] is True
-    assert told({"a": Reply(True, {})})["comment"] == "a: no states"
+    assert highstate_parts({"a": Reply(True, CHANGED)}, test=True)["result"] is None
+    assert highstate_parts({"a": Reply(True, WELL)}, test=True)["result"] is True
+    assert highstate_parts({"a": Reply(True, {})})["comment"] == "a: no states"
 
 
 def test_no_more_than_three_failures_are_spelt_out():

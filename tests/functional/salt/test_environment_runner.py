@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from saltlick.lock import Locks, Mode
+from saltlick.jobs.lock import Locks, Mode
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from saltlick.release.ports import Call
-from saltlick.saltside.fleet import PING, Patience, SaltFleet, grouped
-from saltlick.saltside.replies import reply_of, why
-from saltlick.saltside.wire import NotPublishedError, Published, Return, parse
+from saltlick.fleet.ports import Call
+from saltlick.salt_io.client import MinionReturn, NotPublishedError, Published, parse
+from saltlick.salt_io.fleet import PING, FleetTimeouts, SaltFleet, grouped
+from saltlick.salt_io.replies import reply_of, why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ class Bus:
     minions: dict[str, Minion]
     time_s: float = 0.0
     published: list[tuple[tuple[str, ...], Call]] = field(default_factory=list)
-    queue: list[tuple[float, Return]] = field(default_factory=list)
+    queue: list[tuple[float, MinionReturn]] = field(default_factory=list)
     cache: dict[str, dict[str, tuple[float, Mapping[str, Any]]]] = field(default_factory=dict)
     refuse: Callable[[Call], str] = lambda _: ""
     listening: bool = False
@@ -74,9 +74,9 @@ class Bus:
         content = {"return": True, "retcode": 0, "success": True} if call == PING else minion.content
         self.cache.setdefault(jid, {})[name] = (self.time_s + after_s, content)
         if minion.heard:
-            self.queue.append((self.time_s + after_s, Return(jid, name, content)))
+            self.queue.append((self.time_s + after_s, MinionReturn(jid, name, content)))
 
-    def hear(self, wait_s: float) -> Return | None:
+    def hear(self, wait_s: float) -> MinionReturn | None:
         assert wait_s > 0
         if self.queue and self.queue[-1][0] <= self.time_s + wait_s:
             at, heard = self.queue.pop()
@@ -123,9 +123,9 @@ def test_a_dead_server_is_known_long_before_a_long_deadline():
 
 def test_the_masters_configuration_says_how_patient_it_is():
     there = bus(b=Minion(answers_s=None, pings_s=None))
-    fleet = SaltFleet(wire=there, clock=there, patience=Patience.of({"saltlick_silent_after_s": 8}))
+    fleet = SaltFleet(wire=there, clock=there, patience=FleetTimeouts.of({"saltlick_silent_after_s": 8}))
     assert fleet.run({"b": UP}, deadline_s=900)["b"].duration_ms == 10_000
-    assert Patience.of({}) == Patience.of({"saltlick_silent_after_s": "long"}) == Patience()
+    assert FleetTimeouts.of({}) == FleetTimeouts.of({"saltlick_silent_after_s": "long"}) == FleetTimeouts()
 
 
 def test_a_server_that_was_silent_is_waited_for_less_until_it_is_back():
@@ -218,8 +218,8 @@ def test_an_argument_that_salt_would_misread_never_leaves():
 def test_a_second_return_and_those_of_other_jobs_change_nothing():
     there = bus(a=Minion())
     there.queue = [
-        (0.2, Return("1", "a", {"return": "again", "retcode": 1})),
-        (0.05, Return("99", "a", {"return": "x"})),
+        (0.2, MinionReturn("1", "a", {"return": "again", "retcode": 1})),
+        (0.05, MinionReturn("99", "a", {"return": "x"})),
     ]
     assert there.fleet.run({"a": UP}, deadline_s=9)["a"].value is True
 
@@ -278,4 +278,4 @@ def test_a_return_is_judged_by_its_codes(content, ok):
 @pytest.mark.parametrize("tag", ["salt/job/1/new", "salt/job/1/prog/a/0", "salt/auth"])
 def test_only_returns_are_returns(tag):
     assert parse({"tag": tag, "data": {}}) is None
-    assert parse({"tag": "salt/job/1/ret/a", "data": {"return": 1}}) == Return("1", "a", {"return": 1})
+    assert parse({"tag": "salt/job/1/ret/a", "data": {"return": 1}}) == MinionReturn("1", "a", {"return": 1})

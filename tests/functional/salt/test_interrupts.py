@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from saltlick.release.stage import Interrupted
-from saltlick.saltside.interrupts import Signals
+from saltlick.release.context import Interrupted
+from saltlick.salt_io.signals import Signals
 
 
 @pytest.fixture

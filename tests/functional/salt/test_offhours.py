@@ -21,24 +21,26 @@ import requests
 import salt.config
 import yaml
 
-from saltlick import lock, provision, spec
 from saltlick.aws import connect
+from saltlick.commands.offhours import commands, context
+from saltlick.commands.offhours.states import as_scheduled
+from saltlick.commands.release.job import Caller
+from saltlick.commands.result import guarded
 from saltlick.engine.wait import SystemClock
+from saltlick.environment import provision
+from saltlick.environment.pillar import Boot, expand_environment, parse_environment
 from saltlick.errors import InvalidInput
+from saltlick.fleet.ports import Reply
+from saltlick.jobs import lock
+from saltlick.jobs.lock import Locks, Mode
 from saltlick.kinds import KINDS
 from saltlick.kinds.iam_policy import OFF_HOURS, policy
-from saltlick.lock import Locks, Mode
-from saltlick.offhours import custodian, policies, walk
-from saltlick.offhours.decide import Keep
-from saltlick.offhours.records import Record
-from saltlick.offhours.schedule import Side
-from saltlick.offhours.turns import Service, Turn
-from saltlick.release.ports import Reply
-from saltlick.saltside import night, offhours
-from saltlick.saltside.answer import guarded
-from saltlick.saltside.by_schedule import as_scheduled
-from saltlick.saltside.pillar import with_grains
-from saltlick.saltside.underway import Caller
+from saltlick.offhours import custodian, policies, switch
+from saltlick.offhours.due import KeepOn
+from saltlick.offhours.records import OffHoursRecord
+from saltlick.offhours.schedule import OnOff
+from saltlick.offhours.turns import ServiceType, Turn
+from saltlick.salt_io.pillar import with_grains
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -137,8 +139,8 @@ def estate(moto: str) -> Iterator[None]:
             patch.setenv(key, value)
         for name, net in NETS.items():
             raw = yaml.safe_load(ENVIRONMENT.format(name=name, production="false", net=net))
-            declared = spec.parse(raw, environment=name)
-            resources = spec.expand(declared, {}, spec.Boot(master_finger="00:11"))
+            declared = parse_environment(raw, environment=name)
+            resources = expand_environment(declared, {}, Boot(master_finger="00:11"))
             built = provision.Estate(environments=(name,), region=US, resources=resources)
             cloud = connect(US)
             assert not provision.apply(provision.plan(built, cloud, KINDS), cloud, KINDS).failed
@@ -200,12 +202,12 @@ def playing(diary: Diary, hand: Hand | None = None) -> Any:
     """A stage with the real account, and the real Custodian unless a hand is lent."""
 
     @contextlib.contextmanager
-    def stage(given: Any, found: night.Night, tell: Any) -> Iterator[walk.World]:
-        yield walk.World(
+    def stage(given: Any, found: context.OffHoursEnvironment, tell: Any) -> Iterator[switch.OffHoursContext]:
+        yield switch.OffHoursContext(
             environment=found.environment,
             hours=found.hours,
-            account=night.account_of(found),
-            custodian=hand or night.custodian_of(given, found),
+            account=context.account_of(found),
+            custodian=hand or context.custodian_of(given, found),
             application=diary,
             clock=SystemClock(),
             tell=tell,
@@ -219,16 +221,16 @@ def run(
 ) -> tuple[int, dict[str, Any], str]:
     """`offhours.run night` at that instant."""
     how = {"test": False, "asking": Caller(job="77", user="ann"), "stage": playing(diary or Diary(), hand)}
-    answer = guarded(offhours.run_at, opts(house), "night", at, **how)
+    answer = guarded(commands.run_at, opts(house), "night", at, **how)
     return answer.retcode, answer.result, str(answer.text)
 
 
-def record(house: Any) -> Record:
-    return offhours.records(opts(house)).read("night")
+def record(house: Any) -> OffHoursRecord:
+    return commands.records(opts(house)).read("night")
 
 
 def remember(house: Any, **how: Any) -> None:
-    offhours.records(opts(house)).change("night", lambda _: Record(**how))
+    commands.records(opts(house)).change("night", lambda _: OffHoursRecord(**how))
 
 
 def desk(house: Any, user: str = "bob") -> Locks:
@@ -339,13 +341,13 @@ def test_a_server_in_productions_network_is_never_touched_whatever_its_tags_say(
 
 def test_custodians_own_filters_leave_it_alone_too(house, aws, disguised):
     """Even where our own look were to fail: every id of the account in a policy, and only the right ones go."""
-    found = night.night_of(opts(house), "night")
+    found = context.offhours_environment(opts(house), "night")
     everything = [one["InstanceId"] for one in instances(aws)]
-    for side in (Side.OFF, Side.ON):
+    for side in (OnOff.OFF, OnOff.ON):
         made = policies.now(
-            found.hours, found.environment, side, Turn(Service.EC2, ("app",)), {"app": [*everything, disguised]}
+            found.hours, found.environment, side, Turn(ServiceType.EC2, ("app",)), {"app": [*everything, disguised]}
         )
-        acted = night.custodian_of(opts(house), found).run(made)
+        acted = context.custodian_of(opts(house), found).run(made)
         names = {one["InstanceId"]: tag(one, "Name") for one in instances(aws)}
         assert {names[one] for ids in acted.values() for one in ids} == APPS
         assert disguised not in {one for ids in acted.values() for one in ids}
@@ -355,14 +357,14 @@ def test_custodians_own_filters_leave_it_alone_too(house, aws, disguised):
 
 def test_standing_policies_leave_it_alone_too(house, aws, disguised):
     """As Custodian would run them by itself, at an hour that is now."""
-    found = night.night_of(opts(house), "night")
+    found = context.offhours_environment(opts(house), "night")
     for one in (made := policies.standing(found.hours, found.environment)):
         one["filters"] = [each for each in one["filters"] if each["type"] not in ("offhour", "onhour")]
         one["filters"].append(
             {"type": "offhour", "offhour": datetime.now(timezone.utc).hour, "default_tz": "utc", "weekends": False,
              "tag": "saltlick_offhours", "opt-out": True}
         )  # fmt: skip
-    night.custodian_of(opts(house), found).run([one for one in made if "-off-" in one["name"]])
+    context.custodian_of(opts(house), found).run([one for one in made if "-off-" in one["name"]])
     assert state_of(aws, disguised) == "running"
     assert running(aws) == LIVE | {"night-app-1"}  # the disguised one has that name
 
@@ -392,7 +394,7 @@ def test_a_server_that_opts_out_stays_on(house, aws):
 @pytest.mark.parametrize("asked", ["run", "stop", "start", "status", "policies", "validate", "keep_on"])
 def test_production_is_refused_by_every_command(house, aws, asked):
     answer = guarded(
-        getattr(offhours, asked), opts(house), "live", **({"until": "23:00"} if asked == "keep_on" else {})
+        getattr(commands, asked), opts(house), "live", **({"until": "23:00"} if asked == "keep_on" else {})
     )
     assert answer.retcode == 2
     assert "live is marked production: it is never switched off" in answer.result["error"]
@@ -402,7 +404,7 @@ def test_production_is_refused_by_every_command(house, aws, asked):
 
 def test_production_is_refused_in_disguise(house, aws):
     """By another name, by pillar given along, by pillar that has no off-hours, in an orchestration."""
-    assert guarded(offhours.stop, opts(house), "night,live").retcode == 2
+    assert guarded(commands.stop, opts(house), "night,live").retcode == 2
     told = house.call("offhours.stop", "live", 'pillar={"environment": {"production": false}}')["return"]
     assert told["retcode"] == 2
     assert "pillar: is not an argument" in told["error"]
@@ -412,7 +414,7 @@ def test_production_is_refused_in_disguise(house, aws):
     [state] = next(iter(told["return"]["data"].values())).values()
     assert (state["result"], "marked production" in state["comment"]) == (False, True)
     (house.folder / "pillar/common/offhours.sls").write_text("")
-    assert "marked production" in guarded(offhours.stop, opts(house), "live").result["error"]
+    assert "marked production" in guarded(commands.stop, opts(house), "live").result["error"]
     assert running(aws) >= LIVE
 
 
@@ -462,7 +464,7 @@ def test_an_interruption_says_so_gives_the_lock_back_and_the_next_run_goes_on(ho
 
 
 def test_a_run_that_goes_wrong_is_in_the_log_for_nobody_reads_its_answer(house, caplog):
-    assert guarded(offhours.run, opts(house), "live").retcode == 2
+    assert guarded(commands.run, opts(house), "live").retcode == 2
     assert "offhours.run live: offhours: 1 problem, nothing was touched" in caplog.text
 
 
@@ -491,7 +493,7 @@ def test_what_a_killed_release_left_is_looked_at_by_a_person_first(house, aws):
 
 def test_it_is_kept_on_until_then_and_goes_off_by_itself(house, aws):
     until = FRIDAY_EVENING + timedelta(hours=3)
-    keep = Keep(until=until, since=FRIDAY_EVENING - timedelta(hours=1), by="ann", reason="the board")
+    keep = KeepOn(until=until, since=FRIDAY_EVENING - timedelta(hours=1), by="ann", reason="the board")
     remember(house, keep=keep, done=MONDAY - timedelta(days=3))
     retcode, told, text = run(house, FRIDAY_EVENING, hand=Hand(aws))
     assert (retcode, told["due"]) == (0, None)
@@ -503,16 +505,16 @@ def test_it_is_kept_on_until_then_and_goes_off_by_itself(house, aws):
 
 
 def test_keep_on_is_said_and_taken_back(house):
-    said = guarded(offhours.keep_on, opts(house), "night", until="2026-11-20T22:00", user="ann")
+    said = guarded(commands.keep_on, opts(house), "night", until="2026-11-20T22:00", user="ann")
     assert said.retcode == 2
     in_two_hours = (datetime.now(timezone.utc) + timedelta(hours=2)).isoformat()
-    answer = guarded(offhours.keep_on, opts(house), "night", until=in_two_hours, reason="late work", user="ann")
+    answer = guarded(commands.keep_on, opts(house), "night", until=in_two_hours, reason="late work", user="ann")
     assert (answer.retcode, answer.result["keep"]["by"]) == (0, "ann")
     assert record(house).keep.reason == "late work"
-    assert "late work" in str(guarded(offhours.status, opts(house), "night").text)
-    assert guarded(offhours.keep_on, opts(house), "night", until="none").retcode == 0
+    assert "late work" in str(guarded(commands.status, opts(house), "night").text)
+    assert guarded(commands.keep_on, opts(house), "night", until="none").retcode == 0
     assert record(house).keep.until <= datetime.now(timezone.utc)
-    assert "not kept on by anybody" in str(guarded(offhours.keep_on, opts(house), "night", until="none").text)
+    assert "not kept on by anybody" in str(guarded(commands.keep_on, opts(house), "night", until="none").text)
 
 
 # -- databases and Auto Scaling groups
@@ -573,15 +575,15 @@ def test_databases_and_groups_of_aws_go_too_and_only_ours(house, aws, managed):
     assert {one["name"] for one in told["outcomes"] if one["came"] == "never touched"} == {"false-pg"}
     assert retcode == 4
 
-    found = night.night_of(opts(house), "night")
+    found = context.offhours_environment(opts(house), "night")
     everything = {"": list(managed_states(aws))}
     made = [
         one
-        for service in (Service.RDS, Service.ASG)
-        for one in policies.now(found.hours, found.environment, Side.ON, Turn(service), everything)
+        for service in (ServiceType.RDS, ServiceType.ASG)
+        for one in policies.now(found.hours, found.environment, OnOff.ON, Turn(service), everything)
     ]
     made[1]["actions"] = [{"type": "resume", "delay": 0}]  # Custodian's own pause is half a minute
-    assert list(night.custodian_of(opts(house), found).run(made).values()) == [("night-pg",), ("night-pg",)]
+    assert list(context.custodian_of(opts(house), found).run(made).values()) == [("night-pg",), ("night-pg",)]
     assert managed_states(aws) == {"night-pg": on, "live-pg": on, "false-pg": on}
 
 
@@ -613,11 +615,11 @@ def test_the_masters_policy_allows_what_custodian_and_we_ask(house, aws, managed
 
 
 def test_custodian_validates_what_is_rendered_and_refuses_what_is_not_policy(house):
-    assert guarded(offhours.validate, opts(house), "night").retcode == 0
-    found = night.night_of(opts(house), "night")
+    assert guarded(commands.validate, opts(house), "night").retcode == 0
+    found = context.offhours_environment(opts(house), "night")
     made = [{**one, "actions": ["destroy"]} for one in policies.standing(found.hours, found.environment)]
     with pytest.raises(InvalidInput, match="Cloud Custodian refuses"):
-        night.custodian_of(opts(house), found).validate(made)
+        context.custodian_of(opts(house), found).validate(made)
 
 
 def test_a_custodian_that_fails_is_a_failure_and_nothing_is_done(house, aws, monkeypatch):
@@ -626,7 +628,7 @@ def test_a_custodian_that_fails_is_a_failure_and_nothing_is_done(house, aws, mon
     broken.chmod(0o755)
     given = {**opts(house), "saltlick_custodian": str(broken)}
     how = {"test": False, "asking": Caller(job="77", user="ann"), "stage": playing(Diary())}
-    answer = guarded(offhours.run_at, given, "night", FRIDAY_EVENING, **how)
+    answer = guarded(commands.run_at, given, "night", FRIDAY_EVENING, **how)
     assert (answer.retcode, "Cloud Custodian: exit code 2: boom" in answer.result["error"]) == (4, True)
     assert record(house).done is None
 
@@ -637,14 +639,14 @@ def test_a_custodian_that_does_nothing_is_found_out(house, aws):
     idle.write_text("#!/bin/sh\nexit 0\n")
     idle.chmod(0o755)
     how = {"test": False, "asking": Caller(job="77", user="ann"), "stage": playing(Diary())}
-    answer = guarded(offhours.run_at, {**opts(house), "saltlick_custodian": str(idle)}, "night", FRIDAY_EVENING, **how)
+    answer = guarded(commands.run_at, {**opts(house), "saltlick_custodian": str(idle)}, "night", FRIDAY_EVENING, **how)
     assert (answer.retcode, "Custodian's own filters left it out" in answer.result["error"]) == (4, True)
 
 
 def test_without_custodian_or_a_master_it_says_so_and_touches_nothing(house, aws):
-    answer = guarded(offhours.stop, {**opts(house), "saltlick_custodian": "/nowhere/custodian"}, "night")
+    answer = guarded(commands.stop, {**opts(house), "saltlick_custodian": "/nowhere/custodian"}, "night")
     assert (answer.retcode, "/nowhere/custodian is not there" in answer.result["error"]) == (7, True)
-    answer = guarded(offhours.stop, opts(house), "night")
+    answer = guarded(commands.stop, opts(house), "night")
     assert (answer.retcode, "no salt-master runs here" in answer.result["error"]) == (7, True)
     assert desk(house).read("night") is None
     assert running(aws) >= APPS

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from saltlick.engine.wait import SystemClock
-from saltlick.release.ports import Call
-from saltlick.saltside.onmaster import OnMaster
+from saltlick.fleet.ports import Call
+from saltlick.salt_io.master_fleet import MasterFleet
 
 RUNNERS = """
 def fine(*args, **kwargs):
@@ -29,7 +29,7 @@ def on_master(master):
     folder.mkdir(parents=True)
     (folder / "played.py").write_text(RUNNERS)
     opts = {**master.opts, "module_dirs": [str(master.folder / "own")]}
-    made = OnMaster(opts, SystemClock())
+    made = MasterFleet(opts, SystemClock())
     yield made
     made.close()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from saltlick.lock import Locks, Mode
+from saltlick.jobs.lock import Locks, Mode
 
 if TYPE_CHECKING:
     import subprocess

@@ -16,23 +16,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from saltlick.commands import lock
+from saltlick.commands.arguments import flag_argument, number_argument, text_argument
+from saltlick.commands.release import commands, controls, queries
+from saltlick.commands.release.context import open_journal, release_target
+from saltlick.commands.release.job import Caller, Work, run_release
+from saltlick.commands.release.notifier import ReleaseNotifier, ResilientStream
+from saltlick.commands.release.states import arguments
+from saltlick.commands.release.states import rolled as state_of_a_release
+from saltlick.commands.release.webhook import WebhookNotifier
+from saltlick.commands.result import guarded
 from saltlick.errors import InvalidInput
-from saltlick.lock import Locks, Mode
-from saltlick.release.orders import Want
-from saltlick.release.ports import Fleet
-from saltlick.release.record import Phase, ReleaseRecord, Result, ServerRecord, StepRecord
-from saltlick.release.stage import Interrupted, News, Stage
-from saltlick.saltside import locks, lookout, releases, steering
-from saltlick.saltside.answer import guarded
-from saltlick.saltside.progress import Progress
-from saltlick.saltside.rolled import arguments
-from saltlick.saltside.rolled import rolled as state_of_a_release
-from saltlick.saltside.subject import journal_of, subject_of
-from saltlick.saltside.teller import Lasting, Teller
-from saltlick.saltside.typed import flag, number, typed
-from saltlick.saltside.underway import Caller, Work, under_way
-from saltlick.saltside.webhook import Herald
-from saltlick.spec.release.model import Webhook
+from saltlick.fleet.ports import Fleet
+from saltlick.jobs.lock import Locks, Mode
+from saltlick.release.context import Interrupted, ReleaseContext, ReleaseEvent
+from saltlick.release.journal.controls import ControlAction
+from saltlick.release.journal.record import Phase, ReleaseRecord, Result, ServerRecord, StepRecord
+from saltlick.release.pillar.model import Webhook
+from saltlick.salt_io.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,8 +87,8 @@ def record(**how: Any) -> ReleaseRecord:
 def written(master, **how: Any) -> ReleaseRecord:
     """A release in the journal."""
     made = record(**how)
-    with journal_of(master.opts) as journal:
-        journal.open(made, recipe=subject_of(master.opts, "one").recipe.model_dump_json())
+    with open_journal(master.opts) as journal:
+        journal.open(made, recipe=release_target(master.opts, "one").recipe.model_dump_json())
     return made
 
 
@@ -124,41 +125,41 @@ def code(command: Any, *args: Any, **kwargs: Any) -> tuple[int, str]:
     ],
 )
 def test_bad_arguments_change_nothing(house, given, said):
-    retcode, error = code(releases.rolling, house.opts, "one", **given)
+    retcode, error = code(commands.rolling, house.opts, "one", **given)
     assert (retcode, said in error) == (2, True), error
     assert desk(house).read("one") is None
 
 
 def test_one_environment_at_a_time_and_only_one_that_is(house):
-    assert "one environment at a time, not one, two" in code(releases.rolling, house.opts, "one,two", rev="x")[1]
-    assert "tset: is not an environment" in code(releases.rolling, house.opts, "tset", rev="x")[1]
+    assert "one environment at a time, not one, two" in code(commands.rolling, house.opts, "one,two", rev="x")[1]
+    assert "tset: is not an environment" in code(commands.rolling, house.opts, "tset", rev="x")[1]
 
 
 def test_the_recipe_is_refused_with_all_its_problems(house):
     (house.folder / "pillar/common/release.sls").write_text(RECIPE + "  balanser: {}\n  strategy: {batch: 0}\n")
-    retcode, error = code(releases.rolling, house.opts, "one", rev="x")
+    retcode, error = code(commands.rolling, house.opts, "one", rev="x")
     assert retcode == 2
     assert "release.balanser" in error
     assert "release.strategy.batch" in error
 
 
 def test_without_a_master_it_says_so_and_gives_the_lock_back(house):
-    retcode, error = code(releases.rolling, house.opts, "one", rev="x")
+    retcode, error = code(commands.rolling, house.opts, "one", rev="x")
     assert (retcode, "no salt-master runs here" in error) == (7, True)
     assert desk(house).read("one") is None
 
 
 def test_what_was_typed_is_what_is_meant():
     opts = {"arg": ["prod", "rev=0012345", "to=1e5"]}
-    assert typed(opts, "rev", 5349) == "0012345"
-    assert typed(opts, "message", 5349) == "5349"
-    assert typed({"arg": ["rev=on"]}, "rev", True) == "on"
-    assert typed({}, "rev", " main ") == "main"
-    assert flag("test", "True")
-    assert not flag("test", None)
-    assert number("limit", "3") == 3
+    assert text_argument(opts, "rev", 5349) == "0012345"
+    assert text_argument(opts, "message", 5349) == "5349"
+    assert text_argument({"arg": ["rev=on"]}, "rev", True) == "on"
+    assert text_argument({}, "rev", " main ") == "main"
+    assert flag_argument("test", "True")
+    assert not flag_argument("test", None)
+    assert number_argument("limit", "3") == 3
     with pytest.raises(InvalidInput):
-        number("limit", -1)
+        number_argument("limit", -1)
 
 
 # -- through Salt
@@ -226,10 +227,12 @@ class Nobody:
 
 
 @contextlib.contextmanager
-def played(opts: Any, name: str, recipe: Any, *, tell: Any, interrupts: Any, environment: Any) -> Iterator[Stage]:
+def played(
+    opts: Any, name: str, recipe: Any, *, tell: Any, interrupts: Any, environment: Any
+) -> Iterator[ReleaseContext]:
     nobody: Fleet = Nobody()
-    with journal_of(opts) as journal:
-        yield Stage(
+    with open_journal(opts) as journal:
+        yield ReleaseContext(
             fleet=nobody,
             master=nobody,
             balancer=nobody,
@@ -241,13 +244,13 @@ def played(opts: Any, name: str, recipe: Any, *, tell: Any, interrupts: Any, env
 
 
 def rolled(house, story: Any, *, succeeds: ReleaseRecord | None = None, job: str = "41") -> Any:
-    subject = subject_of(house.opts, "one")
+    subject = release_target(house.opts, "one")
     work = Work(environment="one", recipe=subject.recipe, reason="release of main", subject=subject, succeeds=succeeds)
-    return guarded(under_way, house.opts, work, Caller(job=job, user="ann"), story, stage=played)
+    return guarded(run_release, house.opts, work, Caller(job=job, user="ann"), story, stage=played)
 
 
 def ends(result: Result, reason: str = "") -> Any:
-    def story(on: Stage) -> ReleaseRecord:
+    def story(on: ReleaseContext) -> ReleaseRecord:
         on.journal.open(record(), recipe="{}")
         on.journal.finish(record().id, result, reason)
         return on.journal.read(record().id)
@@ -274,7 +277,7 @@ def test_a_stuck_release_keeps_the_lock_for_a_person_and_for_its_resume(house):
     assert refused.retcode == 3
     assert "release.resume one" in refused.result["error"]
 
-    def mended(on: Stage) -> ReleaseRecord:
+    def mended(on: ReleaseContext) -> ReleaseRecord:
         on.journal.finish(record().id, Result.DONE)
         return on.journal.read(record().id)
 
@@ -289,21 +292,21 @@ def test_a_release_whose_process_died_is_said_and_only_its_resume_takes_the_lock
     assert refused.retcode == 3
     assert "Its process is gone" in refused.result["error"]
     assert f"To go on with {record().id}: salt-run release.resume one" in refused.result["error"]
-    answer = guarded(releases.resume, house.opts, "one", job="43", user="ann")
+    answer = guarded(commands.resume, house.opts, "one", job="43", user="ann")
     assert "no salt-master runs here" in answer.result["error"], "it had the lock, and got as far as that"
     assert desk(house).read("one").mode is Mode.MANUAL, "and left it as it was: it is still half done"
 
 
 def test_a_lock_by_hand_is_not_put_over_a_stale_one(house):
     dead(house, job="41")
-    retcode, error = code(locks.lock, house.opts, "one", message="sale")
+    retcode, error = code(lock.lock, house.opts, "one", message="sale")
     assert retcode == 3
     assert "Its process is gone and may have left work half done" in error
     assert desk(house).read("one").job == "41"
 
 
 def test_a_defect_in_the_middle_keeps_the_lock(house):
-    def story(on: Stage) -> ReleaseRecord:
+    def story(on: ReleaseContext) -> ReleaseRecord:
         on.journal.open(record(), recipe="{}")
         raise ZeroDivisionError
 
@@ -312,7 +315,7 @@ def test_a_defect_in_the_middle_keeps_the_lock(house):
 
 
 def test_the_second_signal_keeps_the_lock_and_says_what_is_left(house, capfd):
-    def story(on: Stage) -> ReleaseRecord:
+    def story(on: ReleaseContext) -> ReleaseRecord:
         on.journal.open(record(), recipe="{}")
         os.kill(os.getpid(), signal.SIGINT)
         try:
@@ -330,7 +333,7 @@ def test_the_second_signal_keeps_the_lock_and_says_what_is_left(house, capfd):
 
 def test_a_signal_while_it_waits_for_the_lock_ends_it(house):
     desk(house).take("one", reason="deploy", job="1")
-    subject = subject_of(house.opts, "one")
+    subject = release_target(house.opts, "one")
     work = Work(environment="one", recipe=subject.recipe, reason="release", subject=subject)
     usual = signal.getsignal(signal.SIGINT)
 
@@ -340,51 +343,51 @@ def test_a_signal_while_it_waits_for_the_lock_ends_it(house):
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
-    answer = guarded(under_way, house.opts, work, Caller(job="2", lock_wait=30), ends(Result.DONE), stage=played)
+    answer = guarded(run_release, house.opts, work, Caller(job="2", lock_wait=30), ends(Result.DONE), stage=played)
     assert (answer.retcode, answer.result["error"]) == (7, "Ctrl-C: nothing was touched")
     assert desk(house).read("one").job == "1"
 
 
 def test_resume_and_rollback_without_anything_half_done(house):
-    assert "no release of one is half done" in code(releases.resume, house.opts, "one")[1]
+    assert "no release of one is half done" in code(commands.resume, house.opts, "one")[1]
     written(house, result=Result.DONE)
-    assert code(releases.resume, house.opts, "one", release="one-1")[0] == 2
+    assert code(commands.resume, house.opts, "one", release="one-1")[0] == 2
 
 
 # -- orders and looks
 
 
 def test_orders_reach_the_journal_and_a_dead_release_is_said(house):
-    assert code(steering.pause, house.opts, "one")[0] == 2
+    assert code(controls.pause, house.opts, "one")[0] == 2
     written(house)
     dead(house, job="41")
-    answer = steering.abort(house.opts, "one", reason="wrong one", user="bob")
+    answer = controls.abort(house.opts, "one", reason="wrong one", user="bob")
     assert answer.result["heard"] is False
     assert "its process is gone" in answer.text
     desk(house).unlock("one")
     desk(house).take("one", reason="release", job="41")
-    answer = steering.skip(house.opts, "one", server="one-app-2", user="bob")
+    answer = controls.skip(house.opts, "one", server="one-app-2", user="bob")
     assert answer.result["heard"] is True
     assert answer.text == f"{record().id} leaves one-app-2 as it is"
-    assert "one-app-9" in code(steering.skip, house.opts, "one", server="one-app-9")[1]
-    with journal_of(house.opts) as journal:
+    assert "one-app-9" in code(controls.skip, house.opts, "one", server="one-app-9")[1]
+    with open_journal(house.opts) as journal:
         assert [(order.want, order.who) for order in journal.orders(record().id)] == [
-            (Want.ABORT, "bob"),
-            (Want.SKIP, "bob"),
+            (ControlAction.ABORT, "bob"),
+            (ControlAction.SKIP, "bob"),
         ]
 
 
 def test_history_show_and_watch(house, capfd):
-    assert "nothing was ever released in one" in code(lookout.show, house.opts, "one")[1]
+    assert "nothing was ever released in one" in code(queries.show, house.opts, "one")[1]
     made = written(house, result=Result.DONE, ended=1795356200.0)
-    assert lookout.history(house.opts, "one").result["releases"][0]["id"] == made.id
+    assert queries.history(house.opts, "one").result["releases"][0]["id"] == made.id
     for name in ("one", made.id):
-        shown = lookout.show(house.opts, name)
+        shown = queries.show(house.opts, name)
         assert shown.result["id"] == made.id
         assert shown.result["steps"][0]["name"] == "preflight"
         assert made.id in shown.text(False)
-    assert "steps" not in lookout.show(house.opts, "one", steps=False).result
-    watched = lookout.watch(house.opts, "one")
+    assert "steps" not in queries.show(house.opts, "one", steps=False).result
+    watched = queries.watch(house.opts, "one")
     assert watched.result["id"] == made.id
     assert "pre-flight" in capfd.readouterr().err
 
@@ -393,7 +396,7 @@ def test_watch_follows_until_it_is_over(house, capfd):
     made = written(house)
 
     def go_on() -> None:
-        with journal_of(house.opts) as journal:
+        with open_journal(house.opts) as journal:
             step = StepRecord(
                 number=2, phase=Phase.DRAIN, name="drain", server="one-app-1", batch=1, started=1795356193.0
             )
@@ -402,7 +405,7 @@ def test_watch_follows_until_it_is_over(house, capfd):
             journal.finish(made.id, Result.DONE)
 
     threading.Timer(0.4, go_on).start()
-    assert lookout.watch(house.opts, "one", interval_s=0.1).result["outcome"] == "done"
+    assert queries.watch(house.opts, "one", interval_s=0.1).result["outcome"] == "done"
     assert "drain" in capfd.readouterr().err
 
 
@@ -420,10 +423,10 @@ class Bus:
         pass
 
 
-def tell(*news: News, webhook: Webhook | None = None) -> tuple[list[str], list[tuple[str, dict[str, Any]]]]:
+def tell(*news: ReleaseEvent, webhook: Webhook | None = None) -> tuple[list[str], list[tuple[str, dict[str, Any]]]]:
     stream, bus = io.StringIO(), Bus()
-    with Progress({}, "77", stream=Lasting(stream), bus=bus) as progress:
-        teller = Teller({"no_color": True}, progress, Herald({}, webhook, progress.line))
+    with Progress({}, "77", stream=ResilientStream(stream), bus=bus) as progress:
+        teller = ReleaseNotifier({"no_color": True}, progress, WebhookNotifier({}, webhook, progress.line))
         for one in news:
             teller(one)
     return stream.getvalue().splitlines(), bus.fired
@@ -435,10 +438,10 @@ def test_a_line_per_step_and_an_event_for_each_of_its_ends():
     release = record()
     over = replace(release, result=Result.DONE)
     lines, events = tell(
-        News(release=release),
-        *(News(release=release, step=one, batches=2) for one in (step, ended)),
-        News(release=release, text="hm\x1b[2J"),
-        News(release=over),
+        ReleaseEvent(release=release),
+        *(ReleaseEvent(release=release, step=one, batches=2) for one in (step, ended)),
+        ReleaseEvent(release=release, text="hm\x1b[2J"),
+        ReleaseEvent(release=over),
     )
     assert lines[0] == f"one: release {release.id} of shop to f5d9859 by ann"
     assert "batch 1/2  one-app-1  drain" in lines[1]
@@ -460,10 +463,10 @@ def test_what_is_told_cannot_end_a_release():
         def flush(self) -> None:
             raise OSError(5, "Input/output error")
 
-    with Progress({}, "77", stream=Lasting(Gone()), bus=Bus()) as progress:
-        teller = Teller({}, progress, Herald({}, None, progress.line))
-        teller(News(release=record(), text="hello"))
-        teller(News(release=None, text="a defect"))
+    with Progress({}, "77", stream=ResilientStream(Gone()), bus=Bus()) as progress:
+        teller = ReleaseNotifier({}, progress, WebhookNotifier({}, None, progress.line))
+        teller(ReleaseEvent(release=record(), text="hello"))
+        teller(ReleaseEvent(release=None, text="a defect"))
 
 
 @pytest.fixture
@@ -489,7 +492,10 @@ def test_the_webhook_is_told_at_its_moments(listener):
     address, heard = listener
     webhook = Webhook.model_validate({"url": f"{address}/secret", "on": ["started", "failed"]})
     stuck = replace(record(), result=Result.STUCK, reason="x")
-    tell(*(News(release=one) for one in (record(), replace(record(), result=Result.DONE), stuck)), webhook=webhook)
+    tell(
+        *(ReleaseEvent(release=one) for one in (record(), replace(record(), result=Result.DONE), stuck)),
+        webhook=webhook,
+    )
     assert [one["moment"] for one in heard] == ["started", "failed"]
     assert heard[1]["reason"] == "x"
     assert "f5d9859" in heard[0]["text"]
@@ -498,7 +504,7 @@ def test_the_webhook_is_told_at_its_moments(listener):
 @pytest.mark.parametrize("address", ["/broken", "http://127.0.0.1:1/secret", "sdb://nowhere/secret"])
 def test_a_webhook_that_fails_is_a_remark_without_its_address(listener, address):
     webhook = Webhook.model_validate({"url": address if "://" in address else listener[0] + address})
-    lines, _ = tell(News(release=record()), webhook=webhook)
+    lines, _ = tell(ReleaseEvent(release=record()), webhook=webhook)
     assert "the webhook was not told that the release started" in lines[-1]
     assert "secret" not in "".join(lines)
     assert "127.0.0.1" not in "".join(lines)

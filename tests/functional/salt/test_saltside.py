@@ -14,9 +14,9 @@ from saltlick.engine.apply import Outcome
 from saltlick.engine.plan import Verb
 from saltlick.engine.resource import Key
 from saltlick.errors import AwsError, InvalidInput
-from saltlick.saltside.keys import Keys, MinionKey, finger, master_finger
-from saltlick.saltside.pillar import pillar_of
-from saltlick.saltside.progress import Progress
+from saltlick.salt_io.keys import MinionKey, SaltKeys, finger, master_finger
+from saltlick.salt_io.pillar import pillar_of
+from saltlick.salt_io.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ def test_an_unknown_environment_has_no_empty_pillar(master, name):
 
 
 @pytest.fixture
-def keys(master) -> Iterator[tuple[Keys, Callable[[str, str], str]]]:
+def keys(master) -> Iterator[tuple[SaltKeys, Callable[[str, str], str]]]:
     """The master's keys, and a way to offer one: `offer(status, id)` returns the fingerprint the minion would print."""
     opts = master.opts
     (Path(opts["cachedir"])).mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def keys(master) -> Iterator[tuple[Keys, Callable[[str, str], str]]]:
         path.write_text(public_key())
         return salt.utils.crypt.pem_finger(str(path), sum_type="sha256")
 
-    with Keys(opts) as desk:
+    with SaltKeys(opts) as desk:
         yield desk, offer
 
 

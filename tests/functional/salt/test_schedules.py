@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from saltlick.backup.pillar import Backups
+from saltlick.commands.environment import schedule
 from saltlick.errors import ServerFailed
-from saltlick.release.ports import Call, Reply
-from saltlick.saltside import schedules
-from saltlick.spec import backup
+from saltlick.fleet.ports import Call, Reply
 
 JOBS = {
     "database": {
@@ -69,7 +69,7 @@ class Minion:
 
 @pytest.fixture
 def jobs() -> dict[str, dict[str, Any]]:
-    return dict(schedules.of_backups("prod", backup.Backups.model_validate({"jobs": JOBS})))
+    return dict(schedule.of_backups("prod", Backups.model_validate({"jobs": JOBS})))
 
 
 def test_what_is_wanted(jobs: dict[str, dict[str, Any]]) -> None:
@@ -92,17 +92,17 @@ def test_what_is_wanted(jobs: dict[str, dict[str, Any]]) -> None:
 
 def test_it_is_installed_and_what_is_not_wanted_is_taken_out(jobs: dict[str, dict[str, Any]]) -> None:
     minion = Minion()
-    told = schedules.installed(minion, "salt-master", "prod", jobs, test=False)
+    told = schedule.installed(minion, "salt-master", "prod", jobs, test=False)
     assert told["result"] is True
     assert set(told["changes"]) == {*jobs, "saltlick prod: old"}
     assert set(minion.jobs) == {*jobs, "saltlick test: backup other full", "__mine_interval"}
-    assert schedules.installed(minion, "salt-master", "prod", jobs, test=False)["changes"] == {}
+    assert schedule.installed(minion, "salt-master", "prod", jobs, test=False)["changes"] == {}
 
 
 def test_a_dry_run_changes_nothing(jobs: dict[str, dict[str, Any]]) -> None:
     minion = Minion()
     before = dict(minion.jobs)
-    told = schedules.installed(minion, "salt-master", "prod", jobs, test=True)
+    told = schedule.installed(minion, "salt-master", "prod", jobs, test=True)
     assert told["result"] is None
     assert minion.jobs == before
 
@@ -111,8 +111,8 @@ def test_a_minion_that_is_wanted_and_silent_fails(jobs: dict[str, dict[str, Any]
     with pytest.raises(
         ServerFailed, match="salt-master, the master's own minion, whose scheduler is wanted, does not answer"
     ):
-        schedules.installed(Minion(gone=True), "salt-master", "prod", jobs, test=False)
+        schedule.installed(Minion(gone=True), "salt-master", "prod", jobs, test=False)
 
 
 def test_where_nothing_is_wanted_nobody_has_to_answer() -> None:
-    assert schedules.installed(Minion(gone=True), "salt-master", "prod", {}, test=False)["result"] is True
+    assert schedule.installed(Minion(gone=True), "salt-master", "prod", {}, test=False)["result"] is True

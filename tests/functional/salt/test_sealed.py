@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from saltlick.release.ports import Call, Reply
-from saltlick.saltside.sealed import Unsealed
+from saltlick.fleet.ports import Call, Reply
+from saltlick.salt_io.secrets import SecretResolvingFleet
 
 ADDRESS, SECRET = "sdb://vault/SALTLICK_TEST_TOKEN", "hunter2=x"
 
@@ -33,7 +33,7 @@ def servers():
 @pytest.fixture
 def fleet(master, servers, monkeypatch):
     monkeypatch.setenv("SALTLICK_TEST_TOKEN", SECRET)
-    return Unsealed(servers, {**master.opts, "vault": {"driver": "env"}})
+    return SecretResolvingFleet(servers, {**master.opts, "vault": {"driver": "env"}})
 
 
 def test_the_server_has_the_secret_and_the_reply_the_address(fleet, servers):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from saltlick.aws.cloud import AwsCloud
-from saltlick.aws.once import Once, question
+from saltlick.aws.coalesce import Once, question
 from saltlick.aws.sender import Sender
 from saltlick.errors import AwsError
 

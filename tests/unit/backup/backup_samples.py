@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from saltlick.backup.catalogue import Backup, Catalogue, name_of
+from saltlick.backup.context import BackupContext, BackupJob
 from saltlick.backup.history import History
-from saltlick.backup.stage import Stage, Subject
-from saltlick.release.ports import Call, Reply
-from saltlick.spec.backup import Job
+from saltlick.backup.pillar import BackupJobSpec
+from saltlick.fleet.ports import Call, Reply
 
 T0 = datetime(2026, 11, 2, 2, 0, tzinfo=timezone.utc)  # a Monday
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -57,9 +57,9 @@ def catalogue(*backups: Backup, unfinished: tuple[str, ...] = (), unreadable: tu
     return Catalogue(backups=backups, unfinished=unfinished, unreadable=unreadable)
 
 
-def job(**more: Any) -> Job:
+def job(**more: Any) -> BackupJobSpec:
     """A job for a database."""
-    return Job.model_validate({"postgresql": {}, "servers": "db", "store": "vault", **more})
+    return BackupJobSpec.model_validate({"postgresql": {}, "servers": "db", "store": "vault", **more})
 
 
 def manifest(backup: Backup) -> dict[str, Any]:
@@ -154,10 +154,10 @@ class Clock:
         self.at += seconds
 
 
-def stage(servers: Servers, folder: Path, now: datetime = T0 + 30 * DAY) -> Stage:
+def stage(servers: Servers, folder: Path, now: datetime = T0 + 30 * DAY) -> BackupContext:
     history = History(folder / "backups.sqlite", now=lambda: now)
-    return Stage(fleet=servers, clock=Clock(), history=history, today=lambda: now)
+    return BackupContext(fleet=servers, clock=Clock(), history=history, today=lambda: now)
 
 
-def subject(**more: Any) -> Subject:
-    return Subject(environment="prod", name="database", job=job(**more), servers=("prod-db-1", "prod-db-2"))
+def subject(**more: Any) -> BackupJob:
+    return BackupJob(environment="prod", name="database", job=job(**more), servers=("prod-db-1", "prod-db-2"))

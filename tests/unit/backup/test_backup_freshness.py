@@ -10,7 +10,7 @@ import pytest
 from backup_samples import DAY, HOUR, T0, catalogue, job, nightly
 
 from saltlick.backup.catalogue import Catalogue
-from saltlick.backup.freshness import Verdict, judge
+from saltlick.backup.freshness import FreshnessResult, judge
 from saltlick.backup.history import History, What
 
 NOW = T0 + 2 * DAY + HOUR
@@ -36,7 +36,7 @@ class Past:
         self.at = at
         self.history.end(self.history.begin("prod", what, "database", backup=backup), ok=ok, error=error)
 
-    def judge(self, there: Catalogue | str, **more: Any) -> Verdict:
+    def judge(self, there: Catalogue | str, **more: Any) -> FreshnessResult:
         return judge("database", job(**more), there, self.history.of("prod", "database"), NOW)
 
 
@@ -84,7 +84,7 @@ def test_a_good_run_after_one_that_failed(past: Past) -> None:
 def test_a_run_whose_process_is_gone(tmp_path: Path) -> None:
     class Nobody:
         def mine(self) -> Any:
-            from saltlick.processes import Process
+            from saltlick.jobs.processes import Process
 
             return Process(4, "then")
 

@@ -8,11 +8,11 @@ import pytest
 from backup_samples import HOUR, T0, Servers, nightly, stage, subject
 
 from saltlick.backup.history import What
-from saltlick.backup.restores import Target, drill, restore
+from saltlick.backup.restores import RestoreTarget, drill, restore
 from saltlick.errors import NotReady, ServerFailed
-from saltlick.release.ports import Reply
+from saltlick.fleet.ports import Reply
 
-THERE = Target(environment="test", servers=("test-db-1", "test-db-2"), store="prod-vault")
+THERE = RestoreTarget(environment="test", servers=("test-db-1", "test-db-2"), store="prod-vault")
 ROLES = {"prod-db-1": "primary", "prod-db-2": "standby", "test-db-1": "standby", "test-db-2": "primary"}
 DRILL = {
     "environment": "test",
@@ -54,7 +54,7 @@ def test_without_exactly_one_primary_nothing_is_touched(tmp_path: Path, roles: d
 
 def test_the_operator_names_the_server_where_none_is_left_to_ask(tmp_path: Path) -> None:
     servers = Servers(*nightly(1), roles=ROLES | {"test-db-1": "", "test-db-2": "standby"})
-    there = Target(environment="test", servers=THERE.servers, store="prod-vault", server="test-db-1")
+    there = RestoreTarget(environment="test", servers=THERE.servers, store="prod-vault", server="test-db-1")
     assert restore(subject(), there, stage(servers, tmp_path)).server == "test-db-1"
 
 

@@ -8,12 +8,12 @@ import random
 import pytest
 from backup_samples import DAY, T0, backup, catalogue, nightly
 
+from saltlick.backup.pillar import RetentionSpec
 from saltlick.backup.retention import unwanted
-from saltlick.spec.backup import Keep
 
 
-def keep(**counts: int) -> Keep:
-    return Keep.model_validate({"hourly": 0, "daily": 0, "weekly": 0, "monthly": 0, **counts})
+def keep(**counts: int) -> RetentionSpec:
+    return RetentionSpec.model_validate({"hourly": 0, "daily": 0, "weekly": 0, "monthly": 0, **counts})
 
 
 def test_the_newest_of_each_day_stays() -> None:

@@ -9,7 +9,7 @@ from backup_samples import Servers, nightly, stage, subject
 
 from saltlick.backup.run import take
 from saltlick.errors import NotReady, ServerFailed
-from saltlick.release.ports import Reply
+from saltlick.fleet.ports import Reply
 
 
 def test_the_standby_is_taken_and_the_run_is_on_record(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from engine_world import KINDS, Box, Net, World, box, net, with_after
 
-from saltlick import provision
 from saltlick.engine import apply as engine_apply
 from saltlick.engine import render
 from saltlick.engine.apply import Report
@@ -20,6 +19,7 @@ from saltlick.engine.diff import Change
 from saltlick.engine.observe import Snapshot
 from saltlick.engine.plan import Action, Plan, Verb
 from saltlick.engine.resource import Effect, Join, Key, Observed, Ref
+from saltlick.environment import provision
 from saltlick.errors import AwsError, AwsUnclear, InvalidInput, NeedsDecision
 from saltlick.kinds.security_group_rules import Rule
 

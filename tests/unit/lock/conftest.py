@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from saltlick.lock import Locks
+from saltlick.jobs.lock import Locks
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from saltlick.processes import Process
+from saltlick.jobs.processes import Process
 
 
 @dataclass

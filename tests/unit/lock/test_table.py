@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from saltlick.errors import Locked
-from saltlick.lock import Mode, Taken
+from saltlick.jobs.lock import LockLease, Mode
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -39,7 +39,7 @@ def cells() -> list[tuple[str, str, str]]:
     return found
 
 
-def hold(desk, machine, held: str) -> Taken | None:
+def hold(desk, machine, held: str) -> LockLease | None:
     """Let somebody have `prod`."""
     other = desk("ann", pid=200)
     how = {"a backup": Mode.SHARED, "an orchestration": Mode.RUN, "a lock by hand": Mode.MANUAL}
@@ -51,7 +51,7 @@ def hold(desk, machine, held: str) -> Taken | None:
     return taken
 
 
-def tried(desk, wants: str, wait_s: float, clock: Clock) -> Taken | None:
+def tried(desk, wants: str, wait_s: float, clock: Clock) -> LockLease | None:
     """What becomes of who wants to begin; None when refused."""
     try:
         return desk("bob", clock=clock).take("prod", reason=wants, wait_s=wait_s, **WANTS[wants])

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from saltlick import spec
+from saltlick.environment.pillar import Environment, layout, parse_environment
 from saltlick.errors import CustodianFailed
+from saltlick.fleet.ports import Reply
+from saltlick.offhours.pillar import OffHours
 from saltlick.offhours.policies import Policy
-from saltlick.offhours.ports import Power, Thing
-from saltlick.offhours.turns import Service, Turn
-from saltlick.offhours.walk import World
-from saltlick.release.ports import Reply
-from saltlick.spec import layout, offhours
+from saltlick.offhours.ports import PowerState, SwitchedObject
+from saltlick.offhours.switch import OffHoursContext
+from saltlick.offhours.turns import ServiceType, Turn
 
 ENVIRONMENT = {
     "environment": {
@@ -34,12 +34,12 @@ ENVIRONMENT = {
 HOURS = {"timezone": "Europe/Berlin", "off": "Mon-Fri 19:00", "on": "Mon-Fri 07:00", "settle_s": 60}
 
 
-def environment(**change: Any) -> spec.Environment:
-    return spec.parse({"environment": {**ENVIRONMENT["environment"], **change}}, environment="test")
+def environment(**change: Any) -> Environment:
+    return parse_environment({"environment": {**ENVIRONMENT["environment"], **change}}, environment="test")
 
 
-def hours(**change: Any) -> offhours.OffHours:
-    return offhours.OffHours.model_validate({**HOURS, **change})
+def hours(**change: Any) -> OffHours:
+    return OffHours.model_validate({**HOURS, **change})
 
 
 @dataclass
@@ -57,9 +57,9 @@ class Clock:
 class Sky:
     """AWS, Custodian and the application in one: what each was asked is in `diary`, in order."""
 
-    environment: spec.Environment = field(default_factory=environment)
-    hours: offhours.OffHours = field(default_factory=hours)
-    things: dict[str, Thing] = field(default_factory=dict)
+    environment: Environment = field(default_factory=environment)
+    hours: OffHours = field(default_factory=hours)
+    things: dict[str, SwitchedObject] = field(default_factory=dict)
     diary: list[str] = field(default_factory=list)
     failing: dict[str, str] = field(default_factory=dict)
     stuck: set[str] = field(default_factory=set)
@@ -73,17 +73,17 @@ class Sky:
             for name in layout.server_names(self.environment, group):
                 self.put(name, group)
 
-    def put(self, name: str, group: str, power: Power = Power.ON, **how: Any) -> None:
-        state = {Power.ON: "running", Power.OFF: "stopped", Power.MOVING: "stopping"}[power]
-        self.things[name] = Thing(id=f"i-{name}", name=name, group=group, power=power, state=state, **how)
+    def put(self, name: str, group: str, power: PowerState = PowerState.ON, **how: Any) -> None:
+        state = {PowerState.ON: "running", PowerState.OFF: "stopped", PowerState.MOVING: "stopping"}[power]
+        self.things[name] = SwitchedObject(id=f"i-{name}", name=name, group=group, power=power, state=state, **how)
 
-    def all(self, power: Power) -> None:
+    def all(self, power: PowerState) -> None:
         for one in list(self.things.values()):
             self.put(one.name, one.group, power)
 
     @property
-    def world(self) -> World:
-        return World(
+    def world(self) -> OffHoursContext:
+        return OffHoursContext(
             environment=self.environment,
             hours=self.hours,
             account=self,
@@ -93,8 +93,8 @@ class Sky:
             tell=lambda text: None,
         )
 
-    def look(self, turn: Turn) -> tuple[Thing, ...]:
-        if turn.service is not Service.EC2:
+    def look(self, turn: Turn) -> tuple[SwitchedObject, ...]:
+        if turn.service is not ServiceType.EC2:
             return tuple(one for one in self.things.values() if one.group == turn.service.value)
         return tuple(one for one in self.things.values() if one.group in turn.groups)
 
@@ -111,7 +111,7 @@ class Sky:
         keys = {"InstanceId", "DBInstanceIdentifier", "AutoScalingGroupName"}
         [ids] = [each["value"] for each in policy["filters"] if each.get("key") in keys]
         self.diary.append(f"custodian {policy['name']} {' '.join(ids)}")
-        power = Power.OFF if policy["actions"][0] in ("stop", "suspend") else Power.ON
+        power = PowerState.OFF if policy["actions"][0] in ("stop", "suspend") else PowerState.ON
         for one in list(self.things.values()):
             if one.id in ids and one.name not in self.stuck:
                 self.things[one.name] = replace(one, power=power, state=f"made {power.value}")

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 import yaml
 from offhours_world import Clock, hours
 
-from saltlick import spec
-from saltlick.offhours.application import Applications
-from saltlick.release.balancers import Ground
-from saltlick.release.ports import Call, Reply
-from saltlick.spec import release
+from saltlick.environment.pillar import parse_environment
+from saltlick.fleet.balancers import BalancerContext
+from saltlick.fleet.ports import Call, Reply
+from saltlick.offhours.application import FleetApplicationControl
+from saltlick.release.pillar import parse_recipe
+from saltlick.release.steps import calls
 
 PILLAR = Path(__file__).parents[3] / "pillar"
 APPS = ("test-app-1", "test-app-2")
@@ -79,12 +80,15 @@ def _target(name):
 
 
 def made(fleet: Fleet, *, recipe: bool = True, **change):
-    environment = spec.parse(read("test/environment.sls"), environment="test")
+    environment = parse_environment(read("test/environment.sls"), environment="test")
     clock = Clock()
     cloud = Elb(fleet.told)
-    ground = Ground("test", lambda: environment, fleet, fleet, lambda: cloud, clock)
-    found = release.parse(read("common/release.sls"), environment) if recipe else None
-    return Applications(environment=environment, hours=hours(**change), recipe=found, ground=ground)
+    ground = BalancerContext("test", lambda: environment, fleet, fleet, lambda: cloud, clock)
+    found = parse_recipe(read("common/release.sls"), environment) if recipe else None
+    current = calls.current(found.source, found.strategy.kind) if found else None
+    return FleetApplicationControl(
+        environment=environment, hours=hours(**change), recipe=found, current_revision=current, ground=ground
+    )
 
 
 def failing(function: str, *servers: str, silent: bool = False, times: int = 99):
@@ -186,8 +190,8 @@ def test_who_does_not_leave_traffic_is_not_stopped_unless_it_is_dead(silent):
     app = made(fleet)
     raw = read("common/release.sls")
     raw["release"]["balancer"] = {"kind": "haproxy", "on": "self", "backend": "app", "drain_s": 1}
-    recipe = release.parse(raw, app.environment)
-    app = Applications(environment=app.environment, hours=app.hours, recipe=recipe, ground=app.ground)
+    recipe = parse_recipe(raw, app.environment)
+    app = replace(app, recipe=recipe, _balancers={})
     shown = {name: {"admin": "drain", "status": "UP", "sessions": 0, "queue": 0} for name in APPS}
     first = fleet.answers
     fleet.answers = lambda server, call: Reply(True, shown) if call.function.endswith(".show") else first(server, call)

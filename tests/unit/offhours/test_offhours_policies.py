@@ -9,11 +9,11 @@ import pytest
 import yaml
 from offhours_world import environment, hours
 
-from saltlick import spec
+from saltlick.environment.pillar import parse_environment
 from saltlick.offhours import policies
-from saltlick.offhours.schedule import Side
-from saltlick.offhours.turns import Service, Turn, turns
-from saltlick.spec import offhours
+from saltlick.offhours.pillar import parse_offhours
+from saltlick.offhours.schedule import OnOff
+from saltlick.offhours.turns import ServiceType, Turn, turns
 
 CHECKOUT = Path(__file__).parents[3]
 ALL = {"rds": True, "asg": True}
@@ -24,8 +24,10 @@ def times(**change):
 
 
 def test_the_example_is_what_the_pillar_of_test_renders_to():
-    declared = spec.parse(yaml.safe_load((CHECKOUT / "pillar/test/environment.sls").read_text()), environment="test")
-    found = offhours.parse(yaml.safe_load((CHECKOUT / "pillar/test/offhours.sls").read_text()), declared)
+    declared = parse_environment(
+        yaml.safe_load((CHECKOUT / "pillar/test/environment.sls").read_text()), environment="test"
+    )
+    found = parse_offhours(yaml.safe_load((CHECKOUT / "pillar/test/offhours.sls").read_text()), declared)
     text = policies.as_yaml(policies.standing(found, declared), "test")
     assert (CHECKOUT / "custodian/test.yml").read_text() == text, "salt-run offhours.policies test > custodian/test.yml"
 
@@ -64,7 +66,7 @@ def test_an_environment_whose_name_is_a_word_of_custodians_is_meant_as_a_name(na
     """`value: absent` would match everything that has no tag at all."""
     raw = copy.deepcopy(yaml.safe_load((CHECKOUT / "pillar/test/environment.sls").read_text()))
     raw["environment"]["name"] = name
-    for one in policies.standing(hours(covers=ALL), spec.parse(raw, environment=name)):
+    for one in policies.standing(hours(covers=ALL), parse_environment(raw, environment=name)):
         values = [each.get("value") for each in one["filters"] if str(each.get("key", "")).startswith("tag:")]
         assert all(isinstance(value, list) for value in values)
 
@@ -94,8 +96,8 @@ def test_holidays_stand_in_every_policy():
 
 def test_for_now_the_same_guards_for_exactly_these_objects_and_no_hour():
     plan = hours(covers=ALL)
-    [turn] = [one for one in turns(plan, environment(), Side.OFF) if "app" in one.groups]
-    [made] = policies.now(plan, environment(), Side.OFF, turn, {"app": ["i-2", "i-1"], "db": []})
+    [turn] = [one for one in turns(plan, environment(), OnOff.OFF) if "app" in one.groups]
+    [made] = policies.now(plan, environment(), OnOff.OFF, turn, {"app": ["i-2", "i-1"], "db": []})
     [standing] = [one for one in policies.standing(plan, environment()) if one["name"] == made["name"]]
     assert made["filters"][:-2] == standing["filters"][:-1]
     assert made["filters"][-2:] == [
@@ -108,7 +110,7 @@ def test_names_are_such_as_custodian_takes():
     raw = copy.deepcopy(yaml.safe_load((CHECKOUT / "pillar/test/environment.sls").read_text()))
     raw["environment"]["servers"]["db"]["firewall"] = ["db"]
     raw["environment"]["servers"]["da--ta"] = raw["environment"]["servers"].pop("db")
-    made = policies.standing(hours(), spec.parse(raw, environment="test"))
+    made = policies.standing(hours(), parse_environment(raw, environment="test"))
     assert "test-off-1-ec2-da-ta" in [one["name"] for one in made]
 
 
@@ -117,4 +119,4 @@ def test_what_is_suspended_is_told_by_its_launches():
     question = {"type": "value", "key": "SuspendedProcesses[].ProcessName", "op": "contains", "value": "Launch"}
     assert {"not": [question]} in made["test-off-1-asg"]["filters"]
     assert question in made["test-on-1-asg"]["filters"]
-    assert str(Turn(Service.ASG)) == "Auto Scaling groups"
+    assert str(Turn(ServiceType.ASG)) == "Auto Scaling groups"

@@ -9,19 +9,19 @@ import pytest
 
 from saltlick.errors import NotReady
 from saltlick.offhours import custodian
-from saltlick.offhours.decide import Keep
-from saltlick.offhours.records import Last, Record, Records, made
-from saltlick.offhours.schedule import Side
+from saltlick.offhours.due import KeepOn
+from saltlick.offhours.records import LastSwitch, OffHoursRecord, OffHoursRecords, made
+from saltlick.offhours.schedule import OnOff
 
 NOW = datetime(2026, 11, 27, 18, 5, tzinfo=timezone.utc)
-LAST = Last(side=Side.OFF, at=NOW, ok=True, by="ann")
-KEEP = Keep(until=NOW + timedelta(hours=3), since=NOW, by="ann", reason="demo")
+LAST = LastSwitch(side=OnOff.OFF, at=NOW, ok=True, by="ann")
+KEEP = KeepOn(until=NOW + timedelta(hours=3), since=NOW, by="ann", reason="demo")
 
 
 def test_a_record_survives_the_file_and_others_are_not_touched(tmp_path):
-    records = Records(tmp_path / "offhours")
-    assert records.read("test") == Record()
-    whole = Record(done=NOW, keep=KEEP, last=replace(LAST, said="x"), job="77")
+    records = OffHoursRecords(tmp_path / "offhours")
+    assert records.read("test") == OffHoursRecord()
+    whole = OffHoursRecord(done=NOW, keep=KEEP, last=replace(LAST, said="x"), job="77")
     records.change("test", lambda _: whole)
     records.change("other", lambda record: replace(record, job="1"))
     assert records.read("test") == whole
@@ -35,18 +35,18 @@ def test_a_file_that_cannot_be_read_is_not_taken_for_nothing(tmp_path, text):
     """Nothing remembered would mean: begin anew, and forget what somebody keeps on."""
     (tmp_path / "test.json").write_text(text)
     with pytest.raises(NotReady, match="mend or remove"):
-        Records(tmp_path).read("test")
+        OffHoursRecords(tmp_path).read("test")
 
 
 def test_what_was_made_is_never_forgotten_for_something_earlier():
-    assert made(Record(done=NOW), LAST, NOW - timedelta(hours=9)).done == NOW
-    assert made(Record(done=NOW), LAST, NOW + timedelta(hours=9)).done == NOW + timedelta(hours=9)
+    assert made(OffHoursRecord(done=NOW), LAST, NOW - timedelta(hours=9)).done == NOW
+    assert made(OffHoursRecord(done=NOW), LAST, NOW + timedelta(hours=9)).done == NOW + timedelta(hours=9)
 
 
 def test_a_keep_that_is_over_is_forgotten_with_the_change_that_followed_it():
     later = replace(LAST, at=KEEP.until + timedelta(minutes=5))
-    assert made(Record(keep=KEEP), LAST, NOW).keep == KEEP
-    assert made(Record(keep=KEEP), later, KEEP.until).keep is None
+    assert made(OffHoursRecord(keep=KEEP), LAST, NOW).keep == KEEP
+    assert made(OffHoursRecord(keep=KEEP), later, KEEP.until).keep is None
 
 
 def test_where_custodian_is(tmp_path, monkeypatch):

@@ -9,8 +9,8 @@ import pytest
 from offhours_world import hours
 
 from saltlick.errors import InvalidInput
-from saltlick.offhours.decide import Keep, due
-from saltlick.offhours.schedule import Side, following, last
+from saltlick.offhours.due import KeepOn, due
+from saltlick.offhours.schedule import OnOff, following, last
 from saltlick.offhours.until import instant
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -43,9 +43,9 @@ def test_nights_weekends_and_holidays(now, side, since, then):
 def test_an_hour_that_summer_time_skips_happens_when_the_clock_jumps_over_it():
     plan = hours(off="Sun 02:00", on="Sun 06:00")
     jump = datetime(2026, 3, 29, 1, tzinfo=timezone.utc)  # 02:00 becomes 03:00
-    assert last(plan, jump - timedelta(seconds=1)).side is Side.ON
+    assert last(plan, jump - timedelta(seconds=1)).side is OnOff.ON
     assert last(plan, jump).at == jump
-    assert last(plan, jump).side is Side.OFF
+    assert last(plan, jump).side is OnOff.OFF
 
 
 def test_an_hour_that_comes_twice_happens_the_first_time():
@@ -67,7 +67,7 @@ def test_every_zone_has_one_state_at_every_instant(zone):
     for number in range(0, 24 * 400, 5):
         now = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(hours=number)
         local = now.astimezone(ZoneInfo(zone))
-        assert last(plan, now).side is (Side.ON if 7 <= local.hour < 19 else Side.OFF), local
+        assert last(plan, now).side is (OnOff.ON if 7 <= local.hour < 19 else OnOff.OFF), local
 
 
 def test_many_holidays_in_a_row_are_looked_past():
@@ -79,7 +79,7 @@ def test_many_holidays_in_a_row_are_looked_past():
 # -- what is done once
 
 
-def decided(now: str, done: str | None, keep: Keep | None = None):
+def decided(now: str, done: str | None, keep: KeepOn | None = None):
     found = due(hours(), at(now), done=at(done) if done else None, keep=keep)
     return found.side.value if found.side else "", found.why
 
@@ -104,7 +104,7 @@ def test_each_change_is_made_once_and_a_missed_one_is_caught_up(now, done, side,
 
 # -- kept on
 
-KEEP = Keep(until=at("2026-11-27 22:00"), since=at("2026-11-27 17:00"), by="ann")
+KEEP = KeepOn(until=at("2026-11-27 22:00"), since=at("2026-11-27 17:00"), by="ann")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_what_somebody_keeps_on_goes_off_by_itself(now, done, side, why):
 
 
 def test_a_keep_that_ends_while_it_should_be_on_changes_nothing():
-    keep = Keep(until=at("2026-11-30 10:00"), since=at("2026-11-27 17:00"))
+    keep = KeepOn(until=at("2026-11-30 10:00"), since=at("2026-11-27 17:00"))
     assert decided("2026-11-28 12:00", "2026-11-27 07:00", keep) == ("", "kept on")
     assert decided("2026-11-30 09:00", "2026-11-30 07:00", keep) == ("", "done")
     assert decided("2026-11-30 11:00", "2026-11-30 07:00", keep) == ("", "done")

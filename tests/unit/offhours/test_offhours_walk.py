@@ -6,10 +6,10 @@ import pytest
 from offhours_world import Sky, environment, hours
 
 from saltlick.errors import AwsError
-from saltlick.offhours import walk
-from saltlick.offhours.ports import Power
-from saltlick.offhours.schedule import Side
-from saltlick.offhours.walk import Came
+from saltlick.offhours import switch
+from saltlick.offhours.ports import PowerState
+from saltlick.offhours.schedule import OnOff
+from saltlick.offhours.switch import OutcomeStatus
 
 STOPPED = [
     "leave app test-app-1 test-app-2",
@@ -25,23 +25,23 @@ STARTED = [
 ]
 
 
-def came(report: walk.Report) -> dict[str, str]:
+def came(report: switch.SwitchReport) -> dict[str, str]:
     return {one.name: one.came.value for one in report.outcomes}
 
 
 def test_off_is_out_of_traffic_then_application_then_database_and_on_is_the_other_way_round():
     sky = Sky()
-    assert walk.switch(sky.world, Side.OFF).complete
+    assert switch.switch(sky.world, OnOff.OFF).complete
     assert sky.diary == STOPPED
     sky.diary.clear()
-    assert walk.switch(sky.world, Side.ON).complete
+    assert switch.switch(sky.world, OnOff.ON).complete
     assert sky.diary == STARTED
 
 
 def test_groups_of_one_tier_go_at_once():
     servers = {name: {**group, "tier": 1} for name, group in (("db", _group(1)), ("app", _group(2)))}
     sky = Sky(environment=environment(servers=servers))
-    assert walk.switch(sky.world, Side.OFF).complete
+    assert switch.switch(sky.world, OnOff.OFF).complete
     assert [line.split()[0] for line in sky.diary] == ["leave", "leave", "custodian", "custodian"]
 
 
@@ -51,8 +51,8 @@ def _group(count):
 
 def test_the_pillar_may_say_another_order():
     sky = Sky(hours=hours(stop_order=["db", "app"]))
-    walk.switch(sky.world, Side.OFF)
-    walk.switch(sky.world, Side.ON)
+    switch.switch(sky.world, OnOff.OFF)
+    switch.switch(sky.world, OnOff.ON)
     assert [line for line in sky.diary if not line.startswith("custodian")] == [
         "leave db test-db-1",
         "leave app test-app-1 test-app-2",
@@ -70,12 +70,12 @@ def test_scaling_groups_first_and_managed_databases_last():
         for one in sky.things.values()
         if one.name == {"rds": "pg", "asg": "workers"}.get(turn.service.value) or one.group in turn.groups
     )
-    assert walk.switch(sky.world, Side.OFF).complete
+    assert switch.switch(sky.world, OnOff.OFF).complete
     assert [line.split()[1] for line in sky.diary if line.startswith("custodian")] == [
         "test-off-1-asg", "test-off-2-ec2-app", "test-off-3-ec2-db", "test-off-4-rds",
     ]  # fmt: skip
     sky.diary.clear()
-    assert walk.switch(sky.world, Side.ON).complete
+    assert switch.switch(sky.world, OnOff.ON).complete
     assert [line.split()[1] for line in sky.diary if line.startswith("custodian")] == [
         "test-on-1-rds", "test-on-2-ec2-db", "test-on-3-ec2-app", "test-on-4-asg",
     ]  # fmt: skip
@@ -83,9 +83,9 @@ def test_scaling_groups_first_and_managed_databases_last():
 
 def test_again_does_nothing_more():
     sky = Sky()
-    walk.switch(sky.world, Side.OFF)
+    switch.switch(sky.world, OnOff.OFF)
     sky.diary.clear()
-    report = walk.switch(sky.world, Side.OFF)
+    report = switch.switch(sky.world, OnOff.OFF)
     assert (report.complete, sky.diary) == (True, [])
     assert set(came(report).values()) == {"already"}
 
@@ -93,13 +93,13 @@ def test_again_does_nothing_more():
 def test_a_start_that_was_cut_off_asks_those_that_run_already_too():
     """They may run and not be in traffic."""
     sky = Sky()
-    assert walk.switch(sky.world, Side.ON).complete
+    assert switch.switch(sky.world, OnOff.ON).complete
     assert sky.diary == [line for line in STARTED if line.startswith("enter")]
 
 
 def test_an_application_that_does_not_stop_keeps_its_servers_and_databases_on():
     sky = Sky(failing={"test-app-2": "exit code 1"})
-    report = walk.switch(sky.world, Side.OFF)
+    report = switch.switch(sky.world, OnOff.OFF)
     assert not report.complete
     assert sky.diary == ["leave app test-app-1 test-app-2"]
     assert came(report) == {"test-app-1": "left", "test-app-2": "failed", "db": "left"}
@@ -107,15 +107,15 @@ def test_an_application_that_does_not_stop_keeps_its_servers_and_databases_on():
 
 def test_an_application_does_not_start_before_its_databases_are_well():
     sky = Sky(failing={"test-db-1": "no connection"})
-    sky.all(Power.OFF)
-    report = walk.switch(sky.world, Side.ON)
+    sky.all(PowerState.OFF)
+    report = switch.switch(sky.world, OnOff.ON)
     assert came(report) == {"test-db-1": "failed", "app": "left"}
-    assert sky.things["test-app-1"].power is Power.OFF
+    assert sky.things["test-app-1"].power is PowerState.OFF
 
 
 def test_a_server_that_aws_does_not_stop_is_named_with_what_was_seen():
     sky = Sky(stuck={"test-app-1"})
-    report = walk.switch(sky.world, Side.OFF)
+    report = switch.switch(sky.world, OnOff.OFF)
     assert came(report) == {"test-app-1": "failed", "test-app-2": "done", "db": "left"}
     [failed] = report.failed
     assert "not so after 6" in failed.why
@@ -124,7 +124,7 @@ def test_a_server_that_aws_does_not_stop_is_named_with_what_was_seen():
 
 def test_a_custodian_that_fails_fails_its_turn():
     sky = Sky(broken="Cloud Custodian: exit code 2")
-    report = walk.switch(sky.world, Side.OFF)
+    report = switch.switch(sky.world, OnOff.OFF)
     assert {one.why for one in report.failed} == {"Cloud Custodian: exit code 2"}
     assert came(report)["db"] == "left"
 
@@ -132,7 +132,7 @@ def test_a_custodian_that_fails_fails_its_turn():
 def test_what_must_not_be_touched_is_not_even_told_to_stop():
     sky = Sky()
     sky.put("test-app-2", "app", never="its tag says that it is prod's")
-    report = walk.switch(sky.world, Side.OFF)
+    report = switch.switch(sky.world, OnOff.OFF)
     assert sky.diary[:2] == ["leave app test-app-1", "custodian test-off-1-ec2-app i-test-app-1"]
     assert came(report)["test-app-2"] == "never touched"
     assert report.complete, "what may be switched is"
@@ -147,32 +147,32 @@ def test_what_changes_hands_while_traffic_leaves_is_not_switched():
         return Sky.leave(sky, group, servers)
 
     sky.leave = stolen
-    report = walk.switch(sky.world, Side.OFF)
+    report = switch.switch(sky.world, OnOff.OFF)
     assert came(report)["test-app-2"] == "never touched"
-    assert sky.things["test-app-2"].power is Power.ON
+    assert sky.things["test-app-2"].power is PowerState.ON
 
 
 def test_who_is_on_its_way_is_waited_for_and_not_told_again():
     sky = Sky()
-    sky.put("test-app-1", "app", Power.MOVING)
-    sky.before_custodian = lambda: sky.put("test-app-1", "app", Power.OFF)
-    assert walk.switch(sky.world, Side.OFF).complete
+    sky.put("test-app-1", "app", PowerState.MOVING)
+    sky.before_custodian = lambda: sky.put("test-app-1", "app", PowerState.OFF)
+    assert switch.switch(sky.world, OnOff.OFF).complete
     assert "custodian test-off-1-ec2-app i-test-app-2" in sky.diary
 
 
 def test_opted_out_is_left_alone():
     sky = Sky()
     sky.put("test-db-1", "db", opted_out=True)
-    report = walk.switch(sky.world, Side.OFF)
+    report = switch.switch(sky.world, OnOff.OFF)
     assert (report.complete, came(report)["test-db-1"]) == (True, "opted out")
-    assert sky.things["test-db-1"].power is Power.ON
+    assert sky.things["test-db-1"].power is PowerState.ON
 
 
 def test_a_declared_server_that_is_not_there_is_missed_in_the_morning():
     sky = Sky()
-    sky.all(Power.OFF)
+    sky.all(PowerState.OFF)
     del sky.things["test-db-1"]
-    report = walk.switch(sky.world, Side.ON)
+    report = switch.switch(sky.world, OnOff.ON)
     assert came(report) == {"test-db-1": "missing", "app": "left"}
     assert not report.complete
 
@@ -180,15 +180,15 @@ def test_a_declared_server_that_is_not_there_is_missed_in_the_morning():
 def test_what_is_not_built_is_not_switched():
     sky = Sky()
     sky.things.clear()
-    for side in Side:
-        report = walk.switch(sky.world, side)
+    for side in OnOff:
+        report = switch.switch(sky.world, side)
         assert (report.outcomes, report.complete) == ((), True)
 
 
 def test_foreseen_is_what_is_done_and_changes_nothing():
     sky = Sky()
-    sky.put("test-app-2", "app", Power.OFF)
-    report = walk.foresee(sky.world, Side.OFF)
+    sky.put("test-app-2", "app", PowerState.OFF)
+    report = switch.foresee(sky.world, OnOff.OFF)
     assert came(report) == {"test-app-1": "due", "test-app-2": "already", "test-db-1": "due"}
     assert sky.diary == []
 
@@ -204,12 +204,12 @@ def test_an_aws_that_says_no_while_waiting_fails_by_name():
         return Sky.look(sky, turn)
 
     sky.look = look
-    report = walk.switch(sky.world, Side.OFF)
-    assert {one.came for one in report.outcomes if one.turn == "app" and one.name != "app"} == {Came.FAILED}
+    report = switch.switch(sky.world, OnOff.OFF)
+    assert {one.came for one in report.outcomes if one.turn == "app" and one.name != "app"} == {OutcomeStatus.FAILED}
     assert "UnauthorizedOperation" in report.failed[0].why
 
 
-@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("side", list(OnOff))
 def test_every_outcome_can_be_said(side):
     sky = Sky(failing={"test-app-1": "boom"})
-    assert all(one.name in str(one) and one.came.value in str(one) for one in walk.switch(sky.world, side).outcomes)
+    assert all(one.name in str(one) and one.came.value in str(one) for one in switch.switch(sky.world, side).outcomes)

@@ -6,15 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from saltlick.refresh.guard import Declared, Evidence, Known, Shown, objections
+from saltlick.refresh.guard import DeclaredEnvironment, Evidence, KnownServer, ShownInstance, objections
 
-PROD = Declared(name="prod", production=True, vpc="prod-vpc", cidr="10.10.0.0/16", servers=("prod-db-1", "prod-db-2"))
-TEST = Declared(name="test", production=False, vpc="test-vpc", cidr="10.20.0.0/16", servers=("test-db-1", "test-db-2"))
-CONTROL = Declared(name="control", production=False, vpc="control-vpc", cidr="172.20.0.0/16", servers=("salt-master",))
+PROD = DeclaredEnvironment(
+    name="prod", production=True, vpc="prod-vpc", cidr="10.10.0.0/16", servers=("prod-db-1", "prod-db-2")
+)
+TEST = DeclaredEnvironment(
+    name="test", production=False, vpc="test-vpc", cidr="10.20.0.0/16", servers=("test-db-1", "test-db-2")
+)
+CONTROL = DeclaredEnvironment(
+    name="control", production=False, vpc="control-vpc", cidr="172.20.0.0/16", servers=("salt-master",)
+)
 
 
-def shown(name: str, environment: str, vpc: str = "") -> Shown:
-    return Shown(
+def shown(name: str, environment: str, vpc: str = "") -> ShownInstance:
+    return ShownInstance(
         id=f"i-{name}", name=name, environment=environment, vpc_environment=vpc or environment, address="10.0.0.1"
     )
 
@@ -29,10 +35,10 @@ GOOD = Evidence(
         shown("prod-db-1", "prod"),
         shown("prod-db-2", "prod"),
     ),
-    known={name: Known(environment="test", production=False) for name in TEST.servers},
+    known={name: KnownServer(environment="test", production=False) for name in TEST.servers},
 )
-PROD_KNOWS = {name: Known(environment="prod", production=True) for name in PROD.servers}
-LIES = {name: Known(environment="test", production=False) for name in PROD.servers}
+PROD_KNOWS = {name: KnownServer(environment="prod", production=True) for name in PROD.servers}
+LIES = {name: KnownServer(environment="test", production=False) for name in PROD.servers}
 
 
 def test_test_may_have_the_data_of_prod() -> None:
@@ -47,7 +53,7 @@ def test_test_may_have_the_data_of_prod() -> None:
                 GOOD,
                 source=TEST,
                 target=PROD,
-                known={each: Known(environment="prod", production=True) for each in PROD.servers},
+                known={each: KnownServer(environment="prod", production=True) for each in PROD.servers},
             ),
             "prod is marked production",
             id="names swapped",
@@ -102,12 +108,12 @@ def test_test_may_have_the_data_of_prod() -> None:
         pytest.param(replace(GOOD, shown=()), "AWS shows 0 running instances named test-db-1", id="AWS knows of none"),
         pytest.param(replace(GOOD, shown=None), "AWS was not asked", id="AWS not asked"),
         pytest.param(
-            replace(GOOD, known={**GOOD.known, "test-db-1": Known(environment="prod", production=True)}),
+            replace(GOOD, known={**GOOD.known, "test-db-1": KnownServer(environment="prod", production=True)}),
             "test-db-1 says that it is of production",
             id="a minion of prod that bears a name of test",
         ),
         pytest.param(
-            replace(GOOD, known={**GOOD.known, "test-db-2": Known(environment="", production=False)}),
+            replace(GOOD, known={**GOOD.known, "test-db-2": KnownServer(environment="", production=False)}),
             "test-db-2 says that it is of no environment it knows",
             id="a server that knows nothing of itself",
         ),

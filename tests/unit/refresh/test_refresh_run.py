@@ -13,12 +13,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "backup"))
 
 from backup_samples import DAY, T0, Servers, nightly, stage, subject
 
-from saltlick.backup.restores import Target
+from saltlick.backup.restores import RestoreTarget
 from saltlick.errors import NotReady, ServerFailed
-from saltlick.refresh.record import Phase, Records
-from saltlick.refresh.run import Asked, refresh
-from saltlick.release.ports import Call, Reply
-from saltlick.spec.refresh import Refresh
+from saltlick.fleet.ports import Call, Reply
+from saltlick.refresh.pillar import Refresh
+from saltlick.refresh.record import RefreshPhase, RefreshRecords
+from saltlick.refresh.run import RefreshRequest, refresh
 
 ROLES = {"prod-db-1": "primary", "prod-db-2": "standby", "test-db-1": "primary", "test-db-2": "standby"}
 NOW = T0 + DAY + timedelta(hours=1)
@@ -89,24 +89,24 @@ class World(Servers):
         return Reply(True, {})
 
 
-def asked() -> Asked:
-    return Asked(
+def asked() -> RefreshRequest:
+    return RefreshRequest(
         subject=subject(),
-        target=Target(environment="test", servers=("test-db-1", "test-db-2"), store="prod-vault"),
+        target=RestoreTarget(environment="test", servers=("test-db-1", "test-db-2"), store="prod-vault"),
         how=Refresh.model_validate(HOW),
         application=("test-app-1", "test-app-2"),
         who="ann",
     )
 
 
-def records(folder: Path, now: datetime = NOW) -> Records:
-    return Records(folder / "refreshes.sqlite", now=lambda: now)
+def records(folder: Path, now: datetime = NOW) -> RefreshRecords:
+    return RefreshRecords(folder / "refreshes.sqlite", now=lambda: now)
 
 
 def test_the_whole_of_it(tmp_path: Path) -> None:
     world, kept = World(), records(tmp_path)
     done = refresh(asked(), kept, stage(world, tmp_path, NOW))
-    assert done.phase is Phase.DONE
+    assert done.phase is RefreshPhase.DONE
     assert set(world.data.values()) == {"new"}
     assert set(world.application.values()) == {"up"}
     ((server, call),) = world.called("backup.restore")
@@ -138,10 +138,10 @@ def test_killed_at_any_call_the_next_run_ends_it(tmp_path: Path, number: int, af
     assert world.data["test-db-1"] in {"old", "new"}
     world.die_at = 0
     done = refresh(asked(), kept, stage(world, tmp_path, NOW))
-    assert done.phase is Phase.DONE
+    assert done.phase is RefreshPhase.DONE
     assert set(world.data.values()) == {"new"}
     assert set(world.application.values()) == {"up"}
-    assert not [each for each in kept.history("test") if each.phase not in {Phase.DONE, Phase.FAILED}]
+    assert not [each for each in kept.history("test") if each.phase not in {RefreshPhase.DONE, RefreshPhase.FAILED}]
 
 
 def test_what_fails_before_the_exchange_leaves_all_as_it_was(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_what_fails_before_the_exchange_leaves_all_as_it_was(tmp_path: Path) -> 
     assert set(world.application.values()) == {"up"}
     found = kept.latest("test")
     assert found
-    assert found.phase is Phase.FAILED
+    assert found.phase is RefreshPhase.FAILED
 
 
 def test_what_fails_after_it_is_said_and_gone_on_with(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_what_fails_after_it_is_said_and_gone_on_with(tmp_path: Path) -> None:
     with pytest.raises(ServerFailed, match=r"the data is refreshed, what follows it is not done: .*no room"):
         refresh(asked(), kept, stage(world, tmp_path, NOW))
     world.answers.clear()
-    assert refresh(asked(), kept, stage(world, tmp_path, NOW)).phase is Phase.DONE
+    assert refresh(asked(), kept, stage(world, tmp_path, NOW)).phase is RefreshPhase.DONE
     assert len(world.called("backup.restore")) == 1
     assert set(world.application.values()) == {"up"}
 

@@ -11,7 +11,7 @@ from functools import cache
 from itertools import count
 from operator import mul
 
-from saltlick.release.record import Phase, ReleaseRecord, Result, ServerRecord, Standing, StepRecord
+from saltlick.release.journal.record import Phase, ReleaseRecord, Result, ServerRecord, ServerStatus, StepRecord
 
 NEW = "f5d98594c2a7e0b1d3f6a8895c4e7b2013d6fa48"
 OLD = "a1b2c3d4e5f60718293a4b5c6d7e8f9001122334"
@@ -57,7 +57,7 @@ class Tape:
             ends.append(self.now)
         self.now = max(ends, default=began)
 
-    def stand(self, name: str, standing: Standing, detail: str = "") -> None:
+    def stand(self, name: str, standing: ServerStatus, detail: str = "") -> None:
         self.servers[name] = replace(self.servers[name], standing=standing, detail=detail)
 
     def walk(
@@ -65,7 +65,7 @@ class Tape:
     ):
         """One server through drain to restore; it fails at `stop_at`."""
         batch, gone = self.servers[name].batch, 0.0
-        self.stand(name, Standing.TOUCHED)
+        self.stand(name, ServerStatus.TOUCHED)
         for phase, seconds, detail in WALK:
             fails = phase is stop_at
             length = fails_s if fails else seconds * uneven(name + phase.value)
@@ -75,7 +75,7 @@ class Tape:
                 self.away.append((name, gone, START + 1e6))
                 return
         self.away.append((name, gone, self.now))
-        self.stand(name, Standing.UNDONE if undo else Standing.DONE)
+        self.stand(name, ServerStatus.UNDONE if undo else ServerStatus.DONE)
 
     def back(self, name: str) -> None:
         """One server back to what it had; its requests come again from then on."""
@@ -211,7 +211,7 @@ def stuck() -> ReleaseRecord:
     played.back("prod-app-2")
     gone = "no answer within 20 s; the server answered last at 14:04:09"
     played.walk("prod-app-1", undo=True, stop_at=Phase.STOP, why=gone, fails_s=20.0)
-    played.stand("prod-app-1", Standing.TOUCHED, gone)
+    played.stand("prod-app-1", ServerStatus.TOUCHED, gone)
     why = (
         "prod-app-2 did not start on f5d9859: supervisord.start app:*: app: ERROR (spawn error).\n"
         f"prod-app-1 could not go back: {gone}."
@@ -232,8 +232,8 @@ def left_out() -> ReleaseRecord:
                 name, **({"stop_at": Phase.START, "why": dead, "fails_s": 20.0} if name == "prod-app-3" else {})
             ),
         )
-    played.stand("prod-app-3", Standing.LEFT_OUT, dead)
-    played.stand("prod-app-7", Standing.SKIPPED, "by bob: disk is being changed")
+    played.stand("prod-app-3", ServerStatus.LEFT_OUT, dead)
+    played.stand("prod-app-7", ServerStatus.SKIPPED, "by bob: disk is being changed")
     finish(played)
     why = "prod-app-3 fell silent while starting: no answer within 20 s. One failure is allowed, so the rest went on."
     return played.record(Result.PARTIAL, reason=why, requests=played.requests(800))
@@ -247,7 +247,7 @@ def running() -> ReleaseRecord:
     began = played.now
     for name, ended in (("prod-app-3", 3), ("prod-app-4", 4)):
         played.now = began
-        played.stand(name, Standing.TOUCHED)
+        played.stand(name, ServerStatus.TOUCHED)
         for phase, seconds, detail in WALK[:ended]:
             played.step(phase, seconds, server=name, batch=2, detail=detail)
         played.step(WALK[ended][0], None, server=name, batch=2)
@@ -309,7 +309,7 @@ def in_place() -> ReleaseRecord:
                 played.step(phase, seconds * uneven(name + phase.value), server=name, batch=batch, detail=detail)
                 began = began or played.now
             played.away.append((name, began, played.now))
-            played.stand(name, Standing.DONE)
+            played.stand(name, ServerStatus.DONE)
 
         played.at_once(of_batch(played, batch), play)
     finish(played)
@@ -327,7 +327,7 @@ def many() -> ReleaseRecord:
                 name, **({"stop_at": Phase.HEALTH, "why": BROKEN} if name == "prod-app-77" else {})
             ),
         )
-    played.stand("prod-app-77", Standing.LEFT_OUT, BROKEN)
+    played.stand("prod-app-77", ServerStatus.LEFT_OUT, BROKEN)
     finish(played)
     return played.record(Result.PARTIAL, reason=f"prod-app-77: {BROKEN}", requests=played.requests(9000))
 
@@ -389,7 +389,7 @@ if __name__ == "__main__":
     import sys
     from pathlib import Path
 
-    from saltlick.release import page
+    from saltlick.release.report import page
 
     for title, make in SAMPLES.items():
         (Path(sys.argv[1]) / f"{title}.html").write_text(page.html(make()), "utf-8")

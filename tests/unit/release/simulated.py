@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from saltlick.release.journal import Journal
-from saltlick.release.ports import Call, Reply, Seen, Traffic
-from saltlick.release.record import ReleaseRecord, Standing
-from saltlick.release.stage import Asked, Interrupts, News, Server, Stage
-from saltlick.spec.release import Recipe
+from saltlick.fleet.ports import Call, Reply, Seen, Traffic
+from saltlick.release.context import Interrupts, ReleaseContext, ReleaseEvent, ReleaseRequest, ReleaseServer
+from saltlick.release.journal.record import ReleaseRecord, ServerStatus
+from saltlick.release.journal.store import Journal
+from saltlick.release.pillar import Recipe
 
 EPOCH = 1_790_000_000.0
 
@@ -269,13 +269,15 @@ class World:
             machine = self.machines[server.name]
             inside = machine.traffic is Traffic.IN
             if not inside and machine.alive:
-                assert server.standing in {Standing.LEFT_OUT, Standing.TOUCHED}, f"{server} is out of traffic unsaid"
-            if server.standing in {Standing.LEFT_OUT, Standing.TOUCHED}:
+                assert server.standing in {ServerStatus.LEFT_OUT, ServerStatus.TOUCHED}, (
+                    f"{server} is out of traffic unsaid"
+                )
+            if server.standing in {ServerStatus.LEFT_OUT, ServerStatus.TOUCHED}:
                 assert server.name in record.reason, f"{server.name} is not named: {record.reason}"
-            if server.standing is Standing.DONE:
+            if server.standing is ServerStatus.DONE:
                 assert machine.current == record.sha
                 assert inside
-            if server.standing in {Standing.UNDONE, Standing.WAITING, Standing.SKIPPED}:
+            if server.standing in {ServerStatus.UNDONE, ServerStatus.WAITING, ServerStatus.SKIPPED}:
                 assert machine.current == server.previous
                 assert inside or not machine.alive
             if inside and machine.running:
@@ -283,8 +285,8 @@ class World:
         done = [task for task, _ in self.once]
         assert len(done) == len(set(done)), f"once, and not {done}"
 
-    def on(self, path: Any, news: list[News] | None = None, journal: Journal | None = None) -> Stage:
-        return Stage(
+    def on(self, path: Any, news: list[ReleaseEvent] | None = None, journal: Journal | None = None) -> ReleaseContext:
+        return ReleaseContext(
             fleet=self,
             master=Master(self),
             balancer=self,
@@ -354,10 +356,10 @@ def recipe(**changes: Any) -> Recipe:
     return Recipe.model_validate(pillar)
 
 
-def asked(world: World, rev: str = "new", *, zones: Sequence[str] = ("",), **more: Any) -> Asked:
-    servers = tuple(Server(name, zones[n % len(zones)]) for n, name in enumerate(world.names))
+def asked(world: World, rev: str = "new", *, zones: Sequence[str] = ("",), **more: Any) -> ReleaseRequest:
+    servers = tuple(ReleaseServer(name, zones[n % len(zones)]) for n, name in enumerate(world.names))
     more = {"who": "alice", "host": "master", "job": "1", **more}
-    return Asked(environment="prod", servers=servers, rev=rev, **more)
+    return ReleaseRequest(environment="prod", servers=servers, rev=rev, **more)
 
 
 def names(count: int) -> tuple[str, ...]:

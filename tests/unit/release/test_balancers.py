@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from saltlick.errors import AwsError
-from saltlick.release.balancers import Ground, balancer
-from saltlick.release.balancers.haproxy import together
-from saltlick.release.ports import Call, Reply, Seen, Traffic
-from saltlick.spec.release import Recipe
+from saltlick.fleet.balancers import BalancerContext, balancer
+from saltlick.fleet.balancers.haproxy import together
+from saltlick.fleet.ports import Call, Reply, Seen, Traffic
+from saltlick.release.pillar import Recipe
 
 SERVERS = ("test-app-1", "test-app-2")
 SOURCE = {"repository": "x", "directory": "/srv/app", "user": "app"}
@@ -55,7 +55,7 @@ def after(clock, seconds, late, early):
 def made(spec, clock=None, **ports):
     recipe = Recipe.model_validate({"application": "app", "servers": "app", "source": SOURCE, "balancer": spec})
     given = {"fleet": Fleet(), "master": Fleet(), "cloud": None, "declared": None, **ports}
-    return balancer(recipe, Ground(environment="test", clock=clock or Clock(), **given))
+    return balancer(recipe, BalancerContext(environment="test", clock=clock or Clock(), **given))
 
 
 def test_nothing_in_front_says_yes_to_all():

@@ -11,9 +11,9 @@ import pytest
 import samples
 from rich.console import Console
 
-from saltlick.release import history, lines, page, watch
-from saltlick.release.record import Phase, ReleaseRecord, Result, ServerRecord, Standing, StepRecord
-from saltlick.release.timeline import axis, lanes
+from saltlick.release.journal.record import Phase, ReleaseRecord, Result, ServerRecord, ServerStatus, StepRecord
+from saltlick.release.report import history, lines, page, watch
+from saltlick.release.report.timeline import axis, lanes
 
 
 def anything(seed: int) -> ReleaseRecord:
@@ -24,7 +24,7 @@ def anything(seed: int) -> ReleaseRecord:
             name=f"s{number}",
             batch=dice.randint(0, 3),
             previous=dice.choice(["", samples.OLD, samples.NEW]),
-            standing=dice.choice(list(Standing)),
+            standing=dice.choice(list(ServerStatus)),
             detail=dice.choice(["", "one\ntwo"]),
         )
         for number in range(dice.choice([0, 1, 2, 5]))

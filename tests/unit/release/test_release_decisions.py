@@ -5,22 +5,24 @@ from __future__ import annotations
 import pytest
 from simulated import Clock
 
-from saltlick.release.batches import Rule, following, ordered, planned, within_floor
-from saltlick.release.decide import Verdict, decide
-from saltlick.release.detached import run_detached
-from saltlick.release.ports import Call, Reply
-from saltlick.release.stage import Server
-from saltlick.release.steps import judged
-from saltlick.spec.release.amounts import amount
-from saltlick.spec.release.steps import Step
+from saltlick.fleet.detached import run_detached
+from saltlick.fleet.judge import judged
+from saltlick.fleet.ports import Call, Reply
+from saltlick.fleet.step import Step
+from saltlick.release.context import ReleaseServer
+from saltlick.release.pillar.amounts import amount
+from saltlick.release.planning.batches import BatchRule, following, ordered, planned, within_floor
+from saltlick.release.steps.failure_budget import FailureVerdict, decide
 
 
 def rule(total, *sizes, floor=None, **more):
-    return Rule(total=total, sizes=tuple(map(amount, sizes)), floor=None if floor is None else amount(floor), **more)
+    return BatchRule(
+        total=total, sizes=tuple(map(amount, sizes)), floor=None if floor is None else amount(floor), **more
+    )
 
 
 def cut(total, *sizes, floor=None, zones=1, out=(), **more):
-    servers = [Server(str(n), "abc"[n % zones]) for n in range(total)]
+    servers = [ReleaseServer(str(n), "abc"[n % zones]) for n in range(total)]
     inside = {server.name for server in servers} - set(out)
     return [
         "".join(s.name for s in batch) for batch in planned(servers, inside, rule(total, *sizes, floor=floor, **more))
@@ -59,13 +61,13 @@ def test_who_is_out_already_costs_nothing():
 @pytest.mark.parametrize(
     ("failed", "left_out", "budget", "abort", "verdict"),
     [
-        ({}, 0, 0, "", Verdict.GO_ON),
-        ({"a": "x"}, 0, 0, "", Verdict.UNDO),
-        ({"a": "x"}, 0, 1, "", Verdict.LEAVE_OUT),
-        ({"a": "x"}, 1, 1, "", Verdict.UNDO),
-        ({"a": "x", "b": "y"}, 0, 1, "", Verdict.UNDO),
-        ({}, 3, 1, "", Verdict.GO_ON),
-        ({}, 0, 9, "abort by bob", Verdict.UNDO),
+        ({}, 0, 0, "", FailureVerdict.GO_ON),
+        ({"a": "x"}, 0, 0, "", FailureVerdict.UNDO),
+        ({"a": "x"}, 0, 1, "", FailureVerdict.LEAVE_OUT),
+        ({"a": "x"}, 1, 1, "", FailureVerdict.UNDO),
+        ({"a": "x", "b": "y"}, 0, 1, "", FailureVerdict.UNDO),
+        ({}, 3, 1, "", FailureVerdict.GO_ON),
+        ({}, 0, 9, "abort by bob", FailureVerdict.UNDO),
     ],
 )
 def test_decisions(failed, left_out, budget, abort, verdict):

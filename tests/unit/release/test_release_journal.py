@@ -12,12 +12,12 @@ import pytest
 from simulated import World, asked, names, recipe, sha
 
 from saltlick.errors import InvalidInput
-from saltlick.release.journal import Journal
-from saltlick.release.ports import Call
-from saltlick.release.record import Phase, ReleaseRecord, Result, ServerRecord, Standing, StepRecord
+from saltlick.fleet.ports import Call
+from saltlick.release.journal.record import Phase, ReleaseRecord, Result, ServerRecord, ServerStatus, StepRecord
+from saltlick.release.journal.store import Journal
+from saltlick.release.planning.rollback_target import good_revisions, target
 from saltlick.release.resume import rollback, rollback_to
 from saltlick.release.rollout import release
-from saltlick.release.targets import good_revisions, target
 
 HEAD = ReleaseRecord(
     id="prod-1", environment="prod", application="app", group="app", strategy="prepared", rev="main", sha="a" * 40,
@@ -29,7 +29,7 @@ STEP = StepRecord(number=1, phase=Phase.DRAIN, name="drain", server="one", batch
 def test_what_is_written_is_read(tmp_path):
     journal = Journal(tmp_path / "releases.sqlite", epoch=lambda: 9.0)
     journal.open(HEAD, recipe="{}")
-    moved = replace(HEAD.servers[0], standing=Standing.TOUCHED, batch=1)
+    moved = replace(HEAD.servers[0], standing=ServerStatus.TOUCHED, batch=1)
     journal.begin("prod-1", [STEP], [moved])
     assert journal.read("prod-1") == replace(HEAD, servers=(moved,), steps=(STEP,))
     ended = replace(STEP, ended=3.0, ok=True, detail="drained")

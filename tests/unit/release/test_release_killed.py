@@ -9,7 +9,7 @@ import pytest
 from simulated import OLD, Dying, Killed, World, asked, dies, names, recipe, sha
 
 from saltlick.errors import InvalidInput
-from saltlick.release.record import Phase, Result
+from saltlick.release.journal.record import Phase, Result
 from saltlick.release.resume import resume, rollback
 from saltlick.release.rollout import release
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 import samples
 
-from saltlick.release import history, lines, words
-from saltlick.release.record import Phase, Result, Standing, StepRecord
+from saltlick.release.journal.record import Phase, Result, ServerStatus, StepRecord
+from saltlick.release.report import history, lines, wording
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_step_that_has_begun_has_no_duration(records):
 
 
 def test_failed_step_shows_everything_it_was_told(records):
-    one = words.failed(records["unbuilt"])[0]
+    one = wording.failed(records["unbuilt"])[0]
     told = lines.step(records["unbuilt"], one)
     assert "FAILED" in told
     assert "line 39 of a long story" in told
@@ -124,18 +124,18 @@ def test_closing_says_how_it_came_out(records, name):
 
 @pytest.mark.parametrize("name", NEXT)
 def test_closing_says_what_to_do_next(records, name):
-    assert NEXT[name] in "\n".join(words.advice(records[name]))
+    assert NEXT[name] in "\n".join(wording.advice(records[name]))
 
 
 @pytest.mark.parametrize("result", Result)
 def test_each_result_has_a_headline_and_advice(records, result):
     record = replace(records["left_out"], result=result)
-    assert words.headline(record).endswith(".")
-    assert words.advice(record)[0]
+    assert wording.headline(record).endswith(".")
+    assert wording.advice(record)[0]
 
 
 @pytest.mark.parametrize("result", [Result.DONE, Result.PARTIAL, Result.ROLLED_BACK, Result.STUCK])
-@pytest.mark.parametrize("standing", [Standing.LEFT_OUT, Standing.TOUCHED])
+@pytest.mark.parametrize("standing", [ServerStatus.LEFT_OUT, ServerStatus.TOUCHED])
 def test_no_server_is_out_of_traffic_unsaid(records, result, standing):
     """Whatever the result says: all of them are named, however many."""
     servers = tuple(replace(server, standing=standing) for server in records["many"].servers)
@@ -143,7 +143,7 @@ def test_no_server_is_out_of_traffic_unsaid(records, result, standing):
     for told in (lines.summary(record), "\n".join(lines.table(record))):
         said = [line for line in told.splitlines() if "OUT OF TRAFFIC" in line]
         assert len(said) == 200
-    headline = words.headline(record)
+    headline = wording.headline(record)
     assert all(server.name in headline for server in servers)
 
 
@@ -151,7 +151,7 @@ def test_once_steps_that_were_not_undone_are_said_loudly(records):
     assert "Not undone" in "\n".join(lines.closing(records["rolled_back"]))
     back = StepRecord(number=99, phase=Phase.ONCE, name="migrate", undo=True, started=0, ended=1, ok=True)
     mended = replace(records["rolled_back"], steps=(*records["rolled_back"].steps, back))
-    assert words.not_undone(mended) == ()
+    assert wording.not_undone(mended) == ()
     assert "Not undone" not in "\n".join(lines.closing(records["done"]))
 
 
@@ -168,15 +168,15 @@ def test_once_steps_that_were_not_undone_are_said_loudly(records):
     ],
 )
 def test_durations(seconds, said):
-    assert words.took(seconds) == said
+    assert wording.took(seconds) == said
 
 
 def test_names_are_counted_from_eight_on():
-    assert words.names(["a"]) == "a"
-    assert words.names(["a", "b", "c"]) == "a, b and c"
+    assert wording.names(["a"]) == "a"
+    assert wording.names(["a", "b", "c"]) == "a, b and c"
     many = [f"s{n}" for n in range(20)]
-    assert words.names(many).endswith("s5 and 14 more")
-    assert words.names(many, all_of_them=True).count("s") == 20
+    assert wording.names(many).endswith("s5 and 14 more")
+    assert wording.names(many, all_of_them=True).count("s") == 20
 
 
 def test_history_is_newest_first_and_says_why(records):
@@ -235,5 +235,5 @@ def test_once_steps_of_one_name_are_told_apart(records):
         StepRecord(number=n, phase=Phase.ONCE, name=name, undo=undo, started=n, ended=n + 1, ok=True)
         for n, (name, undo) in enumerate([("1 migrate", False), ("2 migrate", False), ("1 migrate", True)])
     ]
-    assert words.not_undone(replace(records["rolled_back"], steps=tuple(told))) == ("migrate",)
-    assert words.not_undone(replace(records["rolled_back"], steps=(told[0], told[2]))) == ()
+    assert wording.not_undone(replace(records["rolled_back"], steps=tuple(told))) == ("migrate",)
+    assert wording.not_undone(replace(records["rolled_back"], steps=(told[0], told[2]))) == ()

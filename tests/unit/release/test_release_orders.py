@@ -8,9 +8,9 @@ import pytest
 from simulated import OLD, Killed, World, asked, names, recipe, sha
 
 from saltlick.errors import InvalidInput
-from saltlick.release.journal import Journal
-from saltlick.release.orders import Order, Want, give
-from saltlick.release.record import Phase, Result, Standing
+from saltlick.release.journal.controls import ControlAction, ControlRequest, record_control
+from saltlick.release.journal.record import Phase, Result, ServerStatus
+from saltlick.release.journal.store import Journal
 from saltlick.release.resume import resume
 from saltlick.release.rollout import release
 
@@ -25,7 +25,7 @@ def order(path, world, want, server=""):
 
     def gives():
         journal = Journal(path / "releases.sqlite", epoch=world.clock.epoch, durable=False)
-        give(journal, "prod", Order(want=want, who="bob", server=server))
+        record_control(journal, "prod", ControlRequest(want=want, who="bob", server=server))
         journal.close()
 
     return gives
@@ -46,7 +46,7 @@ def waits(record):
     "function", ["build.make", "db.migrate", "drain", "app.stop", "app.start", "restore", "db.after"]
 )
 def test_an_abort_at_any_time_takes_everything_back(world, tmp_path, function):
-    world.when = {function: order(tmp_path, world, Want.ABORT)}
+    world.when = {function: order(tmp_path, world, ControlAction.ABORT)}
     record = go(world, tmp_path)
     assert {machine.running for machine in world.machines.values()} == {OLD}
     assert (record.result, record.reason.split(".")[0]) == (Result.ROLLED_BACK, "abort by bob")
@@ -92,14 +92,14 @@ def test_the_second_ctrl_c_stops_at_once_and_says_what_is_left(world, tmp_path):
 
 
 def test_a_pause_waits_for_promote(world, tmp_path):
-    world.when = {"app.start": order(tmp_path, world, Want.PAUSE)}
+    world.when = {"app.start": order(tmp_path, world, ControlAction.PAUSE)}
     slept = world.clock.sleep
 
     def sleep(seconds):
         slept(seconds)
         if world.clock.time_s > 1000 and "promoted" not in world.when:
             world.when["promoted"] = lambda: None
-            order(tmp_path, world, Want.PROMOTE)()
+            order(tmp_path, world, ControlAction.PROMOTE)()
 
     world.clock.sleep = sleep
     record = go(world, tmp_path)
@@ -123,7 +123,7 @@ def killed_in_its_pause(world, path, **strategy):
 
 def test_a_promote_while_nobody_is_there_counts_when_it_is_taken_up(world, tmp_path):
     killed = killed_in_its_pause(world, tmp_path, pause="canary", pause_limit_s=600)
-    order(tmp_path, world, Want.PROMOTE)()
+    order(tmp_path, world, ControlAction.PROMOTE)()
     record = resume(killed.id, world.on(tmp_path), who="bob")
     world.consistent(record)
     assert record.result is Result.DONE
@@ -132,11 +132,11 @@ def test_a_promote_while_nobody_is_there_counts_when_it_is_taken_up(world, tmp_p
 
 def test_a_promote_ends_one_pause_and_not_the_next(world, tmp_path):
     killed = killed_in_its_pause(world, tmp_path, pause="every", pause_limit_s=600, batch=1)
-    order(tmp_path, world, Want.PROMOTE)()
+    order(tmp_path, world, ControlAction.PROMOTE)()
     record = resume(killed.id, world.on(tmp_path), who="bob")
     assert record.result is Result.ROLLED_BACK
     assert "nobody promoted it within 600 s" in record.reason
-    assert {server.batch for server in record.servers if server.standing is Standing.UNDONE} == {1, 2}
+    assert {server.batch for server in record.servers if server.standing is ServerStatus.UNDONE} == {1, 2}
 
 
 def test_there_is_nothing_to_promote_while_a_batch_is_on_its_way(world, tmp_path):
@@ -144,7 +144,7 @@ def test_there_is_nothing_to_promote_while_a_batch_is_on_its_way(world, tmp_path
 
     def too_early():
         with pytest.raises(InvalidInput, match="does not wait now, so there is nothing to promote") as info:
-            order(tmp_path, world, Want.PROMOTE)()
+            order(tmp_path, world, ControlAction.PROMOTE)()
         refused.append(info)
 
     world.when = {"app.start": too_early}
@@ -154,7 +154,10 @@ def test_there_is_nothing_to_promote_while_a_batch_is_on_its_way(world, tmp_path
 
 
 def test_a_promote_before_the_pause_begins_takes_it_back(world, tmp_path):
-    world.when = {"app.stop": order(tmp_path, world, Want.PAUSE), "app.start": order(tmp_path, world, Want.PROMOTE)}
+    world.when = {
+        "app.stop": order(tmp_path, world, ControlAction.PAUSE),
+        "app.start": order(tmp_path, world, ControlAction.PROMOTE),
+    }
     news = []
     record = go(world, tmp_path, news)
     assert record.result is Result.DONE
@@ -168,7 +171,7 @@ def test_a_pause_outlives_the_process_that_heard_it(world, tmp_path):
     def dies():
         raise Killed
 
-    world.when = {"app.stop": order(tmp_path, world, Want.PAUSE), "restore": dies}
+    world.when = {"app.stop": order(tmp_path, world, ControlAction.PAUSE), "restore": dies}
     with pytest.raises(Killed):
         release(recipe(), asked(world), world.on(tmp_path))
     again = Journal(tmp_path / "releases.sqlite", epoch=world.clock.epoch, durable=False)
@@ -193,7 +196,7 @@ def test_a_promote_in_the_last_moment_counts(world, tmp_path):
             pause = [step for step in there.steps if step.name == "until promoted"] if there else []
         slept(seconds)
         if pause and not given and world.clock.epoch() - pause[0].started >= 600:
-            order(tmp_path, world, Want.PROMOTE)()
+            order(tmp_path, world, ControlAction.PROMOTE)()
             given.append(seconds)
 
     world.clock.sleep = sleep
@@ -203,13 +206,13 @@ def test_a_promote_in_the_last_moment_counts(world, tmp_path):
 
 
 def test_an_abort_ends_a_pause(world, tmp_path):
-    world.when = {"restore": order(tmp_path, world, Want.PAUSE)}
+    world.when = {"restore": order(tmp_path, world, ControlAction.PAUSE)}
     news = []
     on = world.on(tmp_path, news)
 
     def tell(one):
         if one.step and one.step.phase is Phase.WAIT and one.step.ended is None:
-            order(tmp_path, world, Want.ABORT)()
+            order(tmp_path, world, ControlAction.ABORT)()
 
     record = release(recipe(), asked(world), type(on)(**{**fields(on), "tell": tell}))
     world.consistent(record)
@@ -222,7 +225,7 @@ def fields(on):
 
 
 def test_a_skipped_server_stays_as_it_is(world, tmp_path):
-    world.when = {"app.start": order(tmp_path, world, Want.SKIP, "prod-app-3")}
+    world.when = {"app.start": order(tmp_path, world, ControlAction.SKIP, "prod-app-3")}
     record = go(world, tmp_path)
     assert record.result is Result.PARTIAL
     assert record.result.exit_code == 8
@@ -232,7 +235,7 @@ def test_a_skipped_server_stays_as_it_is(world, tmp_path):
 
 def test_the_last_server_may_be_skipped_while_it_waits(tmp_path):
     world = World(names(2))
-    world.when = {"app.start": order(tmp_path, world, Want.SKIP, "prod-app-2")}
+    world.when = {"app.start": order(tmp_path, world, ControlAction.SKIP, "prod-app-2")}
     assert go(world, tmp_path, wait_s=5).result is Result.PARTIAL
 
 
@@ -258,12 +261,12 @@ def test_waits_between_batches(world, tmp_path):
 
 def test_orders_for_nobody_are_refused(world, tmp_path):
     with pytest.raises(InvalidInput, match="no release is under way in prod"):
-        order(tmp_path, world, Want.PAUSE)()
+        order(tmp_path, world, ControlAction.PAUSE)()
     seen = []
 
     def skip_a_done_one():
         with pytest.raises(InvalidInput, match="'prod-app-1' is not waiting") as info:
-            order(tmp_path, world, Want.SKIP, "prod-app-1")()
+            order(tmp_path, world, ControlAction.SKIP, "prod-app-1")()
         seen.append(info)
 
     world.when = {"db.after": skip_a_done_one}
@@ -272,6 +275,6 @@ def test_orders_for_nobody_are_refused(world, tmp_path):
 
 
 def test_standing_of_all_is_known_after_an_abort(world, tmp_path):
-    world.when = {"app.start": order(tmp_path, world, Want.ABORT)}
+    world.when = {"app.start": order(tmp_path, world, ControlAction.ABORT)}
     record = go(world, tmp_path)
-    assert [server.standing for server in record.servers] == [Standing.UNDONE, *[Standing.WAITING] * 3]
+    assert [server.standing for server in record.servers] == [ServerStatus.UNDONE, *[ServerStatus.WAITING] * 3]

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 import samples
 
-from saltlick.release import page
+from saltlick.release.report import page
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import pytest
 from simulated import OLD, World, asked, names, recipe, sha
 
 from saltlick.errors import InvalidInput
+from saltlick.fleet.ports import Traffic
 from saltlick.release import resume, rollout
-from saltlick.release.ports import Traffic
-from saltlick.release.record import Result, Standing
+from saltlick.release.journal.record import Result, ServerStatus
 
 TOUCHING = {"app.stop", "revision.prepare", "revision.activate", "drain"}
 
@@ -112,7 +112,7 @@ def test_a_silent_server_may_be_left_out_from_the_start(world, tmp_path):
     record = rollout.release(recipe(), asked(world, force=frozenset({"silent", "unhealthy"})), world.on(tmp_path))
     world.consistent(record)
     assert record.result is Result.PARTIAL
-    assert [s.standing for s in record.servers].count(Standing.LEFT_OUT) == 1
+    assert [s.standing for s in record.servers].count(ServerStatus.LEFT_OUT) == 1
 
 
 def test_a_silent_server_left_out_is_taken_out_of_traffic(world, tmp_path):
@@ -128,7 +128,7 @@ def test_a_silent_server_that_cannot_be_taken_out_ends_it_with_nothing_touched(w
     world.fault = lambda server, called, call: "no answer" if (server, called) == ("prod-app-2", "drain") else ""
     record = rollout.release(recipe(), asked(world, force=frozenset({"silent"})), world.on(tmp_path))
     assert record.result is Result.ROLLED_BACK
-    assert {server.standing for server in record.servers} == {Standing.WAITING}
+    assert {server.standing for server in record.servers} == {ServerStatus.WAITING}
     assert record.reason == "prod-app-2: silent, and could not be taken out of traffic"
     assert world.least >= 3
 

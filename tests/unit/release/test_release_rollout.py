@@ -6,8 +6,8 @@ import pytest
 from simulated import OLD, Dying, World, asked, dies, names, recipe, sha
 
 from saltlick.errors import AwsUnclear
-from saltlick.release.ports import Seen, Traffic
-from saltlick.release.record import Phase, Result, Standing
+from saltlick.fleet.ports import Seen, Traffic
+from saltlick.release.journal.record import Phase, Result, ServerStatus
 from saltlick.release.resume import resume
 from saltlick.release.rollout import release
 
@@ -56,7 +56,7 @@ def test_a_bad_build_touches_nobody(tmp_path):
     world = World(names(3))
     record = go(world, tmp_path, "bad-build")
     assert world.least == 3
-    assert set(standings(record).values()) == {Standing.WAITING}
+    assert set(standings(record).values()) == {ServerStatus.WAITING}
     assert "exit code 2: no such package" in record.reason
     assert not world.once
 
@@ -64,7 +64,7 @@ def test_a_bad_build_touches_nobody(tmp_path):
 def test_a_revision_that_takes_the_minion_down_costs_that_server_alone(world, tmp_path):
     record = go(world, tmp_path, "deadly")
     assert record.result is Result.ROLLED_BACK
-    assert standings(record)["prod-app-1"] is Standing.LEFT_OUT
+    assert standings(record)["prod-app-1"] is ServerStatus.LEFT_OUT
     assert {machine.running for machine in list(world.machines.values())[1:]} == {OLD}
 
 
@@ -77,7 +77,7 @@ def test_a_server_that_dies_in_a_step_is_left_out_and_the_rest_goes_back(tmp_pat
     world.fault = dies(world, "prod-app-3", function)
     record = go(world, tmp_path)
     assert record.result is Result.ROLLED_BACK
-    assert standings(record)["prod-app-3"] is Standing.LEFT_OUT
+    assert standings(record)["prod-app-3"] is ServerStatus.LEFT_OUT
     assert "prod-app-3" in record.reason
     assert {m.running for m in world.machines.values() if m.alive} == {OLD}
 
@@ -88,7 +88,7 @@ def test_within_max_failures_it_goes_on_without_the_dead(tmp_path, function):
     world.fault = dies(world, "prod-app-3", function)
     record = go(world, tmp_path, strategy={"max_failures": 1})
     assert record.result is Result.PARTIAL
-    assert standings(record)["prod-app-3"] is Standing.LEFT_OUT
+    assert standings(record)["prod-app-3"] is ServerStatus.LEFT_OUT
     assert {m.running for m in world.machines.values() if m.alive} == {sha("new")}
 
 
@@ -122,7 +122,7 @@ def test_an_undo_that_fails_is_stuck_and_the_rest_goes_back_all_the_same(world, 
     world.fault = lambda server, called, call: "boom" if called == "app.start" and server == "prod-app-1" else ""
     record = go(world, tmp_path)
     assert record.result is Result.STUCK
-    assert standings(record)["prod-app-1"] is Standing.TOUCHED
+    assert standings(record)["prod-app-1"] is ServerStatus.TOUCHED
     assert "stuck: prod-app-1" in record.reason
     assert {m.running for m in list(world.machines.values())[1:]} == {OLD}
 
@@ -314,7 +314,7 @@ def test_without_a_balancer_the_journal_says_who_serves(tmp_path):
         world.on(tmp_path),
     )
     assert record.result is Result.PARTIAL
-    assert standings(record)["prod-app-2"] is Standing.LEFT_OUT
+    assert standings(record)["prod-app-2"] is ServerStatus.LEFT_OUT
     assert {m.running for m in world.machines.values() if m.alive} == {sha("new")}
 
 
@@ -354,7 +354,7 @@ def test_a_balancer_that_cannot_be_reached_on_the_way_back_is_stuck(tmp_path):
     record = go(world, tmp_path)
     assert record.result is Result.STUCK
     assert "prod-app-1: drain: DeregisterTargets: InternalError: try again (in traffic)" in record.reason
-    assert [s.standing for s in record.servers] == [Standing.TOUCHED, Standing.UNDONE, Standing.UNDONE]
+    assert [s.standing for s in record.servers] == [ServerStatus.TOUCHED, ServerStatus.UNDONE, ServerStatus.UNDONE]
 
 
 def test_who_was_drained_only_goes_straight_back(tmp_path):
@@ -363,4 +363,4 @@ def test_who_was_drained_only_goes_straight_back(tmp_path):
     record = go(world, tmp_path)
     assert record.result is Result.ROLLED_BACK
     assert "app.stop" not in {call.function for _, call in world.calls}
-    assert standings(record)["prod-app-1"] is Standing.UNDONE
+    assert standings(record)["prod-app-1"] is ServerStatus.UNDONE

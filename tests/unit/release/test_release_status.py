@@ -6,9 +6,9 @@ import json
 
 import samples
 
-from saltlick.release import status
-from saltlick.release.ports import Seen, Traffic
-from saltlick.release.status import ServerNow
+from saltlick.fleet.ports import Seen, Traffic
+from saltlick.release.report import status
+from saltlick.release.report.status import ServerNow
 
 NOW = samples.START
 

@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 import samples
 
-from saltlick.release.record import Phase, Result, ServerRecord, Standing, StepRecord
-from saltlick.release.timeline import State, axis, end_of, fewest_serving, lanes, left_outside, ticks
+from saltlick.release.journal.record import Phase, Result, ServerRecord, ServerStatus, StepRecord
+from saltlick.release.report.timeline import State, axis, end_of, fewest_serving, lanes, left_outside, ticks
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def states(record, name: str) -> list[str]:
     return [f"{'undo ' if span.undo else ''}{span.state.value}" for span in lane.spans]
 
 
-def record_of(*steps: StepRecord, standing: Standing, result: Result = Result.DONE, ended: float | None = 100.0):
+def record_of(*steps: StepRecord, standing: ServerStatus, result: Result = Result.DONE, ended: float | None = 100.0):
     return replace(
         samples.done(),
         started=0.0,
@@ -97,7 +97,7 @@ def test_time_between_two_steps_belongs_to_what_the_first_left_behind():
         step(Phase.HEALTH, 30, 33),
         step(Phase.RESTORE, 50, 52),
     )
-    lane = lanes(record_of(*walk, standing=Standing.DONE))[0]
+    lane = lanes(record_of(*walk, standing=ServerStatus.DONE))[0]
     assert [(span.state, span.start, span.end) for span in lane.spans] == [
         (State.OLD, 0, 10),
         (State.DRAIN, 10, 12),
@@ -117,14 +117,14 @@ def test_step_without_an_end_before_another_ends_where_that_begins():
         step(Phase.STOP, 31, 32),
         step(Phase.RESTORE, 40, 41),
     )
-    lane = lanes(record_of(*walk, standing=Standing.DONE))[0]
+    lane = lanes(record_of(*walk, standing=ServerStatus.DONE))[0]
     assert [span.end for span in lane.spans if span.state is State.DRAIN] == [31]
     assert lane.spans[-1].end == 100
 
 
 def test_failed_restore_is_no_return():
     walk = (step(Phase.DRAIN, 10, 12), step(Phase.RESTORE, 20, 30, ok=False))
-    record = record_of(*walk, standing=Standing.TOUCHED, result=Result.STUCK)
+    record = record_of(*walk, standing=ServerStatus.TOUCHED, result=Result.STUCK)
     assert left_outside(record) == ("s",)
     assert lanes(record)[0].away_s == 88
 

@@ -9,8 +9,8 @@ import pytest
 import samples
 from rich.console import Console
 
-from saltlick.release import watch
-from saltlick.release.record import Standing
+from saltlick.release.journal.record import ServerStatus
+from saltlick.release.report import watch
 
 
 def shown(record, now: float, height: int = 24, width: int = 110) -> str:
@@ -44,7 +44,7 @@ def test_time_of_a_step_goes_on():
 def test_of_many_servers_the_failed_and_those_under_way_are_shown():
     record = samples.SAMPLES["many"]()
     touched = tuple(
-        replace(server, standing=Standing.TOUCHED) if server.name == "prod-app-150" else server
+        replace(server, standing=ServerStatus.TOUCHED) if server.name == "prod-app-150" else server
         for server in record.servers
     )
     told = shown(replace(record, servers=touched), samples.START + 70)

@@ -5,13 +5,22 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
-from saltlick.sandbox.cloud import Balancer, Instance, Listener, Snapshot, Subnet, Target, TargetGroup, Vpc
+from saltlick.sandbox.cloud import (
+    SandboxBalancer,
+    SandboxInstance,
+    SandboxListener,
+    SandboxSnapshot,
+    SandboxSubnet,
+    SandboxTarget,
+    SandboxTargetGroup,
+    SandboxVpc,
+)
 
 GROUP = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/www/g1"
 BALANCER = "arn:aws:elasticloadbalancing:us-east-1:1:loadbalancer/app/www/0123456789abcdef"
 
 
-def instance(number: int = 1, **changes: Any) -> Instance:
+def instance(number: int = 1, **changes: Any) -> SandboxInstance:
     given: dict[str, Any] = {
         "id": f"i-{number}",
         "account": "123456789012",
@@ -37,10 +46,10 @@ def instance(number: int = 1, **changes: Any) -> Instance:
         "security_groups": ("app",),
         "launched": datetime(2026, 1, 1, tzinfo=timezone.utc),
     }
-    return Instance(**{**given, **changes})
+    return SandboxInstance(**{**given, **changes})
 
 
-def group(*targets: Target, deregistered: tuple[Target, ...] = (), **changes: Any) -> TargetGroup:
+def group(*targets: SandboxTarget, deregistered: tuple[SandboxTarget, ...] = (), **changes: Any) -> SandboxTargetGroup:
     given: dict[str, Any] = {
         "arn": GROUP,
         "name": "www",
@@ -57,10 +66,10 @@ def group(*targets: Target, deregistered: tuple[Target, ...] = (), **changes: An
         "targets": targets,
         "deregistered": deregistered,
     }
-    return TargetGroup(**{**given, **changes})
+    return SandboxTargetGroup(**{**given, **changes})
 
 
-def balancer(**changes: Any) -> Balancer:
+def balancer(**changes: Any) -> SandboxBalancer:
     given: dict[str, Any] = {
         "arn": BALANCER,
         "name": "www",
@@ -68,18 +77,18 @@ def balancer(**changes: Any) -> Balancer:
         "subnet_cidrs": ("10.1.0.0/24", "10.1.1.0/24"),
         "internet_facing": True,
         "dns_name": "www-1.us-east-1.elb.amazonaws.com",
-        "listeners": (Listener(port=80, protocol="HTTP", target_group=GROUP),),
+        "listeners": (SandboxListener(port=80, protocol="HTTP", target_group=GROUP),),
     }
-    return Balancer(**{**given, **changes})
+    return SandboxBalancer(**{**given, **changes})
 
 
-def snapshot(*instances: Instance, **changes: Any) -> Snapshot:
+def snapshot(*instances: SandboxInstance, **changes: Any) -> SandboxSnapshot:
     given: dict[str, Any] = {
         "vpcs": (
-            Vpc(id="vpc-a", cidr="10.1.0.0/16", default=False),
-            Vpc(id="vpc-d", cidr="172.31.0.0/16", default=True),
+            SandboxVpc(id="vpc-a", cidr="10.1.0.0/16", default=False),
+            SandboxVpc(id="vpc-d", cidr="172.31.0.0/16", default=True),
         ),
-        "subnets": (Subnet(id="subnet-a", vpc="vpc-a", cidr="10.1.0.0/24"),),
+        "subnets": (SandboxSubnet(id="subnet-a", vpc="vpc-a", cidr="10.1.0.0/24"),),
         "instances": instances,
     }
-    return Snapshot(**{**given, **changes})
+    return SandboxSnapshot(**{**given, **changes})

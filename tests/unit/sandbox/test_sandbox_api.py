@@ -11,9 +11,9 @@ import pytest
 
 from saltlick.errors import InvalidInput
 from saltlick.sandbox.answers import console_output, new_vpc, target_health
-from saltlick.sandbox.api import Api, Call
+from saltlick.sandbox.api import Api, ApiCall
 from saltlick.sandbox.balancer import HEALTHY
-from saltlick.sandbox.cloud import Target
+from saltlick.sandbox.cloud import SandboxTarget
 from saltlick.sandbox.faults import Faults, Weather, parse
 
 
@@ -40,7 +40,7 @@ class World:
         start_response("200 OK", [])
         return [b"moto"]
 
-    def _told(self, call: Call) -> None:
+    def _told(self, call: ApiCall) -> None:
         self.changed.append(call.action)
 
     def _start(self, status: str, _headers: list[tuple[str, str]]) -> None:
@@ -89,7 +89,7 @@ def test_console_output_comes_from_the_container_as_base64() -> None:
 
 
 def test_target_health_comes_from_the_balancer() -> None:
-    known = {"tg-1": {Target(id="i-1", port=80): HEALTHY}}
+    known = {"tg-1": {SandboxTarget(id="i-1", port=80): HEALTHY}}
     world = World(answers={("elasticloadbalancing", "DescribeTargetHealth"): target_health(known.get)})
     question = "Action=DescribeTargetHealth&TargetGroupArn=tg-1"
     assert b"<State>healthy</State>" in world.ask(question, "elasticloadbalancing")

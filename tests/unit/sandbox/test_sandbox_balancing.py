@@ -12,14 +12,14 @@ import pytest
 from clouds import GROUP, balancer, group, instance, snapshot
 
 from saltlick.sandbox import balancer as haproxy
-from saltlick.sandbox.balancer import DRAINING, HEALTHY, INITIAL, Check
+from saltlick.sandbox.balancer import DRAINING, HEALTHY, INITIAL, BackendCheck
 from saltlick.sandbox.balancing import Balancing, Registry
-from saltlick.sandbox.cloud import Target
+from saltlick.sandbox.cloud import SandboxTarget
 from saltlick.sandbox.desired import balancer_key
 
 KEY = balancer_key(balancer())
-ONE, TWO = Target(id="i-1", port=80), Target(id="i-2", port=80)
-WELL = Check(checked=True, up=True, status="L7OK", code="200", weight=100, sessions=0)
+ONE, TWO = SandboxTarget(id="i-1", port=80), SandboxTarget(id="i-2", port=80)
+WELL = BackendCheck(checked=True, up=True, status="L7OK", code="200", weight=100, sessions=0)
 STATISTICS = """\
 # pxname,svname,scur,status,weight,check_status,check_code,check_health,check_rise,check_fall
 g1,i-1_80,3,UP,100,L7OK,200,3,2,2
@@ -29,11 +29,11 @@ g1,BACKEND,3,UP,100,,,,,
 """
 
 
-def world(*targets: Target):
+def world(*targets: SandboxTarget):
     return snapshot(instance(1), instance(2), groups=(group(*targets),), balancers=(balancer(),))
 
 
-def states(registry: Registry, *targets: Target) -> dict[str, str]:
+def states(registry: Registry, *targets: SandboxTarget) -> dict[str, str]:
     return {t.id: health.state for t, health in (registry.of(GROUP, world(*targets)) or {}).items()}
 
 
@@ -98,7 +98,9 @@ def test_a_target_that_was_stopped_has_to_prove_itself_again() -> None:
 
 def test_statistics_are_read() -> None:
     checks = haproxy.parse_statistics(STATISTICS)
-    assert checks["g1", "i-1_80"] == Check(checked=True, up=True, status="L7OK", code="200", weight=100, sessions=3)
+    assert checks["g1", "i-1_80"] == BackendCheck(
+        checked=True, up=True, status="L7OK", code="200", weight=100, sessions=3
+    )
     assert set(checks) == {("g1", "i-1_80"), ("g1", "i-2_80"), ("g1", "i-3_80")}
     assert haproxy.judge(HEALTHY, checks["g1", "i-2_80"]).reason == "Target.ResponseCodeMismatch"
 
@@ -157,7 +159,7 @@ class Answer(socketserver.StreamRequestHandler):
         self.wfile.write(self.server.statistics.encode() if command == "show stat" else b"\n")
 
 
-def looked_at(balancing: Balancing, *targets: Target, at: float) -> dict[str, str]:
+def looked_at(balancing: Balancing, *targets: SandboxTarget, at: float) -> dict[str, str]:
     balancing.registry.follow(world(*targets), now=at)
     balancing.check(world(*targets), now=at)
     return balancing.problems

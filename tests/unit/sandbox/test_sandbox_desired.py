@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 from clouds import balancer, instance, snapshot
 
-from saltlick.sandbox.cloud import Snapshot, Vpc
+from saltlick.sandbox.cloud import SandboxSnapshot, SandboxVpc
 from saltlick.sandbox.desired import Actual, Desired, desired, difference
 
 INTERNET = "198.51.100.0/24"
 
 
-def want(given: Snapshot, actual: Actual | None = None) -> Desired:
+def want(given: SandboxSnapshot, actual: Actual | None = None) -> Desired:
     return desired(given, INTERNET, actual or Actual())
 
 
@@ -24,7 +24,7 @@ def as_built(wanted: Desired) -> Actual:
     )
 
 
-def steps(given: Snapshot, actual: Actual) -> list[tuple[str, str]]:
+def steps(given: SandboxSnapshot, actual: Actual) -> list[tuple[str, str]]:
     return [(action.verb, action.key) for action in difference(want(given, actual), actual)]
 
 
@@ -69,7 +69,7 @@ def test_what_is_as_it_should_be_stays() -> None:
 
 def test_everything_goes_machines_first() -> None:
     given = snapshot(instance(), balancers=(balancer(),))
-    gone = [verb for verb, _ in steps(Snapshot(), as_built(want(given)))]
+    gone = [verb for verb, _ in steps(SandboxSnapshot(), as_built(want(given)))]
     assert gone == ["remove", "remove", "remove_network", "remove_network"]
 
 
@@ -87,7 +87,7 @@ def test_stop_and_start() -> None:
 
 def test_a_vpc_of_another_cidr_is_another_network() -> None:
     built = as_built(want(snapshot()))
-    given = snapshot(vpcs=(Vpc(id="vpc-a", cidr="10.9.0.0/16", default=False),))
+    given = snapshot(vpcs=(SandboxVpc(id="vpc-a", cidr="10.9.0.0/16", default=False),))
     assert steps(given, built) == [("remove_network", "vpc-a")]
 
 

@@ -7,8 +7,8 @@ import json
 import pytest
 from clouds import instance
 
-from saltlick.sandbox.cloud import Instance
-from saltlick.sandbox.imds import TOKEN_HEADER, TOKEN_PATH, TTL_HEADER, MetadataService, Reply
+from saltlick.sandbox.cloud import SandboxInstance
+from saltlick.sandbox.imds import TOKEN_HEADER, TOKEN_PATH, TTL_HEADER, MetadataReply, MetadataService
 
 HERE, THERE = instance(1), instance(2, user_data=None, profile_arn=None, role_name=None, tags_in_metadata=False)
 BY_ADDRESS = {i.private_ip: i for i in (HERE, THERE)}
@@ -25,11 +25,11 @@ def service(clock: Clock | None = None) -> MetadataService:
     return MetadataService(BY_ADDRESS.get, lambda i: {"AccessKeyId": f"key of {i.id}"}, clock or Clock())
 
 
-def token(imds: MetadataService, source: Instance = HERE, ttl: str = "60") -> str:
+def token(imds: MetadataService, source: SandboxInstance = HERE, ttl: str = "60") -> str:
     return imds.reply("PUT", source.private_ip, TOKEN_PATH, {TTL_HEADER: ttl}).body.decode()
 
 
-def get(path: str, source: Instance = HERE) -> Reply:
+def get(path: str, source: SandboxInstance = HERE) -> MetadataReply:
     imds = service()
     return imds.reply("GET", source.private_ip, path, {TOKEN_HEADER: token(imds, source)})
 

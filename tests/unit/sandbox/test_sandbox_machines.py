@@ -9,9 +9,9 @@ import pytest
 from clouds import instance, snapshot
 
 from saltlick.errors import SaltlickError
-from saltlick.sandbox.desired import Action, Actual, desired
+from saltlick.sandbox.desired import Actual, SandboxAction, desired
+from saltlick.sandbox.docker_host import DockerHost
 from saltlick.sandbox.machines import REBOOTED, Machines
-from saltlick.sandbox.metal import Metal
 
 WANTED = desired(snapshot(instance()), "198.51.100.0/24", Actual())
 (MACHINE,) = WANTED.machines
@@ -58,11 +58,11 @@ class World:
         self.gone: list[str] = []
         self._finished = threading.Semaphore(0)
         self.machines = Machines(
-            cast(Metal, self.hardware), {"instance": "debian"}, done=self._finished.release, gone=self.gone.append
+            cast(DockerHost, self.hardware), {"instance": "debian"}, done=self._finished.release, gone=self.gone.append
         )
 
     def ask(self, verb: str) -> None:
-        self.machines.machine(Action(verb=verb, key="i-1", machine=MACHINE))
+        self.machines.machine(SandboxAction(verb=verb, key="i-1", machine=MACHINE))
 
     def settle(self) -> None:
         assert self._finished.acquire(timeout=5)

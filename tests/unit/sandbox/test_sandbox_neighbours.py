@@ -12,8 +12,8 @@ import docker
 import pytest
 
 from saltlick.errors import SaltlickError
-from saltlick.sandbox import neighbours, process
-from saltlick.sandbox.neighbours import Neighbour, overlap, refuse_namesake, taken
+from saltlick.sandbox import conflicts, process
+from saltlick.sandbox.conflicts import Neighbour, overlap, refuse_namesake, taken
 from saltlick.sandbox.settings import Settings
 
 # A default route, Docker's own bridge, an office network and a route to a single host.
@@ -68,7 +68,7 @@ def test_all_but_our_own_are_found_once_and_only_those_whose_hypervisor_runs_are
         network("c", "10.3.0.0/16"),
         containers=({"Labels": labels("blue", here)}, {"Labels": labels("main", tmp_path / "gone")}),
     )
-    found = neighbours.neighbours(client, own)
+    found = conflicts.neighbours(client, own)
     assert found == [Neighbour(name="blue", directory=here), Neighbour(name="main", directory=tmp_path / "gone")]
     assert [other.alive for other in found] == [True, False]
 

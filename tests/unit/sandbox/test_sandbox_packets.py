@@ -7,23 +7,23 @@ from pathlib import Path
 import pytest
 
 from saltlick.sandbox import packets
-from saltlick.sandbox.cloud import Peering, Route, Snapshot, Subnet
+from saltlick.sandbox.cloud import SandboxPeering, SandboxRoute, SandboxSnapshot, SandboxSubnet
 from saltlick.sandbox.packets import Passage
 from saltlick.sandbox.settings import Settings
 
-TO_B = Route(destination="10.2.0.0/16", peering="pcx-1")
-TO_A = Route(destination="10.1.0.0/16", peering="pcx-1")
+TO_B = SandboxRoute(destination="10.2.0.0/16", peering="pcx-1")
+TO_A = SandboxRoute(destination="10.1.0.0/16", peering="pcx-1")
 BOTH = {"vpc-a": "10.1.0.0/16", "vpc-b": "10.2.0.0/16"}
 OPEN = (Passage("vpc-a", "10.1.0.0/24", "vpc-b", "10.2.0.0/24"),)
 
 
-def snapshot(a: tuple[Route, ...], b: tuple[Route, ...], *, active: bool = True) -> Snapshot:
-    return Snapshot(
+def snapshot(a: tuple[SandboxRoute, ...], b: tuple[SandboxRoute, ...], *, active: bool = True) -> SandboxSnapshot:
+    return SandboxSnapshot(
         subnets=(
-            Subnet(id="subnet-a", vpc="vpc-a", cidr="10.1.0.0/24", routes=a),
-            Subnet(id="subnet-b", vpc="vpc-b", cidr="10.2.0.0/24", routes=b),
+            SandboxSubnet(id="subnet-a", vpc="vpc-a", cidr="10.1.0.0/24", routes=a),
+            SandboxSubnet(id="subnet-b", vpc="vpc-b", cidr="10.2.0.0/24", routes=b),
         ),
-        peerings=(Peering(id="pcx-1", vpcs=frozenset({"vpc-a", "vpc-b"})),) if active else (),
+        peerings=(SandboxPeering(id="pcx-1", vpcs=frozenset({"vpc-a", "vpc-b"})),) if active else (),
     )
 
 
@@ -34,22 +34,22 @@ def snapshot(a: tuple[Route, ...], b: tuple[Route, ...], *, active: bool = True)
         ("no peering", snapshot((TO_B,), (TO_A,), active=False), ()),
         ("no way there", snapshot((), (TO_A,)), ()),
         ("no way back", snapshot((TO_B,), ()), ()),
-        ("a peering of others", snapshot((Route(destination="10.2.0.0/16", peering="pcx-2"),), (TO_A,)), ()),
-        ("route to another subnet", snapshot((Route(destination="10.2.9.0/24", peering="pcx-1"),), (TO_A,)), ()),
+        ("a peering of others", snapshot((SandboxRoute(destination="10.2.0.0/16", peering="pcx-2"),), (TO_A,)), ()),
+        ("route to another subnet", snapshot((SandboxRoute(destination="10.2.9.0/24", peering="pcx-1"),), (TO_A,)), ()),
         (
             "a more specific route leads elsewhere",
-            snapshot((TO_B, Route(destination="10.2.0.0/24", peering=None)), (TO_A,)),
+            snapshot((TO_B, SandboxRoute(destination="10.2.0.0/24", peering=None)), (TO_A,)),
             (),
         ),
         (
             "a less specific route leads elsewhere",
-            snapshot((TO_B, Route(destination="0.0.0.0/0", peering=None)), (TO_A,)),
+            snapshot((TO_B, SandboxRoute(destination="0.0.0.0/0", peering=None)), (TO_A,)),
             OPEN,
         ),
     ],
 )
 def test_two_subnets_talk_only_with_a_peering_and_routes_on_both_sides(
-    case: str, given: Snapshot, found: tuple[Passage, ...]
+    case: str, given: SandboxSnapshot, found: tuple[Passage, ...]
 ) -> None:
     assert packets.passages(given) == found, case
 

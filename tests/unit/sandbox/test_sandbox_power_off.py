@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from saltlick.sandbox.desired import Action
+from saltlick.sandbox.desired import SandboxAction
 from saltlick.sandbox.machines import REBOOTED, Machines
 
 
@@ -28,7 +28,7 @@ def started(metal: OneContainer) -> Machines:
     """Machines that have just started `i-1`."""
     done = threading.Event()
     machines = Machines(metal, {}, done=done.set, gone=lambda key: None)
-    machines.machine(Action(verb="start", key="i-1"))
+    machines.machine(SandboxAction(verb="start", key="i-1"))
     assert done.wait(5)
     return machines
 

@@ -10,10 +10,11 @@ import pytest
 import yaml
 from spec_estate import cases, pillar, spot
 
-from saltlick import spec
+from saltlick.backup.pillar import BackupKind, parse_backups
+from saltlick.environment.pillar import parse_environment
 from saltlick.errors import InvalidInput
-from saltlick.spec import backup, refresh
-from saltlick.spec.schema import schema
+from saltlick.reference.json_schema import schema
+from saltlick.refresh.pillar import parse_refresh
 
 STORES = {
     "vault": {"rsync": {"address": "172.20.0.10", "module": "prod-backups", "user": "prod", "password": "x"}},
@@ -49,12 +50,12 @@ application: {servers: app, stop: [service.stop app], start: [service.start app]
 
 @pytest.fixture(scope="module")
 def prod():
-    return spec.parse(pillar("prod"), environment="prod")
+    return parse_environment(pillar("prod"), environment="prod")
 
 
 @pytest.fixture(scope="module")
 def test():
-    return spec.parse(pillar("test"), environment="test")
+    return parse_environment(pillar("test"), environment="test")
 
 
 def made(root, whole, case):
@@ -69,8 +70,8 @@ def made(root, whole, case):
 
 
 def test_backups_are_read(prod):
-    jobs = backup.parse({"backup": BACKUP, "stores": STORES}, prod).jobs
-    assert jobs["database"].kind is backup.Kind.POSTGRESQL
+    jobs = parse_backups({"backup": BACKUP, "stores": STORES}, prod).jobs
+    assert jobs["database"].kind is BackupKind.POSTGRESQL
     assert jobs["database"].options == {"max_rate_mb": 50}
     assert jobs["files"].options == {"directories": ["/srv/uploads"]}
     assert jobs["files"].keep.daily == 7
@@ -79,14 +80,14 @@ def test_backups_are_read(prod):
 @pytest.mark.parametrize("case", cases("backup"), ids=lambda case: case["says"])
 def test_backups_that_are_wrong(case, prod):
     with pytest.raises(InvalidInput) as caught:
-        backup.parse({**made("backup", BACKUP, case), "stores": {**STORES, **case.get("stores", {})}}, prod)
+        parse_backups({**made("backup", BACKUP, case), "stores": {**STORES, **case.get("stores", {})}}, prod)
     assert [str(problem) for problem in caught.value.problems] == case["problems"]
 
 
 @pytest.mark.parametrize("case", cases("refresh"), ids=lambda case: case["says"])
 def test_refreshes_that_are_wrong(case, test):
     with pytest.raises(InvalidInput) as caught:
-        refresh.parse(made("refresh", REFRESH, case), test)
+        parse_refresh(made("refresh", REFRESH, case), test)
     assert [str(problem) for problem in caught.value.problems] == case["problems"]
 
 
@@ -98,21 +99,21 @@ def test_no_message_shows_pydantics_own_words():
 
 def test_production_gets_nobodys_data_whatever_its_pillar_says(prod):
     with pytest.raises(InvalidInput, match="prod is marked production: no other environment's data ever goes there"):
-        refresh.parse({"refresh": {**REFRESH, "source": "test"}}, prod)
+        parse_refresh({"refresh": {**REFRESH, "source": "test"}}, prod)
 
 
 def test_a_pillar_without_any(prod, test):
     with pytest.raises(InvalidInput, match="has no backups"):
-        backup.parse({}, prod)
+        parse_backups({}, prod)
     with pytest.raises(InvalidInput, match="has no `refresh`"):
-        refresh.parse({}, test)
+        parse_refresh({}, test)
 
 
 def test_no_secret_is_shown(prod):
     stores = copy.deepcopy(STORES)
     stores["vault"]["rsync"]["password"] = ["hunter2"]
     with pytest.raises(InvalidInput) as caught:
-        backup.parse({"backup": BACKUP, "stores": stores}, prod)
+        parse_backups({"backup": BACKUP, "stores": stores}, prod)
     assert "hunter2" not in str(caught.value)
 
 

@@ -5,25 +5,25 @@ from __future__ import annotations
 import pytest
 from spec_estate import cases, changed, pillar
 
-from saltlick import spec
 from saltlick.engine.graph import ordered
 from saltlick.engine.resource import Join, Key, Ref, references
+from saltlick.environment.pillar import Boot, expand_environment, parse_environment
 from saltlick.kinds.security_group_rules import Rule
 
-BOOT = spec.Boot(master_finger="ab:cd")
+BOOT = Boot(master_finger="ab:cd")
 CIDRS = {"prod": "10.10.0.0/16", "test": "10.20.0.0/16"}
 
 
 def environments(**changes):
     """The reference estate's environments, each changed as said."""
     raw = {name: changed(pillar(name), changes.get(name, {})) for name in ("control", "prod", "test")}
-    return {name: spec.parse(each, environment=name) for name, each in raw.items()}
+    return {name: parse_environment(each, environment=name) for name, each in raw.items()}
 
 
 def expanded(name="prod", **changes):
     """The resources of one environment by address."""
     found = environments(**changes)
-    return {resource.key.address: resource for resource in spec.expand(found[name], found, BOOT)}
+    return {resource.key.address: resource for resource in expand_environment(found[name], found, BOOT)}
 
 
 def own(address, attribute="id", environment="prod"):
@@ -46,7 +46,7 @@ def test_prod_and_test_by_name(name):
 
 def test_every_reference_leads_somewhere_and_never_in_a_circle():
     found = environments()
-    everything = [resource for each in found.values() for resource in spec.expand(each, found, BOOT)]
+    everything = [resource for each in found.values() for resource in expand_environment(each, found, BOOT)]
     keys = {resource.key for resource in everything}
     assert len(keys) == len(everything)
     for resource in everything:

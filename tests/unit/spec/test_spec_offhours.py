@@ -12,18 +12,18 @@ import pytest
 from spec_estate import CHECKOUT, cases, changed, pillar, spot
 from spec_estate import read as read_once
 
-from saltlick import spec
+from saltlick.environment.pillar import parse_environment
 from saltlick.errors import InvalidInput
-from saltlick.spec import offhours
-from saltlick.spec.offhours.times import hour
-from saltlick.spec.schema import schema
+from saltlick.offhours.pillar import parse_offhours, start_order, stop_order, switched_groups
+from saltlick.offhours.pillar.times import hour
+from saltlick.reference.json_schema import schema
 
 FILE = CHECKOUT / "pillar/test/offhours.sls"
 
 
 @pytest.fixture(scope="module")
 def environment():
-    return spec.parse(pillar("test"), environment="test")
+    return parse_environment(pillar("test"), environment="test")
 
 
 def raw(change=None, without=()):
@@ -39,7 +39,7 @@ def raw(change=None, without=()):
 @pytest.mark.parametrize("case", cases("offhours"), ids=lambda case: case["says"])
 def test_off_hours_that_are_wrong(case, environment):
     with pytest.raises(InvalidInput) as caught:
-        offhours.parse(raw(case.get("change"), case.get("without", ())), environment)
+        parse_offhours(raw(case.get("change"), case.get("without", ())), environment)
     assert [str(problem) for problem in caught.value.problems] == case["problems"]
 
 
@@ -50,16 +50,16 @@ def test_no_message_shows_pydantics_own_words():
 
 def test_none_and_what_is_none(environment):
     with pytest.raises(InvalidInput, match="the pillar of test has no off-hours"):
-        offhours.parse({}, environment)
+        parse_offhours({}, environment)
     with pytest.raises(InvalidInput, match="offhours: this has to be a mapping"):
-        offhours.parse({"offhours": "19:00"}, environment)
+        parse_offhours({"offhours": "19:00"}, environment)
 
 
 @pytest.mark.parametrize("made", [{}, {"offhours": None}, {"offhours": "off"}, raw(), raw({"timezone": "EST", "x": 1})])
 def test_production_is_refused_in_one_sentence_whatever_is_said(made):
-    prod = spec.parse(pillar("prod"), environment="prod")
+    prod = parse_environment(pillar("prod"), environment="prod")
     with pytest.raises(InvalidInput) as caught:
-        offhours.parse(made, prod)
+        parse_offhours(made, prod)
     [problem] = caught.value.problems
     assert str(problem) == "prod is marked production: it is never switched off, whatever pillar, tags or arguments say"
 
@@ -81,13 +81,13 @@ def test_whatever_stands_wherever_is_taken_or_told_and_never_crashes(odd, enviro
     )
     for key in keys:
         with contextlib.suppress(InvalidInput):
-            offhours.parse(raw({key: odd}), environment)
+            parse_offhours(raw({key: odd}), environment)
 
 
 def test_the_keys_that_yaml_takes_for_true_and_false(environment):
     said = raw()["offhours"]
     found = {True: said["on"], False: said["off"], **{key: said[key] for key in said if key not in ("on", "off")}}
-    assert offhours.parse({"offhours": found}, environment) == offhours.parse(raw(), environment)
+    assert parse_offhours({"offhours": found}, environment) == parse_offhours(raw(), environment)
 
 
 def test_the_schema_for_editors_takes_the_example_and_refuses_what_is_none():
@@ -101,25 +101,27 @@ def test_hours_and_days_are_read_and_said(environment):
     assert [str(hour(text)) for text in ("mon-fri 19:00", "Sat,Sun 8:00", "07:00", "Fri-Mon 20:00")] == [
         "Mon-Fri 19:00", "Sat,Sun 08:00", "Mon-Sun 07:00", "Mon,Fri,Sat,Sun 20:00",
     ]  # fmt: skip
-    found = offhours.parse(raw({"skip_days": ["2026-12-31..2027-01-02", date(2026, 12, 24)]}), environment)
+    found = parse_offhours(raw({"skip_days": ["2026-12-31..2027-01-02", date(2026, 12, 24)]}), environment)
     assert [str(day) for day in found.skip_days] == ["2026-12-24", "2026-12-31", "2027-01-01", "2027-01-02"]
 
 
 def test_the_order_is_the_tiers_backwards_and_the_masters_group_never_goes(environment):
-    found = offhours.parse(raw(), environment)
-    assert offhours.stops(found, environment) == (("app",), ("db",))
-    assert offhours.starts(found, environment) == (("db",), ("app",))
-    control = spec.parse(pillar("control"), environment="control")
-    assert offhours.switched(found, control) == ()
+    found = parse_offhours(raw(), environment)
+    assert stop_order(found, environment) == (("app",), ("db",))
+    assert start_order(found, environment) == (("db",), ("app",))
+    control = parse_environment(pillar("control"), environment="control")
+    assert switched_groups(found, control) == ()
     with pytest.raises(InvalidInput, match=r"offhours: control has no server group that could be switched"):
-        offhours.parse(raw(), control)
+        parse_offhours(raw(), control)
     with pytest.raises(InvalidInput, match=r"offhours.groups: salt-master is the Salt master's: nobody would start it"):
-        offhours.parse(raw({"groups": "salt-master"}), control)
+        parse_offhours(raw({"groups": "salt-master"}), control)
 
 
 def test_only_the_groups_that_are_named_are_switched(environment):
-    found = offhours.parse(raw({"groups": ["app"]}), environment)
-    assert offhours.switched(found, environment) == ("app",)
-    assert offhours.stops(found, environment) == (("app",),)
-    together = spec.parse(changed(pillar("test"), {"servers.db.tier": 1, "servers.app.tier": 1}), environment="test")
-    assert offhours.starts(offhours.parse(raw(), together), together) == (("db", "app"),)
+    found = parse_offhours(raw({"groups": ["app"]}), environment)
+    assert switched_groups(found, environment) == ("app",)
+    assert stop_order(found, environment) == (("app",),)
+    together = parse_environment(
+        changed(pillar("test"), {"servers.db.tier": 1, "servers.app.tier": 1}), environment="test"
+    )
+    assert start_order(parse_offhours(raw(), together), together) == (("db", "app"),)

@@ -8,8 +8,8 @@ import pytest
 from spec_estate import CHECKOUT, changed, pillar
 
 from saltlick.kinds import KINDS
-from saltlick.spec import reference
-from saltlick.spec.schema import schema
+from saltlick.reference import markdown
+from saltlick.reference.json_schema import schema
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -60,12 +60,12 @@ def test_the_schema_refuses(held_against, change, path):
 
 def test_the_page_is_the_one_that_the_models_write():
     committed = (CHECKOUT / "docs" / "pillar.md").read_text("utf-8")
-    assert committed == reference.page(), "run: python -m saltlick.spec.reference > docs/pillar.md"
+    assert committed == markdown.page(), "run: python -m saltlick.reference.markdown > docs/pillar.md"
 
 
 def test_the_page_has_every_key_and_every_property():
-    page = reference.page()
-    for model in reference.SECTIONS.values():
+    page = markdown.page()
+    for model in markdown.SECTIONS.values():
         for name, field in model.model_fields.items():
             assert f"`{field.alias or name}`" in page
             assert field.description, f"{model.__name__}.{name} says what it is"

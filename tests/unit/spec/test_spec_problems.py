@@ -8,7 +8,7 @@ import re
 import pytest
 from spec_estate import cases, changed, pillar
 
-from saltlick import spec
+from saltlick.environment.pillar import check_environment, parse_environment
 from saltlick.errors import InvalidInput
 
 TOPICS = ("reading", "network", "firewall", "servers", "balancers", "long_form", "together")
@@ -16,7 +16,7 @@ TOPICS = ("reading", "network", "firewall", "servers", "balancers", "long_form",
 
 def problems_of(case):
     with pytest.raises(InvalidInput) as caught:
-        spec.parse(changed(pillar("prod"), case.get("change", {}), case.get("without", ())), environment="prod")
+        parse_environment(changed(pillar("prod"), case.get("change", {}), case.get("without", ())), environment="prod")
     return [str(problem) for problem in caught.value.problems]
 
 
@@ -31,26 +31,28 @@ def test_a_pillar_that_is_wrong_beside_its_peers(case):
     others = {}
     for name in case.get("others", ["control", "test"]):
         raw = changed(pillar(name), case.get(name, {}))
-        others[name] = spec.parse(raw, environment=name)
-    own = spec.parse(changed(pillar("prod"), case.get("change", {}), case.get("without", ())), environment="prod")
+        others[name] = parse_environment(raw, environment=name)
+    own = parse_environment(
+        changed(pillar("prod"), case.get("change", {}), case.get("without", ())), environment="prod"
+    )
     with pytest.raises(InvalidInput) as caught:
-        spec.check(own, others)
+        check_environment(own, others)
     assert [str(problem) for problem in caught.value.problems] == case["problems"]
 
 
 @pytest.mark.parametrize("name", ["control", "prod", "test"])
 def test_the_reference_estate_is_sound(name):
-    environments = {each: spec.parse(pillar(each), environment=each) for each in ("control", "prod", "test")}
-    spec.check(environments.pop(name), environments)
+    environments = {each: parse_environment(pillar(each), environment=each) for each in ("control", "prod", "test")}
+    check_environment(environments.pop(name), environments)
 
 
 def test_a_mistyped_environment_is_told_apart_from_a_broken_one():
     with pytest.raises(InvalidInput, match="the pillar of prd does not say what it consists of"):
-        spec.parse({}, environment="prd")
+        parse_environment({}, environment="prd")
     with pytest.raises(InvalidInput, match=re.escape("environment.name: prod is not test, which is the environment")):
-        spec.parse(pillar("prod"), environment="test")
+        parse_environment(pillar("prod"), environment="test")
     with pytest.raises(InvalidInput, match="environment: this has to be a mapping"):
-        spec.parse({"environment": ["prod"]}, environment="prod")
+        parse_environment({"environment": ["prod"]}, environment="prod")
 
 
 def test_no_message_shows_pydantics_own_words():
@@ -73,7 +75,7 @@ def spots(raw, path=""):
 def test_whatever_stands_wherever_is_taken_or_told_and_never_crashes(odd):
     entry = {"kind": "route_table", "name": "x", "properties": {"vpc": {"ref": "vpc/main"}}, "after": ["vpc/main"]}
     full = changed(pillar("prod"), {"resources": [entry], "tags": {"a": "b"}, "servers.db.names": ["a", "b"]})
-    control = spec.parse(pillar("control"), environment="control")
+    control = parse_environment(pillar("control"), environment="control")
     for path in spots(full["environment"]):
         with contextlib.suppress(InvalidInput):
-            spec.check(spec.parse(changed(full, {path: odd}), environment="prod"), {"control": control})
+            check_environment(parse_environment(changed(full, {path: odd}), environment="prod"), {"control": control})

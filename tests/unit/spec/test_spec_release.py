@@ -15,23 +15,33 @@ import yaml
 from spec_estate import CHECKOUT, cases, pillar, spot
 from spec_estate import read as read_once
 
-from saltlick import spec
+from saltlick.environment.pillar import parse_environment
 from saltlick.errors import InvalidInput
-from saltlick.release.ports import Call
-from saltlick.spec import release
-from saltlick.spec.release.amounts import Amount, amount
-from saltlick.spec.release.balancing import Haproxy
-from saltlick.spec.release.model import StrategyKind, Windows
-from saltlick.spec.release.steps import BuildStep, OnceStep, Step, read_line
-from saltlick.spec.schema import schema
+from saltlick.fleet.balancers.pillar import HaproxySpec
+from saltlick.fleet.placeholders import fill
+from saltlick.fleet.ports import Call
+from saltlick.fleet.step import BuildStep, OnceStep, Step, read_line
+from saltlick.reference.json_schema import schema
+from saltlick.release.pillar import (
+    HOOK_PLACEHOLDERS,
+    PLACEHOLDERS,
+    Overrides,
+    denied,
+    fill_check,
+    parse_recipe,
+    restore_recipe,
+    servers_of,
+)
+from saltlick.release.pillar.amounts import Amount, amount
+from saltlick.release.pillar.model import StrategyKind, Windows
 
 RECIPES = sorted(CHECKOUT.glob("pillar/**/release.sls"))
-WORDS = {word: f"<{word}>" for word in (*release.WORDS, *release.HOOK_WORDS)}
+WORDS = {word: f"<{word}>" for word in (*PLACEHOLDERS, *HOOK_PLACEHOLDERS)}
 
 
 @pytest.fixture(scope="module")
 def environment():
-    return spec.parse(pillar("test"), environment="test")
+    return parse_environment(pillar("test"), environment="test")
 
 
 def read(path):
@@ -54,7 +64,7 @@ def raw(change=None, without=()):
 def test_a_recipe_that_is_wrong(case, environment):
     made = raw(case.get("change"), case.get("without", ()))
     with pytest.raises(InvalidInput) as caught:
-        release.parse(made, environment, release.Overrides(**case.get("overrides", {})))
+        parse_recipe(made, environment, Overrides(**case.get("overrides", {})))
     assert [str(problem) for problem in caught.value.problems] == case["problems"]
 
 
@@ -66,9 +76,9 @@ def test_no_message_shows_pydantics_own_words():
 
 def test_no_recipe_and_one_that_is_none(environment):
     with pytest.raises(InvalidInput, match="the pillar of test has no recipe for releases"):
-        release.parse({}, environment)
+        parse_recipe({}, environment)
     with pytest.raises(InvalidInput, match="release: this has to be a mapping"):
-        release.parse({"release": "app"}, environment)
+        parse_recipe({"release": "app"}, environment)
 
 
 @pytest.mark.parametrize("odd", [None, {5: []}], ids=repr)
@@ -78,7 +88,7 @@ def test_whatever_stands_wherever_is_taken_or_told_and_never_crashes(odd, enviro
         inside, last = spot(made["release"], path)
         inside[last] = odd
         with contextlib.suppress(InvalidInput):
-            release.parse(made, environment)
+            parse_recipe(made, environment)
 
 
 def spots(inside, path=""):
@@ -94,10 +104,10 @@ def spots(inside, path=""):
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: str(path.relative_to(CHECKOUT)))
 @pytest.mark.parametrize("name", ["test", "prod"])
 def test_every_recipe_in_the_pillar_is_sound_and_survives_the_journal(path, name):
-    recipe = release.parse(read(path), spec.parse(pillar(name), environment=name))
+    recipe = parse_recipe(read(path), parse_environment(pillar(name), environment=name))
     written = recipe.model_dump_json()
-    assert release.restore(written) == recipe
-    assert release.restore(written).model_dump_json() == written
+    assert restore_recipe(written) == recipe
+    assert restore_recipe(written).model_dump_json() == written
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: str(path.relative_to(CHECKOUT)))
@@ -114,10 +124,10 @@ def test_the_schema_refuses_what_the_models_refuse():
 
 
 def test_the_plone_recipe_is_the_talks_way(environment):
-    recipe = release.parse(read(CHECKOUT / "pillar/common/examples/plone/release.sls"), environment)
+    recipe = parse_recipe(read(CHECKOUT / "pillar/common/examples/plone/release.sls"), environment)
     assert recipe.strategy.kind is StrategyKind.IN_PLACE
     assert (recipe.balancer.kind, recipe.balancer.service) == ("service", "varnish")
-    told = [str(release.fill(step, WORDS)) for step in (*recipe.stop, *recipe.build, *recipe.once, *recipe.start)]
+    told = [str(fill(step, WORDS)) for step in (*recipe.stop, *recipe.build, *recipe.once, *recipe.start)]
     assert [line.partition(" cwd=")[0] for line in told] == [
         "supervisord.stop all",
         "git.checkout <directory>/source <sha> force=True user=<user>",
@@ -133,7 +143,7 @@ def test_the_plone_recipe_is_the_talks_way(environment):
 def test_the_application_is_built_as_the_formula_builds_it(environment):
     script = (CHECKOUT / "salt/app/files/build-release.sh").read_text("utf-8")
     defaults = yaml.safe_load((CHECKOUT / "salt/app/defaults.yaml").read_text("utf-8"))
-    recipe = release.parse(raw(), environment)
+    recipe = parse_recipe(raw(), environment)
     values = {'"$python"': defaults["python"], '"$release/': "", '"$requirements"': defaults["requirements"], '"': ""}
     lines = [line.strip() for line in script.splitlines() if "venv" in line]
     for old, new in values.items():
@@ -158,7 +168,7 @@ def test_the_application_is_built_as_the_formula_builds_it(environment):
     ],
 )
 def test_the_operator_can_say_other_batches(given, batch, environment):
-    recipe = release.parse(raw(), environment, release.Overrides(**given))
+    recipe = parse_recipe(raw(), environment, Overrides(**given))
     assert " ".join(map(str, recipe.strategy.batch)) == batch
 
 
@@ -170,9 +180,9 @@ def test_each_folder_of_the_pillar_but_common_is_an_environment():
 
 def test_the_operator_can_say_where_and_when_to_pause(environment):
     made = raw({"balancer": {"kind": "none"}})
-    recipe = release.parse(made, environment, release.Overrides(group="db", pause="canary"))
+    recipe = parse_recipe(made, environment, Overrides(group="db", pause="canary"))
     assert (recipe.servers, recipe.strategy.pause.value) == ("db", "canary")
-    assert release.servers_of(recipe, environment) == ("test-db-1", "test-db-2")
+    assert servers_of(recipe, environment) == ("test-db-1", "test-db-2")
     assert made["release"]["servers"] == "app", "the pillar itself stays as it is"
 
 
@@ -213,10 +223,10 @@ def test_what_is_filled_in_is_never_read_again():
     step = Step.model_validate(
         {"call": "a.b", "args": ["{rev} ${HOME} {} { x }", 5], "kwargs": {"k": [{"{sha}": "{user}"}]}}
     )
-    filled = release.fill(step, {"rev": "'{sha}' $(x)", "sha": "1234567", "user": "{rev}"})
+    filled = fill(step, {"rev": "'{sha}' $(x)", "sha": "1234567", "user": "{rev}"})
     assert filled == Call("a.b", ("'{sha}' $(x) ${HOME} {} { x }", 5), {"k": [{"1234567": "{rev}"}]})
     with pytest.raises(KeyError):
-        release.fill(step, {})
+        fill(step, {})
 
 
 def test_checks_become_calls_of_the_health_module(environment):
@@ -226,8 +236,8 @@ def test_checks_become_calls_of_the_health_module(environment):
         {"command": "x", "user": "{user}"},
     ]
     checks[2]["user"] = "app"
-    recipe = release.parse(raw({"health": {"checks": checks, "readiness_delay_s": 7}}), environment)
-    first, second, third = (release.fill_check(check, recipe.health, WORDS) for check in recipe.health.checks)
+    recipe = parse_recipe(raw({"health": {"checks": checks, "readiness_delay_s": 7}}), environment)
+    first, second, third = (fill_check(check, recipe.health, WORDS) for check in recipe.health.checks)
     assert (first.function, first.args, first.kwargs["status"], first.kwargs["body"]) == (
         "health.http",
         ("http://<server>/",),
@@ -236,10 +246,7 @@ def test_checks_become_calls_of_the_health_module(environment):
     )
     assert (second.function, second.args, second.kwargs["readiness_delay_s"]) == ("health.tcp", ("127.0.0.1", 80), 7)
     assert (third.function, third.args, third.kwargs["runas"]) == ("health.command", ("x",), "app")
-    assert (
-        release.fill_check(recipe.health.checks[1], recipe.health, WORDS, delayed=False).kwargs["readiness_delay_s"]
-        == 0
-    )
+    assert fill_check(recipe.health.checks[1], recipe.health, WORDS, delayed=False).kwargs["readiness_delay_s"] == 0
 
 
 @pytest.mark.parametrize(
@@ -253,20 +260,20 @@ def test_amounts(text, total, down, up):
 
 def test_the_key_on_is_true_in_yaml_and_still_read(environment):
     made = yaml.safe_load("{kind: haproxy, on: app, backend: app, server: ['{server}-a', '{server}-b']}")
-    recipe = release.parse(raw({"balancer": made}), environment)
-    assert isinstance(recipe.balancer, Haproxy)
+    recipe = parse_recipe(raw({"balancer": made}), environment)
+    assert isinstance(recipe.balancer, HaproxySpec)
     assert recipe.balancer.on == ("app",)
 
 
 def test_a_webhooks_secret_is_in_no_log_and_no_journal(environment):
-    recipe = release.parse(raw({"webhook": {"url": "https://hooks.example.org/T0/secret"}}), environment)
+    recipe = parse_recipe(raw({"webhook": {"url": "https://hooks.example.org/T0/secret"}}), environment)
     assert "secret" not in repr(recipe) + str(recipe) + recipe.model_dump_json() + json.dumps(
         recipe.model_dump(mode="json")
     )
     assert recipe.webhook.kept
-    assert not release.restore(recipe.model_dump_json()).webhook.kept
-    kept = release.parse(raw({"webhook": {"url": "sdb://secrets/hook"}}), environment)
-    assert release.restore(kept.model_dump_json()).webhook.url.get_secret_value() == "sdb://secrets/hook"
+    assert not restore_recipe(recipe.model_dump_json()).webhook.kept
+    kept = parse_recipe(raw({"webhook": {"url": "sdb://secrets/hook"}}), environment)
+    assert restore_recipe(kept.model_dump_json()).webhook.url.get_secret_value() == "sdb://secrets/hook"
 
 
 BERLIN = Windows(
@@ -294,11 +301,11 @@ BERLIN = Windows(
     ],
 )
 def test_windows(moment, by):
-    said = release.denied(BERLIN, datetime.fromisoformat(moment))
+    said = denied(BERLIN, datetime.fromisoformat(moment))
     assert (f"the recipe denies {by}" in said) if by else said == ""
 
 
 def test_a_denial_says_whose_clock():
-    said = release.denied(BERLIN, datetime(2026, 11, 20, 15, tzinfo=ZoneInfo("Europe/Berlin")))
+    said = denied(BERLIN, datetime(2026, 11, 20, 15, tzinfo=ZoneInfo("Europe/Berlin")))
     assert said == "it is Fri 2026-11-20 15:00 in Europe/Berlin, and the recipe denies Fri 15:00-24:00"
-    assert release.denied(None, datetime(2026, 11, 20, tzinfo=ZoneInfo("UTC"))) == ""
+    assert denied(None, datetime(2026, 11, 20, tzinfo=ZoneInfo("UTC"))) == ""

@@ -1,0 +1,32 @@
+"""The pillar's `backup` and `stores`: parsed and checked against the environment whose servers are backed up.
+
+parse(pillar, environment)  ->  Backups
+"""
+
+from saltlick.backup.pillar.model import (
+    BackupJobSpec,
+    BackupKind,
+    Backups,
+    Drill,
+    RestoreCheck,
+    RetentionSpec,
+    Script,
+    Store,
+    Timing,
+)
+from saltlick.backup.pillar.parse import BACKUP_KEY, STORES_KEY, parse_backups
+
+__all__ = [
+    "BACKUP_KEY",
+    "STORES_KEY",
+    "BackupJobSpec",
+    "BackupKind",
+    "Backups",
+    "Drill",
+    "RestoreCheck",
+    "RetentionSpec",
+    "Script",
+    "Store",
+    "Timing",
+    "parse_backups",
+]

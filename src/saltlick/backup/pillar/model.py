@@ -1,0 +1,212 @@
+"""The pillar keys `backup` and `stores`, as typed and frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr, StrictInt, StrictStr, model_validator
+
+from saltlick.backup.pillar.timing import cron
+from saltlick.fleet.step import Seconds
+from saltlick.schema.fields import AbsolutePath, Label, Model, UserName, form
+
+Count = Annotated[StrictInt, Field(ge=0, le=1000)]
+Age = Annotated[StrictInt, Field(ge=60, le=366 * 86400)]
+Cron = Annotated[StrictStr, AfterValidator(cron)]
+Word = Annotated[StrictStr, form(r"[A-Za-z0-9._-]+", "a name of letters, digits, dots, hyphens and underscores")]
+
+
+class Rsync(Model):
+    """A folder on another server, behind an rsync daemon with a password."""
+
+    address: StrictStr = Field(min_length=1, description="Address or name of the server.")
+    port: StrictInt = Field(873, ge=1, le=65535, description="Its port.")
+    module: Word = Field(description="Module of the daemon that this environment's backups go to.")
+    user: Word = Field(description="User of the daemon.")
+    password: SecretStr = Field(
+        min_length=1, description="Its password; from a renderer or an `sdb` address, not from git."
+    )
+
+
+class Encryption(str, Enum):
+    """Who holds the key that S3 encrypts with."""
+
+    S3 = "AES256"
+    KMS = "aws:kms"
+
+
+class S3(Model):
+    """A bucket, or a part of one; encrypted on the server's side."""
+
+    bucket: StrictStr = Field(min_length=3, max_length=63, description="Name of the bucket. It is not made for you.")
+    prefix: StrictStr = Field("", description="Folder in it.")
+    encryption: Encryption = Field(Encryption.S3, description="`AES256` (S3's key) or `aws:kms`.")
+    key_id: StrictStr = Field("", description="Key of KMS, for `aws:kms`; left out: the account's own.")
+    region: StrictStr = Field("", description="Its region.")
+    endpoint: StrictStr = Field("", description="Address of a service that speaks S3; left out: AWS.")
+    access_key: SecretStr | None = Field(None, description="Left out with `secret_key`: the instance's own role.")
+    secret_key: SecretStr | None = Field(None, description="Secret of `access_key`.")
+
+    @model_validator(mode="after")
+    def _both(self) -> S3:
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("`access_key` and `secret_key` go together")
+        if self.key_id and self.encryption is not Encryption.KMS:
+            raise ValueError("`key_id` goes with `encryption: aws:kms`")
+        return self
+
+
+class Store(Model):
+    """Where backups are kept: exactly one of `rsync` and `s3`. The servers read the same key from their own pillar."""
+
+    rsync: Rsync | None = Field(None, description="A folder on another server.")
+    s3: S3 | None = Field(None, description="A bucket.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Store:
+        if (self.rsync is None) == (self.s3 is None):
+            raise ValueError("a store is exactly one of `rsync` and `s3`")
+        return self
+
+
+class Timing(Model):
+    """When something runs: exactly one of `cron` and `every_s`."""
+
+    cron: Cron | None = Field(None, description="As in a crontab, in the master's time zone: `0 2 * * *`.")
+    every_s: Annotated[StrictInt, Field(ge=30, le=7 * 86400)] | None = Field(None, description="Every so many seconds.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Timing:
+        if (self.cron is None) == (self.every_s is None):
+            raise ValueError("exactly one of `cron` and `every_s` says when")
+        return self
+
+
+class BackupKind(str, Enum):
+    """What a job backs up."""
+
+    POSTGRESQL = "postgresql"
+    ZODB = "zodb"
+    DIRECTORIES = "directories"
+
+
+class Postgresql(Model):
+    """A cluster of PostgreSQL, whole. Taken from the standby where there is one."""
+
+    max_rate_mb: Annotated[StrictInt, Field(ge=1, le=1024)] | None = Field(
+        None, description="MB per second that a full backup may read at most."
+    )
+
+
+class Zodb(Model):
+    """A ZODB behind ZEO: Data.fs and its blobs, as one pair."""
+
+
+class RetentionSpec(Model):
+    """How many backups stay: the newest of each of so many hours, days, weeks, months. What they build on stays with them."""
+
+    hourly: Count = Field(0, description="Hours.")
+    daily: Count = Field(7, description="Days.")
+    weekly: Count = Field(4, description="Weeks.")
+    monthly: Count = Field(6, description="Months.")
+
+    @model_validator(mode="after")
+    def _some(self) -> RetentionSpec:
+        if not (self.hourly or self.daily or self.weekly or self.monthly):
+            raise ValueError("with nothing to keep there is no backup: give one of hourly, daily, weekly, monthly")
+        return self
+
+
+class Script(Model):
+    """SQL that runs in a restored database, all or nothing."""
+
+    database: StrictStr = Field(min_length=1, description="In which database.")
+    sql: StrictStr = Field(min_length=1, description="One or more statements.")
+
+
+class RestoreCheck(Model):
+    """A question to what was restored: exactly one of `query` and `command`."""
+
+    name: StrictStr = Field(min_length=1, max_length=80, description="What people read.")
+    database: StrictStr | None = Field(None, description="Database for `query`.")
+    query: StrictStr | None = Field(None, description="SQL that gives one value.")
+    command: StrictStr | None = Field(
+        None, description="Command that has to exit with 0; it finds the database by PGHOST and PGPORT."
+    )
+    user: UserName | None = Field(None, description="User whom `command` runs as.")
+    at_least: float | None = Field(None, description="The least that the value may be.")
+    equals: StrictStr | StrictInt | None = Field(None, description="What the value has to be.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> RestoreCheck:
+        if (self.query is None) == (self.command is None):
+            raise ValueError("a check is exactly one of `query` and `command`")
+        if self.query is not None and not self.database:
+            raise ValueError("`query` needs its `database`")
+        if self.user and self.command is None:
+            raise ValueError("`user` goes with `command`")
+        return self
+
+
+class Drill(Model):
+    """A rehearsal: the latest backup restored beside what serves on a server of another environment, checked, and removed."""
+
+    environment: Label = Field(description="Whose server: never one that is marked production.")
+    servers: Label = Field(description="Server group there, whose first server of that kind is taken.")
+    store: Label = Field(description="The store, by its name in the pillar of those servers.")
+    scripts: tuple[Script, ...] = Field((), description="What runs before the checks.")
+    checks: tuple[RestoreCheck, ...] = Field(min_length=1, description="What has to be true.")
+    at: Timing | None = Field(None, description="When.")
+    max_age_s: Age = Field(8 * 86400, description="How old the last good one may be.")
+
+
+class BackupJobSpec(Model):
+    """One thing that is backed up: exactly one of `postgresql`, `zodb` and `directories`."""
+
+    postgresql: Postgresql | None = Field(None, description="A cluster of PostgreSQL.")
+    zodb: Zodb | None = Field(None, description="A ZODB behind ZEO.")
+    directories: Annotated[tuple[AbsolutePath, ...], Field(min_length=1)] | None = Field(None, description="Folders.")
+    servers: Label = Field(description="Server group that has it.")
+    store: Label = Field(description="Where it goes.")
+    full: Timing | None = Field(None, description="When everything is copied. Left out: only by hand.")
+    incremental: Timing | None = Field(None, description="When only what is new is copied.")
+    splay_s: Annotated[StrictInt, Field(ge=0, le=6 * 3600)] = Field(
+        0, description="Begins up to so many seconds later, so that not all jobs begin at once."
+    )
+    keep: RetentionSpec = Field(default_factory=lambda: RetentionSpec.model_validate({}), description="How many stay.")
+    max_age_s: Age = Field(26 * 3600, description="How old the newest good one may be.")
+    shrink_percent: Annotated[StrictInt, Field(ge=1, le=100)] = Field(
+        50, description="Less of the data than this many percent of the time before is suspicious."
+    )
+    deadline_s: Seconds = Field(3600, description="How long one run may take.")
+    drill: Drill | None = Field(None, description="Where and how a restore is rehearsed.")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> BackupJobSpec:
+        if sum(kind is not None for kind in (self.postgresql, self.zodb, self.directories)) != 1:
+            raise ValueError("a job is exactly one of `postgresql`, `zodb` and `directories`")
+        if self.incremental and not self.full:
+            raise ValueError("`incremental` needs a `full` to build on")
+        return self
+
+    @property
+    def kind(self) -> BackupKind:
+        """What it backs up."""
+        if self.postgresql:
+            return BackupKind.POSTGRESQL
+        return BackupKind.ZODB if self.zodb else BackupKind.DIRECTORIES
+
+    @property
+    def options(self) -> dict[str, object]:
+        """What the server's part wants to know of the kind."""
+        if self.directories:
+            return {"directories": list(self.directories)}
+        return {"max_rate_mb": self.postgresql.max_rate_mb} if self.postgresql else {}
+
+
+class Backups(Model):
+    """What is backed up, when, where to, and how long it is kept."""
+
+    jobs: Mapping[Label, BackupJobSpec] = Field(min_length=1, description="By name; the name is a folder in the store.")

@@ -1,0 +1,102 @@
+"""The master's gate: which minion keys an environment's servers get accepted, and which are forgotten after them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import salt.client
+
+from saltlick import aws
+from saltlick.commands.environment.estate import environments_of
+from saltlick.commands.result import plain
+from saltlick.commands.state import state
+from saltlick.environment.admission import AdmissionDecision, AdmissionTargets, KeyAdmission, decide, look
+from saltlick.environment.console import Consoles
+from saltlick.environment.pillar import Environment, declared_servers
+from saltlick.environment.pillar.servers import BootAs
+from saltlick.salt_io.keys import SaltKeys
+from saltlick.salt_io.pillar import known_environments, require_pillarenv
+from saltlick.salt_io.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from saltlick.engine.ports import Cloud
+    from saltlick.environment.admission import Admission
+
+log = logging.getLogger(__name__)
+
+ANSWER_TIMEOUT_S = 10
+
+
+def admitted(opts: Mapping[str, Any], name: str, *, deadline_s: float | None = None, job: str = "") -> dict[str, Any]:
+    """Wait until every server of the environment is accepted and answers."""
+
+    def step() -> dict[str, Any]:
+        require_pillarenv(opts, name)
+        declared = environments_of(opts, name)[name]
+        home = household(opts, declared)
+        cloud = aws.connect(declared.region)
+        if opts.get("test"):
+            with SaltKeys(opts) as keys:
+                return _foreseen(decide(home, look(home, keys, Consoles(cloud))))
+        with Progress(opts, job) as progress, SaltKeys(opts) as keys:
+            seen = _gate(opts, keys, cloud, progress.line).admit(home, deadline_s=_deadline_s(declared, deadline_s))
+            progress.step(name, "admitted", **plain(seen))
+        return _told(seen)
+
+    return state(name, step)
+
+
+def forget_stale_keys(opts: Mapping[str, Any], names: Iterable[str], cloud: Cloud) -> dict[str, str]:
+    """Forget the keys of servers that AWS does not have any more; ids and why. No key, no question to AWS."""
+    gone: dict[str, str] = {}
+    with SaltKeys(opts) as keys:
+        if keys.accepted():
+            for name in names:
+                gone |= _gate(opts, keys, cloud, log.info).sweep(household(opts, environments_of(opts, name)[name]))
+    return gone
+
+
+def household(opts: Mapping[str, Any], declared: Environment) -> AdmissionTargets:
+    """The servers that become minions, and the other environments, whose keys are none of our business."""
+    servers = tuple(server.name for server in declared_servers(declared) if server.boot is not BootAs.NONE)
+    others = tuple(other for other in known_environments(opts) if other != declared.name)
+    return AdmissionTargets(environment=declared.name, servers=servers, others=others)
+
+
+def _gate(opts: Mapping[str, Any], keys: SaltKeys, cloud: Cloud, tell: Callable[[str], None]) -> KeyAdmission:
+    return KeyAdmission(
+        keys=keys, witness=Consoles(cloud), ping=lambda names: ping(opts, names), tell=tell, clock=cloud.clock
+    )
+
+
+def ping(opts: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
+    """The minions that answer; a list target, so that nobody else is asked and nobody is left out silently."""
+    with salt.client.get_local_client(mopts=dict(opts)) as client:
+        answers = client.cmd(list(names), "test.ping", tgt_type="list", timeout=ANSWER_TIMEOUT_S)
+    return tuple(name for name, answer in sorted(answers.items()) if answer is True)
+
+
+def _deadline_s(declared: Environment, given: float | None) -> float:
+    if given is not None:
+        return float(given)
+    of_groups = [group.ready_s for group in declared.servers.values() if group.ready_s is not None]
+    return float(max([declared.deadlines.ready_s, *of_groups]))
+
+
+def _foreseen(decision: AdmissionDecision) -> dict[str, Any]:
+    changes = {key.id: {"key": "accepted", "finger": key.finger} for key in decision.accept}
+    changes |= {name: {"key": "forgotten", "why": why} for name, why in decision.forget.items()}
+    waiting = [f"{name}: {why}" for name, why in {**decision.waiting, **decision.failed}.items()]
+    comment = "\n".join([*waiting, *map(str, decision.refused)]) or "every server is in"
+    return {"result": None if changes or waiting else True, "changes": changes, "comment": comment}
+
+
+def _told(seen: Admission) -> dict[str, Any]:
+    changes: dict[str, Any] = {name: {"key": "accepted"} for name in seen.accepted}
+    changes |= {name: {"key": "forgotten", "why": why} for name, why in seen.forgotten.items() if name not in changes}
+    count = len(seen.accepted) + len(seen.already)
+    lines = [f"{count} servers are in, {len(seen.accepted)} of them new", *map(str, seen.refused)]
+    return {"changes": changes, "comment": "\n".join(lines)}

@@ -1,0 +1,118 @@
+"""The edge to Salt: what a command found becomes plain data with an exit code, and nothing is raised past it."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from saltlick.errors import InvalidInput, Problem, SaltlickError
+from saltlick.salt_io.progress import colour_wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping
+
+log = logging.getLogger(__name__)
+
+INTERNAL_ERROR = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """What a command returns: `result` for machines (JSON-able, never with a key `data`), `text` for people."""
+
+    result: dict[str, Any]
+    text: str | Callable[[bool], str] = ""
+    """The words, or what makes them from whether colour is wanted."""
+    retcode: int = 0
+
+
+def guarded(command: Callable[..., CommandResult], *args: Any, **kwargs: Any) -> CommandResult:
+    """Run a command; an error becomes an answer that says so. Ctrl-C and SIGTERM go on up, they are not errors."""
+    try:
+        return command(*args, **kwargs)
+    except SaltlickError as error:
+        return _refusal(error)
+    except Exception as error:
+        # The last border before Salt, which takes a TypeError for wrong arguments and prints a traceback for the rest.
+        log.exception("A defect in saltlick")
+        return CommandResult(
+            {"error": f"{type(error).__name__}: {error} (a defect in saltlick; see the log)"}, retcode=INTERNAL_ERROR
+        )
+
+
+def _refusal(error: SaltlickError) -> CommandResult:
+    result: dict[str, Any] = {"error": str(error)}
+    if isinstance(error, InvalidInput):
+        result["problems"] = [str(problem) for problem in error.problems]
+    return CommandResult(result, retcode=error.exit_code)
+
+
+def run_command(
+    opts: MutableMapping[str, Any],
+    context: MutableMapping[str, Any],
+    command: Callable[..., CommandResult],
+    name: object,
+    /,
+    *rest: object,
+    **arguments: Any,
+) -> dict[str, Any]:
+    """Run a command for a runner and give Salt its answer.
+
+    Runners pass on whatever they were called with: Salt itself answers a misspelt argument with the manual and exit 0.
+    Both codes are set: `salt-run` exits with the returned one, an orchestration looks at the context's only.
+    """
+    given = {key: value for key, value in arguments.items() if not key.startswith("__")}  # __pub_jid and its like
+    answer = guarded(_fitting, command, rest, given, opts, name)
+    context["retcode"] = answer.retcode
+    told = {**answer.result, "retcode": answer.retcode}
+    if _for_people(opts):
+        told |= {"outputter": "saltlick_text", "text": _text(answer, colour_wanted(opts, sys.stdout))}
+    return told
+
+
+def _fitting(
+    command: Callable[..., CommandResult], rest: tuple[object, ...], given: dict[str, Any], opts: Any, name: object
+) -> CommandResult:
+    known = [key for key, one in inspect.signature(command).parameters.items() if one.kind is one.KEYWORD_ONLY]
+    typed = [key for key in known if key not in {"jid" if "jid" in known else "job", "user"}]
+    problems = [Problem(str(word), "is one argument too many; several names are written one,two") for word in rest]
+    problems += [
+        Problem(key, f"is not an argument; there are {', '.join(typed) or 'none'}") for key in given if key not in known
+    ]
+    if problems:
+        raise InvalidInput(problems, what="arguments")
+    return command(opts, name, **given)
+
+
+def _text(answer: CommandResult, colour: bool) -> str:
+    if not isinstance(answer.text, str):
+        return answer.text(colour)
+    error = str(answer.result.get("error", ""))
+    return answer.text or (f"\x1b[31m{error}\x1b[0m" if colour else error)
+
+
+def _for_people(opts: MutableMapping[str, Any]) -> bool:
+    """Whether somebody typed `salt-run environment.…` without `--out`; an orchestration or a program wants data."""
+    typed = opts.get("__cli") == "salt-run" and str(opts.get("fun", "")).partition(".")[0] not in {"", "state"}
+    return typed and not opts.get("output")
+
+
+def plain(value: Any) -> Any:
+    """A value of the core as JSON and Salt's bus can carry it."""
+    if isinstance(value, Enum):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {spot.name: plain(getattr(value, spot.name)) for spot in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(plain(item) for item in value)
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

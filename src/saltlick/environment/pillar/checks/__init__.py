@@ -1,0 +1,35 @@
+"""Whether a well-formed environment makes sense, in itself and beside its peers. All problems, never only one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from saltlick.environment.pillar.checks import balancers, firewall, longform, network, peers, servers
+from saltlick.environment.pillar.checks.findings import PillarFinding
+from saltlick.environment.pillar.expand import addresses
+from saltlick.environment.pillar.model import Environment
+from saltlick.errors import InvalidInput, Problem
+from saltlick.schema.problems import ENVIRONMENT_KEY, path
+
+_OWN = (network.findings, peers.names, firewall.findings, servers.findings, balancers.findings, longform.findings)
+
+
+def own_findings(environment: Environment) -> tuple[PillarFinding, ...]:
+    """Everything wrong with an environment by itself."""
+    return tuple(finding for topic in _OWN for finding in topic(environment))
+
+
+def check_environment(environment: Environment, others: Mapping[str, Environment]) -> None:
+    """Holds an environment that is sound by itself against its peers, and its long form against its short form.
+
+    Raises:
+        InvalidInput: with every problem, each with its path.
+    """
+    found = list(peers.findings(environment, others))
+    if set(environment.peers) <= set(others):
+        near = {name: addresses(others[name], others) for name in environment.peers}
+        short_form = addresses(environment, others, long_form=False)
+        found += longform.beside_short_form(environment, short_form, near)
+    if found:
+        problems = {Problem(path(finding.location, ENVIRONMENT_KEY), finding.message) for finding in found}
+        raise InvalidInput(sorted(problems), what=f"pillar of {environment.name}")

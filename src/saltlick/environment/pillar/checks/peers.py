@@ -1,0 +1,62 @@
+"""An environment beside its peers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from saltlick.environment.pillar import layout
+from saltlick.environment.pillar.checks.findings import PillarFinding, at, repeated
+from saltlick.environment.pillar.model import Environment
+from saltlick.environment.pillar.servers import BootAs
+from saltlick.schema.problems import did_you_mean
+
+
+def names(environment: Environment) -> Iterator[PillarFinding]:
+    """What can be said of the list of peers without knowing them."""
+    yield from repeated(environment.peers, ("peers",))
+    if environment.name in environment.peers:
+        yield at("peers", says=f"{environment.name} cannot be its own peer")
+
+
+def findings(environment: Environment, peers: Mapping[str, Environment]) -> Iterator[PillarFinding]:
+    """All that is wrong between an environment and its peers."""
+    for number, name in enumerate(environment.peers):
+        if name not in peers:
+            yield at("peers", number, says=f"there is no environment {name}{did_you_mean(name, peers)}")
+            continue
+        yield from _network(environment, peers, number)
+        yield from _servers(environment, peers[name])
+    yield from _master(environment, peers)
+
+
+def _network(environment: Environment, peers: Mapping[str, Environment], number: int) -> Iterator[PillarFinding]:
+    peer = peers[environment.peers[number]]
+    if peer.region != environment.region:
+        said = f"{peer.name} is in {peer.region}: peering between regions is not supported yet"
+        yield at("peers", number, says=said)
+    if environment.cidr.overlaps(peer.cidr):
+        yield at("cidr", says=f"{environment.cidr} overlaps with {peer.name}'s {peer.cidr}")
+    for earlier in environment.peers[:number]:
+        if earlier in peers and peers[earlier].cidr.overlaps(peer.cidr):
+            said = f"{peer.name}'s {peer.cidr} overlaps with {earlier}'s {peers[earlier].cidr}: no route could tell them apart"
+            yield at("peers", number, says=said)
+
+
+def _servers(environment: Environment, peer: Environment) -> Iterator[PillarFinding]:
+    """A name is a minion id, and a master knows each id once."""
+    theirs = {server.name for server in layout.declared_servers(peer)}
+    for server in layout.declared_servers(environment):
+        if server.name in theirs:
+            yield at("servers", server.group, says=f"{peer.name} has a server {server.name} too")
+
+
+def _master(environment: Environment, peers: Mapping[str, Environment]) -> Iterator[PillarFinding]:
+    minions = any(wanted.boot is BootAs.MINION for wanted in environment.servers.values())
+    if environment.salt.master or not minions or not set(environment.peers) <= set(peers):
+        return
+    found = [server.name for server in layout.masters(environment, peers)]
+    if not found:
+        said = "the servers have no Salt master: no group here or in a peer says `boot: master`"
+        yield at("salt", "master", says=f"{said}; peer with one, name its address here, or say `boot: none`")
+    if len(found) > 1:
+        yield at("salt", "master", says=f"there are several Salt masters ({', '.join(found)}); name one's address here")

@@ -1,0 +1,119 @@
+"""Server groups: what they name, their own names, and their addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+
+from saltlick.environment.pillar import layout
+from saltlick.environment.pillar.checks.findings import PillarFinding, at, counted, repeated, unknown
+from saltlick.environment.pillar.model import Environment
+from saltlick.environment.pillar.servers import ServerGroup
+from saltlick.schema.fields import HOST_NAME_LIMIT
+
+RESERVED_HOSTS = 4
+"""AWS keeps the first four addresses of a subnet and the last one. Source: Amazon VPC User Guide, "Subnet sizing"."""
+
+
+def findings(environment: Environment) -> Iterator[PillarFinding]:
+    """All that is wrong with the servers by themselves."""
+    for group, wanted in environment.servers.items():
+        where = ("servers", group)
+        yield from unknown(
+            [wanted.subnet], environment.subnets, "tier of subnets", (*where, "subnet"), section="subnets"
+        )
+        yield from unknown(
+            wanted.firewall, environment.firewall, "firewall group", (*where, "firewall"), section="firewall"
+        )
+        yield from repeated(wanted.roles, (*where, "roles"))
+        yield from _counts(environment, group, wanted)
+        yield from _image(environment, wanted, where)
+        yield from _reachable(environment, wanted, where)
+        yield from _addresses(environment, group, wanted)
+    yield from _room(environment)
+    yield from _same_names(environment)
+    yield from _same_addresses(environment)
+
+
+def _counts(environment: Environment, group: str, wanted: ServerGroup) -> Iterator[PillarFinding]:
+    where = ("servers", group)
+    if wanted.names and wanted.count not in (None, len(wanted.names)):
+        yield at(
+            *where,
+            "count",
+            says=f"{wanted.count} servers, but {counted(len(wanted.names), 'name')}; leave the count out",
+        )
+    names = layout.server_names(environment, group)
+    if len(wanted.private_ips) > len(names):
+        said = f"{counted(len(wanted.private_ips), 'address')} for {counted(len(names), 'server')}"
+        lacks = [("servers", group, "names"), ("servers", group, "count")]
+        yield at(*where, "private_ips", lacks=lacks, says=said)
+    if names and len(longest := max(names, key=len)) > HOST_NAME_LIMIT:
+        said = f"{longest} has {len(longest)} characters; a host name takes at most {HOST_NAME_LIMIT}"
+        yield at(*where, says=said)
+
+
+def _image(environment: Environment, wanted: ServerGroup, where: tuple[str, str]) -> Iterator[PillarFinding]:
+    if not (wanted.image or environment.image):
+        yield at(*where, lacks=[("image",)], says="no image: give the group one, or the environment")
+
+
+def _reachable(environment: Environment, wanted: ServerGroup, where: tuple[str, str]) -> Iterator[PillarFinding]:
+    tier = environment.subnets.get(wanted.subnet)
+    if tier is None or layout.is_public(wanted.subnet, tier):
+        return
+    for name, asked in (("elastic_ip", wanted.elastic_ip), ("public_ip", wanted.public_ip)):
+        if asked:
+            yield at(*where, name, says=f"{wanted.subnet} is not public: no public address would be reached there")
+
+
+def _addresses(environment: Environment, group: str, wanted: ServerGroup) -> Iterator[PillarFinding]:
+    """Each fixed address has to lie in the subnet that its server falls to."""
+    subnets = layout.subnets_of(environment, wanted.subnet)
+    for number, address in enumerate(wanted.private_ips if subnets else ()):
+        subnet = subnets[number % len(subnets)]
+        place = ("servers", group, "private_ips", number)
+        if address not in subnet.cidr:
+            yield at(
+                *place, lacks=[("zones",), ("subnets",)], says=f"{address} is outside {subnet.name}, {subnet.cidr}"
+            )
+        elif _reserved(int(address), subnet.cidr):
+            said = f"AWS keeps {address} for itself: the first four and the last address of {subnet.cidr}"
+            yield at(*place, says=said)
+
+
+def _reserved(address: int, cidr: IPv4Network) -> bool:
+    first, last = int(cidr.network_address), int(cidr.broadcast_address)
+    return address < first + RESERVED_HOSTS or address == last
+
+
+def _room(environment: Environment) -> Iterator[PillarFinding]:
+    """Balancers and NAT gateways need addresses too, but AWS does not say how many."""
+    for subnet in layout.subnets(environment):
+        room = subnet.cidr.num_addresses - RESERVED_HOSTS - 1
+        count = sum(server.subnet == subnet.name for server in layout.declared_servers(environment))
+        if count > room:
+            said = f"{subnet.cidr} has {counted(room, 'address')} for {counted(count, 'server')}"
+            yield at("subnets", subnet.tier, "cidrs", subnet.number - 1, says=said)
+
+
+def _same_names(environment: Environment) -> Iterator[PillarFinding]:
+    """Names are host names and minion ids, and the names inside the environment are addresses in the plan."""
+    owners: dict[str, str] = {}
+    for group in environment.servers:
+        for number, name in enumerate(layout.server_names(environment, group)):
+            local = name.removeprefix(f"{environment.name}-")
+            place = ("names", number) if environment.servers[group].names else ()
+            if local in owners:
+                yield at("servers", group, *place, says=f"{name} is the name of a server of {owners[local]} too")
+            owners.setdefault(local, group)
+
+
+def _same_addresses(environment: Environment) -> Iterator[PillarFinding]:
+    owners: dict[object, str] = {}
+    for group, wanted in environment.servers.items():
+        for number, address in enumerate(wanted.private_ips):
+            if address in owners:
+                said = f"{address} is the address of a server of {owners[address]} too"
+                yield at("servers", group, "private_ips", number, says=said)
+            owners.setdefault(address, group)

@@ -1,0 +1,43 @@
+"""Connections with other environments: the peering and both sides' routes, all owned by the one that declares it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from saltlick.engine.resource import Key, Ref, Resource
+from saltlick.environment.pillar import layout
+from saltlick.environment.pillar.expand.draft import Draft
+from saltlick.environment.pillar.expand.network import VPC
+from saltlick.environment.pillar.model import Environment
+
+
+def resources(environment: Environment, peers: Mapping[str, Environment]) -> Iterator[Resource]:
+    """A peering per declared peer, and a route through it in every table here and there."""
+    draft = Draft(environment)
+    for name in environment.peers:
+        peer = peers[name]
+        yield draft("peering", name, draft.titled(name, "peering"), vpc=draft.ref(VPC), peer_vpc=Ref(Key(name, VPC)))
+        for table in layout.tables(environment):
+            yield _route(draft, environment, table.name, peer, through=name)
+        for table in layout.tables(peer):
+            yield _route(draft, peer, table.name, environment, through=name)
+
+
+def ways(environment: Environment, table: str, peers: Mapping[str, Environment]) -> Iterator[str]:
+    """Addresses of the routes by which servers at that table and the peers reach each other."""
+    for name in environment.peers:
+        yield f"route/{table}:{peers[name].cidr}"
+        yield from (f"route/{name}.{there.name}:{environment.cidr}" for there in layout.tables(peers[name]))
+
+
+def _route(draft: Draft, here: Environment, table: str, there: Environment, *, through: str) -> Resource:
+    """A route in a table of `here` to all of `there`; in a peer's table its name says so, `control.public`."""
+    own = here.name == draft.environment.name
+    return draft(
+        "route",
+        f"{'' if own else here.name + '.'}{table}:{there.cidr}",
+        f"{here.name}-{table} {there.cidr}",
+        table=Ref(Key(here.name, f"route_table/{table}")),
+        destination=str(there.cidr),
+        peering=draft.ref(f"peering/{through}"),
+    )

@@ -1,0 +1,146 @@
+"""Steps of a recipe: ordinary Salt functions with arguments, written as a mapping or as one line of text."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from enum import Enum
+from typing import Annotated, Any
+
+import yaml
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, StrictInt, StrictStr, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from saltlick.schema.fields import Model, form
+from saltlick.schema.problems import shown
+
+DIRECT_S = 60
+BUILD_S = 900
+
+_KEYWORD = re.compile(r"([A-Za-z_]\w*)=(?!=)(.*)", re.DOTALL)
+_NUMBER = re.compile(r"[-+]?(0|[1-9]\d*)(\.\d+)?")
+
+Function = Annotated[
+    StrictStr, form(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", "a Salt function (write it like service.restart)")
+]
+Seconds = Annotated[StrictInt, Field(ge=1, le=86400)]
+
+
+def _expression(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"{shown(value)} is not a regular expression: {error}") from error
+    return value
+
+
+Expression = Annotated[StrictStr, AfterValidator(_expression)]
+
+
+class StepPlace(str, Enum):
+    """Where a step runs."""
+
+    SERVER = "server"
+    MASTER = "master"
+
+
+class Step(Model):
+    """One Salt function with its arguments, or the same as a line of text: `supervisord.stop all`.
+
+    It fails when there is no answer in time, when the function raises or its exit code is not zero, when the value is
+    false, `{"result": false}` or has a `retcode` that is not zero, or when `expect` is not found in the value's text.
+    """
+
+    call: Function = Field(description="The function, like `cmd.run_all`, or it with its arguments as a line.")
+    args: tuple[Any, ...] = Field((), description="Its arguments by position.")
+    kwargs: Mapping[StrictStr, Any] = Field(default_factory=dict, description="Its arguments by name.")
+    name: StrictStr = Field("", max_length=80, description="What people read. Left out: the call itself.")
+    deadline_s: Seconds = Field(DIRECT_S, description="How long it may take.")
+    expect: Expression | None = Field(None, description="Regular expression that has to be found in what it returns.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        """`supervisord.stop all`, alone or as `call` beside other keys."""
+        if isinstance(value, str):
+            return read_line(value)
+        if not isinstance(value, Mapping) or not isinstance(line := value.get("call"), str) or " " not in line:
+            return value
+        read = read_line(line)
+        return {key: each for key, each in read.items() if each} | {k: v for k, v in value.items() if k != "call"}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        shape = handler.resolve_ref_schema(handler(core))
+        return {"anyOf": [{"type": "string", "examples": ["supervisord.stop all"]}, shape]}
+
+    @property
+    def label(self) -> str:
+        """What people read."""
+        words = [*map(str, self.args), *(f"{key}={value}" for key, value in self.kwargs.items())]
+        return self.name or shown(" ".join((self.call, *words)))
+
+
+class BuildStep(Step):
+    """A step that may take long: it runs detached on the server, with its output kept."""
+
+    deadline_s: Seconds = Field(BUILD_S, description="How long it may take.")
+
+
+class When(str, Enum):
+    """When a task that runs once has its turn."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
+class OnceStep(BuildStep):
+    """A task on exactly one server for the whole release; it is never repeated, however often a release is resumed."""
+
+    when: When = Field(
+        When.BEFORE,
+        description="`before` the first server goes out (`in_place`: on the first server, before its start), "
+        "or `after` all servers are done.",
+    )
+    primary: StrictStr | None = Field(None, description="The server that does it. Left out: the first in order.")
+    undo: BuildStep | None = Field(
+        None, description="What takes it back. Left out: it is not undone when the release is, which is then said."
+    )
+
+
+class PlacedStep(Step):
+    """A step that runs on the master unless it says `on: server`. There, a runner's function or an execution module's."""
+
+    on: StepPlace = Field(StepPlace.MASTER, description="Where it runs.")
+
+
+def read_line(text: str) -> dict[str, Any]:
+    """`git.checkout /srv/app {sha} user=app` as the mapping it stands for; values as Salt reads them on a command line.
+
+    Raises:
+        ValueError: when there is nothing in it, or a quote is not closed.
+    """
+    try:
+        function, *words = shlex.split(text)
+    except ValueError as error:
+        said = "it has no function" if not text.strip() else str(error).lower()
+        raise ValueError(f"{shown(text) or 'an empty text'} cannot be read as a step: {said}") from error
+    named = [_KEYWORD.fullmatch(word) for word in words]
+    return {
+        "call": function,
+        "args": tuple(_scalar(word) for word, match in zip(words, named, strict=True) if not match),
+        "kwargs": {match[1]: _scalar(match[2]) for match in named if match},
+    }
+
+
+def _scalar(word: str) -> Any:
+    """A number, true, false, null or text. `0755`, `12:30`, `1_000` and dates stay text, whatever YAML 1.1 thinks of them."""
+    try:
+        value = yaml.safe_load(word)
+    except yaml.YAMLError:
+        return word
+    if isinstance(value, bool) or (value is None and word.lower() in {"null", "~"}):
+        return value
+    return value if isinstance(value, (int, float)) and _NUMBER.fullmatch(word) else word

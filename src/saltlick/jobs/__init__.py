@@ -1,0 +1,1 @@
+"""What every job of an operator stands on: the lock of an environment and the processes that hold it."""

@@ -1,0 +1,1 @@
+"""The pillar's JSON Schema and reference page, made from the models of every feature."""

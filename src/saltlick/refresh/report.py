@@ -1,0 +1,54 @@
+"""What is said of refreshes: data for programs, lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from saltlick.refresh.record import Refreshed, RefreshPhase
+
+
+def data(refreshed: Refreshed) -> dict[str, Any]:
+    """JSON-able."""
+    return {
+        "source": refreshed.source,
+        "target": refreshed.target,
+        "who": refreshed.who,
+        "phase": refreshed.phase.value,
+        "began": f"{refreshed.began:%Y-%m-%dT%H:%M:%SZ}",
+        "changed": f"{refreshed.changed:%Y-%m-%dT%H:%M:%SZ}",
+        "seconds": round((refreshed.changed - refreshed.began).total_seconds(), 1),
+        "why": refreshed.error,
+        **{
+            name: refreshed.told[name]
+            for name in ("server", "backups", "reached", "checks", "kept")
+            if name in refreshed.told
+        },
+    }
+
+
+def text(refreshed: Refreshed) -> str:
+    """What is where now, and how it was proved."""
+    told = refreshed.told
+    took = (refreshed.changed - refreshed.began).total_seconds()
+    lines = [
+        f"{refreshed.target} has the data of {refreshed.source}, up to {told.get('reached', 'its backup')}: {took:.0f} s"
+    ]
+    lines += [f"    {each['name']}: {each.get('value', '')}" for each in told.get("checks", ())]
+    lines += [f"    what was there before: {told['server']}:{told['kept']}"] if told.get("kept") else []
+    return "\n".join(lines)
+
+
+def table(refreshes: Iterable[Refreshed]) -> str:
+    """A line each."""
+    words = {
+        RefreshPhase.DONE: "done",
+        RefreshPhase.FAILED: "failed",
+        RefreshPhase.EXCHANGED: "data exchanged, not finished",
+    }
+    found = [
+        f"{each.began:%Y-%m-%d %H:%M:%S} UTC  {each.source} → {each.target}  {words.get(each.phase, 'not finished')}"
+        f"{f'  {each.error}' if each.error else ''}"
+        for each in refreshes
+    ]
+    return "\n".join(found) or "there was none"

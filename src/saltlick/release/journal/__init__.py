@@ -1,0 +1,1 @@
+"""The durable record of releases, on the master."""

@@ -1,0 +1,201 @@
+"""Whether a well-formed recipe makes sense: in itself, and beside the environment whose servers it is for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from zoneinfo import ZoneInfo, available_timezones
+
+from saltlick.environment.pillar import layout
+from saltlick.environment.pillar.checks.findings import PillarFinding, at, counted, repeated, unknown
+from saltlick.environment.pillar.model import Environment
+from saltlick.fleet.balancers.pillar import SELF, CommandSpec, Elbv2Spec, HaproxySpec, NoBalancerSpec, ServiceSpec
+from saltlick.fleet.placeholders import BALANCER_PLACEHOLDERS, HOOK_PLACEHOLDERS, PLACEHOLDERS, fill_in, placeholders_in
+from saltlick.fleet.step import OnceStep, PlacedStep, Step, StepPlace
+from saltlick.release.pillar.model import Hooks, Recipe, StrategyKind
+from saltlick.release.pillar.windows import weekly
+from saltlick.schema.calendar import freeze
+from saltlick.schema.problems import Location, did_you_mean, nearest, shown
+
+_TAKEN_FOR_A_NAME = re.compile(r"([^\d\W][\w.-]*)=(?!=)")
+"""Source: Salt 3008, `utils/args.py: KWARG_REGEX`; minions look for it in positional arguments too."""
+_OF_ONE_SERVER = frozenset({"server"})
+_WITH_A_SERVER = frozenset({"pre_host", "post_host"})
+
+
+def findings(recipe: Recipe, environment: Environment) -> Iterator[PillarFinding]:
+    """All that is wrong with a recipe."""
+    yield from unknown([recipe.servers], environment.servers, "server group", ("servers",), section="servers")
+    yield from _strategy(recipe, environment)
+    yield from _balancer(recipe, environment)
+    yield from _once(recipe, environment)
+    yield from _health(recipe)
+    yield from _windows(recipe)
+    yield from _placeholders(recipe)
+    yield from repeated(recipe.source.bridge, ("source", "bridge"))
+
+
+def servers_of(recipe: Recipe, environment: Environment) -> tuple[str, ...]:
+    """Names of the servers that the recipe is for; none where there is no such group."""
+    return layout.server_names(environment, recipe.servers) if recipe.servers in environment.servers else ()
+
+
+def primary(step: OnceStep, environment: Environment, recipe: Recipe) -> str | None:
+    """The server that a task wants, `{environment}` and `{application}` filled in."""
+    words = {"environment": environment.name, "application": recipe.application}
+    known = step.primary and set(placeholders_in(step.primary)) <= set(words)
+    return str(fill_in(step.primary, words)) if known else step.primary
+
+
+def _strategy(recipe: Recipe, environment: Environment) -> Iterator[PillarFinding]:
+    strategy, names = recipe.strategy, servers_of(recipe, environment)
+    if recipe.servers in environment.servers and not names:
+        yield at("servers", says=f"the group {recipe.servers} has no servers")
+    if names and strategy.floor and strategy.floor.of(len(names), up=True) >= len(names):
+        said = f"{strategy.floor} of {counted(len(names), 'server')} have to stay in traffic, so none could ever be taken out"
+        yield at("strategy", "floor", says=said)
+    if names and strategy.max_failures >= len(names):
+        said = (
+            f"{strategy.max_failures} failures are all of {counted(len(names), 'server')}: nothing would ever be undone"
+        )
+        yield at("strategy", "max_failures", says=said)
+    if strategy.kind is StrategyKind.IN_PLACE and recipe.source.bridge:
+        yield at(
+            "source", "bridge", says="only `prepared` releases have folders of their own; there is nothing to bridge"
+        )
+
+
+def _balancer(recipe: Recipe, environment: Environment) -> Iterator[PillarFinding]:
+    spec = recipe.balancer
+    if isinstance(spec, HaproxySpec):
+        groups = [group for group in spec.on if group != SELF]
+        yield from unknown(groups, environment.servers, "server group", ("balancer", "on"), section="servers")
+        if SELF in spec.on and len(spec.on) > 1:
+            yield at(
+                "balancer", "on", says="`self` goes alone: each server has an HAProxy of its own, or groups have them"
+            )
+    if not isinstance(spec, Elbv2Spec):
+        return
+    yield from unknown([spec.name], environment.balancers, "balancer", ("balancer", "name"), section="balancers")
+    if (there := environment.balancers.get(spec.name)) is None:
+        return
+    if recipe.servers not in there.servers and recipe.servers in environment.servers:
+        yield at(
+            "balancer",
+            "name",
+            says=f"{spec.name} is not in front of {recipe.servers}, but of {', '.join(there.servers)}",
+        )
+    if spec.drain_s < there.drain_s:
+        said = (
+            f"{spec.drain_s} s are less than the {there.drain_s} s for which AWS lets requests end (`drain_s` of the balancer "
+            f"{spec.name}): servers would be stopped with requests in flight"
+        )
+        yield at("balancer", "drain_s", says=said)
+
+
+def _once(recipe: Recipe, environment: Environment) -> Iterator[PillarFinding]:
+    names = servers_of(recipe, environment)
+    for number, step in enumerate(recipe.once):
+        wanted = primary(step, environment, recipe)
+        if wanted is not None and names and wanted not in names:
+            said = f"there is no server {wanted} in {recipe.servers}{did_you_mean(wanted, names)}"
+            yield at("once", number, "primary", says=said)
+
+
+def _health(recipe: Recipe) -> Iterator[PillarFinding]:
+    health = recipe.health
+    if not health.checks and isinstance(recipe.balancer, NoBalancerSpec):
+        yield at("health", "checks", says="nothing would say whether a server is well: give it a check")
+    if (least := (health.successes - 1) * health.interval_s) >= health.deadline_s:
+        said = (
+            f"{health.successes} good answers, {health.interval_s:g} s apart, take {least:g} s, not {health.deadline_s}"
+        )
+        yield at("health", "deadline_s", says=said)
+
+
+def _windows(recipe: Recipe) -> Iterator[PillarFinding]:
+    if recipe.windows is None:
+        return
+    readers: tuple[tuple[str, Iterable[str], Callable[[str], object]], ...] = (
+        ("deny", recipe.windows.deny, weekly),
+        ("freeze", recipe.windows.freeze, freeze),
+    )
+    for key, texts, read in readers:
+        for number, text in enumerate(texts):
+            try:
+                read(text)
+            except ValueError as error:
+                yield at("windows", key, number, says=str(error))
+    try:
+        ZoneInfo(recipe.windows.timezone)
+    except (KeyError, ValueError, OSError):
+        known = available_timezones()
+        hint = nearest(recipe.windows.timezone, known, 0.6) if known else "; this machine knows none: install tzdata"
+        said = f"{recipe.windows.timezone} is not a time zone (write it like Europe/Berlin){hint}"
+        yield at("windows", "timezone", says=said)
+
+
+def _placeholders(recipe: Recipe) -> Iterator[PillarFinding]:
+    for name in ("build", "once", "stop", "kill", "start"):
+        for number, step in enumerate(getattr(recipe, name)):
+            yield from _words_of(step, (name, number), PLACEHOLDERS)
+            yield from _no_folder(recipe, (step.args, step.kwargs), (name, number))
+            if isinstance(step, OnceStep) and step.undo:
+                yield from _no_folder(recipe, (step.undo.args, step.undo.kwargs), (name, number, "undo"))
+    for number, check in enumerate(recipe.health.checks):
+        for key in ("http", "tcp", "command", "body", "user"):
+            yield from _known(getattr(check, key), ("health", "checks", number, key), PLACEHOLDERS)
+            yield from _no_folder(recipe, getattr(check, key), ("health", "checks", number, key))
+    yield from _placeholders_of_balancer(recipe)
+    for name in Hooks.model_fields:
+        for number, step in enumerate(getattr(recipe.hooks, name)):
+            where = ("hooks", name, number)
+            yield from _words_of(step, where, (*PLACEHOLDERS, *HOOK_PLACEHOLDERS))
+            yield from _no_folder(recipe, (step.args, step.kwargs), where)
+            if name not in _WITH_A_SERVER and step.on is StepPlace.MASTER:
+                yield from _no_server(step, where, name)
+
+
+def _placeholders_of_balancer(recipe: Recipe) -> Iterator[PillarFinding]:
+    spec = recipe.balancer
+    if isinstance(spec, HaproxySpec):
+        for number, name in enumerate(spec.server):
+            yield from _known(name, ("balancer", "server", number), BALANCER_PLACEHOLDERS)
+    if isinstance(spec, CommandSpec):
+        for key, steps in (("drain", spec.drain), ("restore", spec.restore)):
+            for number, step in enumerate(steps):
+                yield from _words_of(step, ("balancer", key, number), BALANCER_PLACEHOLDERS)
+    if isinstance(spec, (CommandSpec, ServiceSpec)) and spec.look:
+        yield from _words_of(spec.look, ("balancer", "look"), BALANCER_PLACEHOLDERS)
+
+
+def _words_of(step: Step, where: Location, known: tuple[str, ...]) -> Iterator[PillarFinding]:
+    for number, value in enumerate(step.args):
+        yield from _known(value, (*where, "args", number), known)
+        if isinstance(value, str) and (taken := _TAKEN_FOR_A_NAME.match(value)):
+            said = f"Salt takes {shown(value)} for an argument named {taken[1]}: write it by its own name, under kwargs"
+            yield at(*where, "args", number, says=said)
+    for name, value in step.kwargs.items():
+        yield from _known(value, (*where, "kwargs", name), known)
+    if isinstance(step, OnceStep):
+        yield from _known(step.primary, (*where, "primary"), ("environment", "application"))
+        if step.undo:
+            yield from _words_of(step.undo, (*where, "undo"), known)
+
+
+def _known(value: object, where: Location, known: tuple[str, ...]) -> Iterator[PillarFinding]:
+    for word in dict.fromkeys(placeholders_in(value)):
+        if word not in known:
+            said = f"{{{word}}} is no placeholder{did_you_mean(word, known)}; braces that are meant take a space: {{ {word} }}"
+            yield at(*where, says=said)
+
+
+def _no_folder(recipe: Recipe, texts: object, where: Location) -> Iterator[PillarFinding]:
+    if recipe.strategy.kind is StrategyKind.IN_PLACE and "release" in placeholders_in(texts):
+        yield at(*where, says="`in_place` has no folder {release} of its own: the checkout is {directory}/source")
+
+
+def _no_server(step: PlacedStep, where: Location, hook: str) -> Iterator[PillarFinding]:
+    if _OF_ONE_SERVER & {*placeholders_in(step.args), *placeholders_in(step.kwargs)}:
+        said = f"{hook} on the master is about no single server, so {{server}} is nobody; there is {{servers}}, or `on: server`"
+        yield at(*where, says=said)

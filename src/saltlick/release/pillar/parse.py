@@ -1,0 +1,89 @@
+"""From the compiled pillar to a `Recipe`, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from saltlick.environment.pillar.model import Environment
+from saltlick.errors import InvalidInput, Problem
+from saltlick.release.pillar.checks import findings, primary
+from saltlick.release.pillar.model import Recipe
+from saltlick.release.pillar.overrides import Overrides, override
+from saltlick.schema.problems import Location, as_written, path, problems
+from saltlick.schema.readable import Readable
+
+RELEASE_KEY = "release"
+
+
+def parse_recipe(pillar: Mapping[str, Any], environment: Environment, overrides: Overrides | None = None) -> Recipe:
+    """The recipe that a compiled pillar has under `release`, sound beside the environment whose servers it is for.
+
+    `overrides` is what the operator said in place of the pillar (`batch=`, `canary=`, `group=`, `pause=`); a problem with that
+    goes by the argument's name.
+
+    Raises:
+        InvalidInput: with every problem, each with its path.
+    """
+    what = f"pillar of {environment.name}"
+    raw = pillar.get(RELEASE_KEY)
+    if not isinstance(raw, Mapping):
+        raise InvalidInput([Problem(RELEASE_KEY, _nothing(raw, environment))], what=what)
+    raw, given = override(_with_words(raw), overrides or Overrides())
+    rest = Readable(raw, Recipe)
+    found = set(_senseless(rest, raw, environment))
+    if rest.error:
+        found |= set(problems(rest.error, Recipe, raw, RELEASE_KEY))
+    if found or not rest.value:
+        raise InvalidInput(sorted(_by_argument(problem, given) for problem in found), what=what)
+    return _resolved(rest.value, environment)
+
+
+def restore_recipe(text: str) -> Recipe:
+    """The recipe that `Recipe.model_dump_json()` wrote: how the journal keeps it. A webhook's secret address is not in there."""
+    return Recipe.model_validate_json(text)
+
+
+def _with_words(raw: Any) -> Any:
+    """YAML 1.1 reads the key `on` as true, and so does Salt."""
+    if isinstance(raw, Mapping):
+        return {"on" if name is True else name: _with_words(each) for name, each in raw.items()}
+    return [_with_words(each) for each in raw] if isinstance(raw, (list, tuple)) else raw
+
+
+def _senseless(rest: Readable[Recipe], raw: Mapping[str, Any], environment: Environment) -> Iterator[Problem]:
+    """What makes no sense in the readable part, but for what the unreadable part may be the cause of."""
+    for finding in findings(rest.value, environment) if rest.value else ():
+        location = rest.original(finding.location)
+        if not any(rest.concerns(each) for each in (location, *finding.lacks)):
+            yield Problem(path(_spot(location, raw), RELEASE_KEY), finding.message)
+
+
+def _spot(location: Location, raw: Mapping[str, Any]) -> Location:
+    """Where in the pillar: a line of text has no inside, and a step's arguments may stand in such a line."""
+    found = as_written(location, raw, "")
+    missing = location[len(found) : len(found) + 1] if location[: len(found)] == found else ()
+    inside: Any = raw
+    for step in found:
+        inside = inside[step]
+    if not isinstance(inside, Mapping):
+        return found
+    return (*found, "call") if missing in {("args",), ("kwargs",)} and "call" in inside else (*found, *missing)
+
+
+def _resolved(recipe: Recipe, environment: Environment) -> Recipe:
+    once = [step.model_copy(update={"primary": primary(step, environment, recipe)}) for step in recipe.once]
+    return recipe.model_copy(update={"once": tuple(once)})
+
+
+def _by_argument(problem: Problem, given: Mapping[str, str]) -> Problem:
+    for spot, argument in given.items():
+        if problem.path.startswith(f"{RELEASE_KEY}.{spot}"):
+            return Problem(argument, problem.message)
+    return problem
+
+
+def _nothing(raw: Any, environment: Environment) -> str:
+    if raw is None:
+        return f"the pillar of {environment.name} has no recipe for releases (for the master: top file, '*_master')"
+    return "this has to be a mapping of names to values"

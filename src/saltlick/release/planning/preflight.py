@@ -1,0 +1,151 @@
+"""Whether a release may begin: everything that stands against it, found before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from saltlick.errors import InvalidInput
+from saltlick.fleet.ports import Reply, Seen, Traffic
+from saltlick.release.context import FORCE_WORDS
+from saltlick.release.journal.record import Result
+from saltlick.release.pillar.windows import denied
+from saltlick.release.planning.server_health import ASK_S, healths
+from saltlick.release.steps import calls
+
+if TYPE_CHECKING:
+    from saltlick.release.context import ReleaseContext, ReleaseRequest
+    from saltlick.release.pillar import Recipe
+
+RESOLVE_S = 180.0
+TRIES = 3
+"""Servers that are asked, one after the other, what a revision is."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightFinding:
+    """One thing that stands against a release. `force`: the word that overrides it, empty where nothing does."""
+
+    message: str
+    server: str = ""
+    force: str = ""
+    forced: bool = False
+    """The operator overrides it."""
+
+    def __str__(self) -> str:
+        said = f"{self.server}: {self.message}" if self.server else self.message
+        return f"{said} (force={self.force})" if self.force and not self.forced else said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreflightFindings:
+    """What pre-flight saw of a group."""
+
+    sha: str
+    current: Mapping[str, str]
+    """Server → the revision it runs."""
+    in_traffic: frozenset[str] = frozenset()
+    silent: Mapping[str, str] = field(default_factory=dict)
+    """Server → what was tried."""
+    already: tuple[str, ...] = ()
+    """Servers that have the revision already, healthy and in traffic (none of them if `force=True`)."""
+    findings: tuple[PreflightFinding, ...] = ()
+
+
+def look(recipe: Recipe, asked: ReleaseRequest, on: ReleaseContext) -> PreflightFindings:
+    """Ask every server, the balancer, the repository, the calendar and the journal; changes nothing.
+
+    Raises: InvalidInput for a force word that means nothing.
+    """
+    if unknown := sorted(asked.force - set(FORCE_WORDS)):
+        raise InvalidInput([f"force={word}: there is {', '.join(FORCE_WORDS)}" for word in unknown], what="release")
+    names = tuple(server.name for server in asked.servers)
+    replies = on.fleet.run(dict.fromkeys(names, calls.current(recipe.source, recipe.strategy.kind)), deadline_s=ASK_S)
+    silent = {name: reply.error for name, reply in replies.items() if reply.silent}
+    there = tuple(name for name in names if name not in silent)
+    current = {name: str(replies[name].value or "") for name in there if replies[name].ok}
+    sha, unresolved = _resolve(recipe, asked, on, there)
+    health = healths(recipe, asked.environment, {name: current.get(name, "") for name in there}, on)
+    unwell = {name: reply.error for name, reply in health.items() if not reply.ok}
+    shown = {name: Seen(Traffic.UNKNOWN) for name in names} | dict(on.balancer.look(names))
+    in_traffic = frozenset(name for name in names if _in_traffic(shown[name].traffic, recipe))
+    found = [
+        *(PreflightFinding(f"does not answer: {why}", name, "silent") for name, why in silent.items()),
+        *(PreflightFinding(f"cannot tell its revision: {replies[n].error}", n) for n in there if not replies[n].ok),
+        *unresolved,
+        *(PreflightFinding(f"is not healthy now: {why}", name, "unhealthy") for name, why in unwell.items()),
+        *_disk(recipe, on, there),
+        *(
+            PreflightFinding(
+                f"the balancer shows it {shown[name].traffic.value}: {shown[name].detail}".rstrip(": "),
+                name,
+                "" if shown[name].traffic is Traffic.UNKNOWN else "unhealthy",  # who cannot be seen cannot be taken out
+            )
+            for name in there
+            if name not in in_traffic
+        ),
+        *_calendar(recipe, asked, on),
+        *_unfinished(asked, on),
+    ]
+    well = (set(there) & in_traffic) - set(unwell)
+    already = tuple(name for name in names if name in well and sha and current.get(name) == sha)
+    return PreflightFindings(
+        sha=sha,
+        current=current,
+        in_traffic=in_traffic,
+        silent=silent,
+        already=() if "True" in asked.force else already,
+        findings=tuple(replace(finding, forced=finding.force in asked.force) for finding in found),
+    )
+
+
+def _resolve(
+    recipe: Recipe, asked: ReleaseRequest, on: ReleaseContext, there: tuple[str, ...]
+) -> tuple[str, list[PreflightFinding]]:
+    """What the revision is now, by the first servers that answer: one SHA for all of them."""
+    reply = Reply(False, error="there is no server to ask")
+    for name in there[:TRIES]:
+        reply = on.fleet.run({name: calls.resolve(recipe.source, asked.rev)}, deadline_s=RESOLVE_S)[name]
+        if reply.ok and reply.value:
+            return str(reply.value), []
+        if not reply.silent:
+            break
+    return "", [PreflightFinding(f"{asked.rev!r} cannot be resolved: {reply.error}")]
+
+
+def _disk(recipe: Recipe, on: ReleaseContext, there: tuple[str, ...]) -> Iterator[PreflightFinding]:
+    wanted = recipe.source.min_free_mb
+    for name, reply in on.fleet.run(dict.fromkeys(there, calls.free(recipe.source)), deadline_s=ASK_S).items():
+        if not reply.ok:
+            yield PreflightFinding(f"cannot tell its free space: {reply.error}", name, "disk")
+        elif float(reply.value) < wanted:
+            yield PreflightFinding(
+                f"{reply.value} MB free in {recipe.source.directory}, wanted are {wanted}", name, "disk"
+            )
+
+
+def _calendar(recipe: Recipe, asked: ReleaseRequest, on: ReleaseContext) -> Iterable[PreflightFinding]:
+    """Windows keep news out, not the way back: who has to go back at night finds no further obstacle."""
+    if asked.rollback:
+        return []
+    why = denied(recipe.windows, datetime.fromtimestamp(on.epoch(), timezone.utc))
+    return [PreflightFinding(why, force="window")] if why else []
+
+
+def _unfinished(asked: ReleaseRequest, on: ReleaseContext) -> Iterable[PreflightFinding]:
+    """A release whose process died left servers in the middle: it is taken up or back, not built over."""
+    before = on.journal.latest(asked.environment)
+    if before is None or before.result not in {Result.RUNNING, Result.STUCK}:
+        return []
+    way = f"`release.resume {asked.environment}` goes on with it, `release.rollback {asked.environment}` takes it back"
+    return [PreflightFinding(f"{before.id} is {_said(before.result)}: {way}", force="unfinished")]
+
+
+def _said(result: Result) -> str:
+    return "not finished" if result is Result.RUNNING else result.value
+
+
+def _in_traffic(traffic: Traffic, recipe: Recipe) -> bool:
+    return traffic is Traffic.IN or (traffic is Traffic.UNKNOWN and recipe.balancer.kind == "none")

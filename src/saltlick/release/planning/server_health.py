@@ -1,0 +1,83 @@
+"""What the servers run now: three rounds of questions, whatever their number, and the journal's memory of when that came."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from saltlick.fleet.placeholders import placeholders_now
+from saltlick.fleet.ports import Reply, Seen, Traffic
+from saltlick.release.journal.record import ReleaseRecord, ServerStatus
+from saltlick.release.pillar import fill_check
+from saltlick.release.report.status import ServerNow
+from saltlick.release.steps import calls
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from saltlick.release.context import ReleaseContext, ReleaseServer
+    from saltlick.release.pillar import Recipe
+
+ASK_S = 60.0
+"""How long a server may take to answer a question."""
+
+
+def observe_servers(
+    recipe: Recipe, environment: str, servers: Sequence[ReleaseServer], on: ReleaseContext
+) -> tuple[ServerNow, ...]:
+    """Each server as it is seen now. What cannot be asked is told with the reason; nothing is changed."""
+    names = tuple(server.name for server in servers)
+    replies = on.fleet.run(dict.fromkeys(names, calls.current(recipe.source, recipe.strategy.kind)), deadline_s=ASK_S)
+    runs = {name: str(reply.value or "") for name, reply in replies.items() if reply.ok}
+    health = healths(recipe, environment, runs, on)
+    traffic = on.balancer.look(names)
+    past = on.journal.history(environment, application=recipe.application)
+    return tuple(
+        ServerNow(
+            name=server.name,
+            zone=server.zone,
+            sha=runs.get(server.name, ""),
+            branch=_branch(past, runs.get(server.name, "")),
+            since=_since(past, server.name, runs.get(server.name, "")),
+            healthy=health[server.name].ok if server.name in health else None,
+            health=health[server.name].error if server.name in health else "",
+            traffic=traffic.get(server.name, Seen(Traffic.UNKNOWN)),
+            error="" if replies[server.name].ok else replies[server.name].error,
+        )
+        for server in servers
+    )
+
+
+def healths(recipe: Recipe, environment: str, runs: Mapping[str, str], on: ReleaseContext) -> dict[str, Reply]:
+    """What each server (by the revision it runs) says to the recipe's checks now: good, or bad with all that is bad.
+
+    No entry where the recipe has no check.
+    """
+    health = recipe.health.model_copy(update={"successes": 1, "deadline_s": min(10, recipe.health.deadline_s)})
+    found: dict[str, list[Reply]] = {}
+    for check in recipe.health.checks:
+        told = {
+            name: fill_check(check, health, placeholders_now(recipe, environment, name, sha), delayed=False)
+            for name, sha in runs.items()
+        }
+        for name, reply in on.fleet.run(told, deadline_s=health.deadline_s + ASK_S).items():
+            found.setdefault(name, []).append(reply)
+    return {name: _together(replies) for name, replies in found.items()}
+
+
+def _together(replies: Sequence[Reply]) -> Reply:
+    bad = [reply.error for reply in replies if not reply.ok]
+    return Reply(False, error="; ".join(bad)) if bad else replies[-1]
+
+
+def _since(past: Sequence[ReleaseRecord], server: str, sha: str) -> float | None:
+    """When it got what it runs: the end of the latest release that put it there."""
+    for release in past:
+        stands = next((one.standing for one in release.servers if one.name == server), None)
+        if sha and release.sha == sha and stands is ServerStatus.DONE:
+            return release.ended or release.started
+    return None
+
+
+def _branch(past: Sequence[ReleaseRecord], sha: str) -> str:
+    """By which name that revision was asked for."""
+    return next((one.rev for one in past if sha and one.sha == sha and not sha.startswith(one.rev)), "")

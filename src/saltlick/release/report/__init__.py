@@ -1,0 +1,1 @@
+"""What an operator sees of releases: lines, tables, the live view, the page. Functions over records."""

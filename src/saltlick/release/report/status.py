@@ -1,0 +1,153 @@
+"""What runs where, now: each server's revision, age, health and place at the balancer, and what is not as it should be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from saltlick.engine.render import Paint
+from saltlick.fleet.ports import Seen, Traffic
+from saltlick.release.journal.record import ReleaseRecord
+from saltlick.release.report import wording
+
+_TRAFFIC = {
+    Traffic.IN: "in traffic",
+    Traffic.DRAINING: "draining",
+    Traffic.OUT: "OUT OF TRAFFIC",
+    Traffic.UNHEALTHY: "UNHEALTHY there",
+    Traffic.UNKNOWN: "unknown",
+}
+_UNSEEN = Seen(Traffic.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerNow:
+    """One server as it was just seen. `error`: why it could not be asked; the rest is then what others say of it."""
+
+    name: str
+    zone: str = ""
+    sha: str = ""
+    branch: str = ""
+    since: float | None = None
+    """When that revision was activated, seconds of the epoch."""
+    healthy: bool | None = None
+    """None: nobody could tell."""
+    health: str = ""
+    """What the check saw."""
+    traffic: Seen = _UNSEEN
+    error: str = ""
+
+
+def text(
+    environment: str,
+    servers: Sequence[ServerNow],
+    *,
+    now: float,
+    lock: str = "",
+    last: ReleaseRecord | None = None,
+    colour: bool = False,
+) -> str:
+    """A line per server, the flags, the lock in words and the release that runs or was the last."""
+    paint = Paint(colour)
+    heads = ("server", "zone", "revision", "branch", "age", "health", "balancer")
+    printed = [
+        "  ".join(row).rstrip() for row in wording.columns([heads, *(_row(one, now) for one in servers)], right=(4,))
+    ]
+    told = [paint(_mark(one), line) for one, line in zip(servers, printed[1:], strict=True)]
+    found = flags(servers)
+    lines = [paint("bold", environment), paint("dim", printed[0]), *told, ""]
+    lines += [paint("✗", f"! {flag}") for flag in found]
+    if lock:
+        lines.append(paint("!", f"locked: {wording.clean(lock)}"))
+    if last is not None:
+        lines.append(f"{'running' if last.ended is None else 'last'}: {last.id}  {wording.headline(last)}")
+        lines += [wording.advice(last)[0]] if last.ended is None or last.result.value == "stuck" else []
+    if not found:
+        lines.append(paint("+", _well(servers)))
+    return "\n".join(lines)
+
+
+def _well(servers: Sequence[ServerNow]) -> str:
+    shas = {one.sha for one in servers}
+    return (
+        f"{wording.count(len(servers), 'server')} on {wording.short(shas.pop())}, healthy and in traffic."
+        if shas
+        else "No servers."
+    )
+
+
+def _row(one: ServerNow, now: float) -> tuple[str, ...]:
+    age = wording.took(now - one.since) if one.since is not None else "?"
+    sha = "?" if one.error and not one.sha else wording.short(one.sha)
+    health = {True: "healthy", False: "UNHEALTHY", None: "?"}[one.healthy]
+    said = wording.first_line(one.error or ("" if one.healthy else one.health))
+    sessions = f", {one.traffic.sessions} sessions" if one.traffic.sessions is not None else ""
+    balancer = f"{_TRAFFIC[one.traffic.traffic]}{sessions}"
+    detail = wording.first_line(one.traffic.detail) if one.traffic.traffic is not Traffic.IN else ""
+    balancer = f"{balancer}: {detail}" if detail else balancer
+    return one.name, one.zone, sha, one.branch or "-", age, f"{health}: {said}" if said else health, balancer
+
+
+def _mark(one: ServerNow) -> str:
+    if one.error or one.healthy is False or one.traffic.traffic in (Traffic.OUT, Traffic.UNHEALTHY):
+        return "✗"
+    return "…" if one.healthy is None or one.traffic.traffic is not Traffic.IN else "+"
+
+
+def flags(servers: Sequence[ServerNow]) -> tuple[str, ...]:
+    """What is not as it should be, a sentence each; none when everything is well. Servers are all named."""
+    named = {
+        "no answer": [one.name for one in servers if one.error],
+        "unhealthy": [one.name for one in servers if not one.error and one.healthy is False],
+        "health unknown": [one.name for one in servers if not one.error and one.healthy is None],
+        "out of traffic": [one.name for one in servers if one.traffic.traffic is Traffic.OUT],
+        "draining": [one.name for one in servers if one.traffic.traffic is Traffic.DRAINING],
+        "unhealthy at the balancer": [one.name for one in servers if one.traffic.traffic is Traffic.UNHEALTHY],
+        "unknown to the balancer": [one.name for one in servers if one.traffic.traffic is Traffic.UNKNOWN],
+    }
+    found = [f"{what}: {wording.names(who, all_of_them=True)}" for what, who in named.items() if who]
+    return (*_mixed(servers), *found)
+
+
+def _mixed(servers: Sequence[ServerNow]) -> tuple[str, ...]:
+    """Servers that are not all on one revision: the commonest is counted, the others are named."""
+    known = [one for one in servers if one.sha or not one.error]
+    common = Counter(one.sha for one in known).most_common()
+    if len(common) < 2:
+        return ()
+    parts = [f"{wording.short(common[0][0])} on {common[0][1]}"]
+    parts += [
+        f"{wording.short(sha)} on {wording.names([one.name for one in known if one.sha == sha])}"
+        for sha, _ in common[1:]
+    ]
+    return (f"mixed revisions: {'; '.join(parts)}",)
+
+
+def data(
+    environment: str, servers: Sequence[ServerNow], *, now: float, lock: str = "", last: ReleaseRecord | None = None
+) -> dict[str, Any]:
+    """The same for machines."""
+    return {
+        "environment": environment,
+        "servers": {
+            one.name: {
+                "zone": one.zone,
+                "sha": one.sha or None,
+                "branch": one.branch or None,
+                "age_s": None if one.since is None else round(now - one.since, 3),
+                "healthy": one.healthy,
+                "health": one.health,
+                "traffic": one.traffic.traffic.value,
+                "sessions": one.traffic.sessions,
+                "error": one.error or None,
+            }
+            for one in servers
+        },
+        "flags": list(flags(servers)),
+        "mixed": bool(_mixed(servers)),
+        "lock": lock or None,
+        "release": None if last is None else last.id,
+        "running": last is not None and last.ended is None,
+    }

@@ -1,0 +1,58 @@
+"""Building a revision: in a folder of its own on all servers while they serve (prepared), or out of traffic (in place).
+
+Every step is a detached job with an id that is the same after a resume: what was built is not built again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from saltlick.fleet.placeholders import fill
+from saltlick.release.journal.record import Phase, ServerStatus
+from saltlick.release.pillar.model import StrategyKind
+from saltlick.release.steps import calls
+from saltlick.release.steps.replies import placeholders_for
+
+if TYPE_CHECKING:
+    from saltlick.release.run import Run
+
+PREPARE_S = 900
+BUILT_S = 120.0
+
+Servers = tuple[str, ...]
+
+
+def build_ahead(run: Run) -> None:
+    """Lay out and build the revision on every server that waits for its turn; complete folders are left as they are."""
+    if run.recipe.strategy.kind is not StrategyKind.PREPARED:
+        return
+    source, sha = run.recipe.source, run.head.sha
+    servers = run.standing(ServerStatus.WAITING, ServerStatus.TOUCHED)
+    told = dict.fromkeys(servers, calls.prepare(source, sha, run.id))
+    laid_out = run.job(Phase.BUILD, "prepare", told, job="prepare", deadline_s=PREPARE_S)
+    empty = tuple(server for server, reply in laid_out.items() if reply.ok and _state(reply.value) != "built")
+    _build(run, empty)
+    done = dict.fromkeys(_well(run, empty), calls.built(source, sha, run.id))
+    run.call(Phase.BUILD, "complete", done, deadline_s=BUILT_S)
+
+
+def build_here(run: Run, servers: Servers, *, batch: int, back: bool) -> None:
+    """Build in the checkout of servers that are out of traffic."""
+    _build(run, servers, batch=batch, back=back)
+
+
+def _build(run: Run, servers: Servers, *, batch: int = 0, back: bool = False) -> None:
+    for number, step in enumerate(run.recipe.build, start=1):
+        going = _well(run, servers)
+        words = {server: placeholders_for(run.recipe, run.head, run.servers[server], back=back) for server in going}
+        told = {server: fill(step, words[server]) for server in going}
+        job = f"{number}-build"
+        run.job(Phase.BUILD, step.label, told, job=job, deadline_s=step.deadline_s, step=step, batch=batch, undo=back)
+
+
+def _well(run: Run, servers: Servers) -> Servers:
+    return tuple(server for server in servers if server not in run.failed)
+
+
+def _state(value: object) -> str:
+    return str(value.get("state", "")) if isinstance(value, dict) else ""

@@ -1,0 +1,55 @@
+"""Who is in traffic, by what the balancer shows; where it cannot tell, by what the journal says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from saltlick.fleet.ports import Traffic
+from saltlick.release.journal.record import Phase, ServerStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from saltlick.release.run import Run
+
+SHOULD_BE = frozenset({ServerStatus.WAITING, ServerStatus.DONE, ServerStatus.UNDONE, ServerStatus.SKIPPED})
+
+
+def in_traffic(run: Run) -> frozenset[str]:
+    """Servers that get requests and can answer them."""
+    return _those(run, tuple(run.servers), {Traffic.IN})
+
+
+def put_out(
+    run: Run, servers: Sequence[str], *, batch: int, undo: bool = False, entering: ServerStatus = ServerStatus.TOUCHED
+) -> frozenset[str]:
+    """Drain whoever of these may still get requests; returns those that still may after that."""
+    may = {Traffic.IN, Traffic.DRAINING}
+    if inside := sorted(_those(run, servers, may)):
+        failed, silent = dict(run.failed), set(run.silent)
+        run.step(Phase.DRAIN, "drain", inside, run.on.balancer.drain, batch=batch, undo=undo, entering=entering)
+        run.failed, run.silent = failed, silent
+        return _those(run, inside, may)
+    return frozenset()
+
+
+def _those(run: Run, servers: Sequence[str], wanted: set[Traffic]) -> frozenset[str]:
+    if not servers:
+        return frozenset()
+    nobody_knows = run.recipe.balancer.kind == "none"
+    seen = {} if nobody_knows else run.on.balancer.look(servers)
+    shown = {name: seen[name].traffic if name in seen else Traffic.UNKNOWN for name in servers}
+    unknown = {name for name, traffic in shown.items() if traffic is Traffic.UNKNOWN}
+    return frozenset(
+        name for name, traffic in shown.items() if traffic in wanted or (name in unknown and _serves(run, name))
+    )
+
+
+def _serves(run: Run, name: str) -> bool:
+    """By the journal: it should be in traffic, or was never drained, or was put back since."""
+    if run.servers[name].standing in SHOULD_BE:
+        return True
+    for step in reversed(run.steps.values()):
+        if step.server == name and step.phase in {Phase.DRAIN, Phase.RESTORE}:
+            return step.phase is Phase.RESTORE or not step.ok
+    return True

@@ -1,0 +1,208 @@
+"""The fleet over Salt: each server that was named has its reply, whatever happened to it, to its call or to the bus.
+
+The expected servers are fixed first, and only their own returns (or the deadline) take them off the list: nothing that
+Salt thinks of a minion that is busy does. One that says nothing at all is asked whether it is there, so that a dead
+server is known in half a minute and not after the deadline of a long build.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import salt.utils.args
+
+from saltlick.fleet.ports import Call, Reply
+from saltlick.salt_io.client import NotPublishedError
+from saltlick.salt_io.replies import reply_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from saltlick.engine.ports import Clock
+    from saltlick.salt_io.client import Client, Subscription
+
+PING = Call("test.ping")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetTimeouts:
+    """How long a server may say nothing. A loaded one takes seconds to answer, so two pings have to go unanswered."""
+
+    ping_after_s: float = 5.0
+    longest_between_s: float = 15.0
+    growth: float = 1.5
+    silent_after_s: float = 20.0
+    """Since the first ping that was not answered."""
+    again_after_s: float = 2.0
+    gone_after_s: float = 5.0
+    """The same for one that said nothing when it was last called: whoever is back answers, the others cost less time."""
+
+    @classmethod
+    def of(cls, opts: Mapping[str, Any]) -> FleetTimeouts:
+        """As the master's configuration has it (`saltlick_silent_after_s`), for servers that are slower or quicker than most."""
+        usual = cls()
+        try:
+            silent_after_s = float(opts.get("saltlick_silent_after_s", usual.silent_after_s))
+        except (TypeError, ValueError):
+            return usual
+        return cls(silent_after_s=silent_after_s, ping_after_s=min(usual.ping_after_s, silent_after_s / 4))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaltFleet:
+    """A `Fleet` of this master's minions."""
+
+    wire: Client
+    clock: Clock
+    patience: FleetTimeouts = field(default_factory=FleetTimeouts)
+    gone: set[str] = field(default_factory=set)
+    """Servers that said nothing when they were last called."""
+
+    def run(self, calls: Mapping[str, Call], *, deadline_s: float) -> Mapping[str, Reply]:
+        """Same calls are one job with a list of minions; the deadline counts from here."""
+        if not calls:
+            return {}
+        replies = {server: Reply(False, error=refusal) for server, call in calls.items() if (refusal := misread(call))}
+        sound = {server: call for server, call in calls.items() if server not in replies}
+        try:
+            with self.wire.open() as line:
+                replies |= _Round(line, self, deadline_s).run(sound)
+        except NotPublishedError as error:
+            replies |= {server: Reply(False, error=str(error)) for server in sound if server not in replies}
+        return {server: replies[server] for server in calls}
+
+
+def misread(call: Call) -> str:
+    """Why a minion would take a call for another one, or nothing.
+
+    Source: `salt.minion.load_args_and_kwargs` takes *any* text `word=…` among the positional arguments for a named one:
+    `cmd.run "A=1 make"` runs nothing, and says that cmd.run needs a command.
+    """
+    for argument in call.args:
+        if isinstance(argument, str) and (name := salt.utils.args.parse_kwarg(argument)[0]):
+            return f"{call.function}: Salt takes {argument!r} for an argument named {name}: write it by its name, under kwargs"
+    return ""
+
+
+def grouped(calls: Mapping[str, Call]) -> list[tuple[Call, list[str]]]:
+    """Same calls together, in the order in which they were first named."""
+    groups: dict[tuple[str, str, str], tuple[Call, list[str]]] = {}
+    for server, call in calls.items():
+        key = (call.function, repr(call.args), repr(sorted(call.kwargs.items())))
+        groups.setdefault(key, (call, []))[1].append(server)
+    return list(groups.values())
+
+
+class _Round:
+    """One round of calls, from publishing to the last reply."""
+
+    def __init__(self, line: Subscription, fleet: SaltFleet, deadline_s: float) -> None:
+        self._line = line
+        self._clock = fleet.clock
+        self._patience = fleet.patience
+        self._gone = fleet.gone
+        self._deadline_s = deadline_s
+        self._began = self._clock.now()
+        self._replies: dict[str, Reply] = {}
+        self._waiting: dict[str, tuple[str, Call]] = {}  # by server: the job it has, and its call
+        self._pings: set[str] = set()
+        self._unanswered: dict[str, list[float]] = {}  # by server: when it was pinged since its last word
+
+    def run(self, calls: Mapping[str, Call]) -> dict[str, Reply]:
+        """Publish all, hear all; at most the deadline."""
+        for call, servers in grouped(calls):
+            self._publish(call, servers)
+        deadline = self._began + self._deadline_s
+        again = not self._gone.isdisjoint(self._waiting)
+        interval_s = self._patience.again_after_s if again else self._patience.ping_after_s
+        ping_at = self._clock.now() + interval_s
+        while self._waiting and (now := self._clock.now()) < deadline:
+            if now >= ping_at:
+                self._ask_the_silent(now)
+                interval_s = min(interval_s * self._patience.growth, self._patience.longest_between_s)
+                ping_at = min(now + interval_s, self._next_verdict())
+            else:
+                self._hear(min(deadline, ping_at) - now)
+        self._look_up()
+        self._give_up(tuple(self._waiting))
+        return self._replies
+
+    def _publish(self, call: Call, servers: list[str]) -> None:
+        try:
+            out = self._line.publish(servers, call)
+        except NotPublishedError as error:
+            self._replies |= {server: Reply(False, error=str(error)) for server in servers}
+            return
+        for server in servers:
+            if server in out.servers:
+                self._waiting[server] = (out.jid, call)
+            else:
+                self._replies[server] = Reply(False, error="the master has no accepted key of it", silent=True)
+
+    def _hear(self, wait_s: float) -> None:
+        heard = self._line.hear(wait_s)
+        if heard is None:
+            return
+        if heard.jid in self._pings:
+            self._unanswered.pop(heard.server, None)
+            self._gone.discard(heard.server)
+            return
+        expected = self._waiting.get(heard.server)
+        if expected is not None and expected[0] == heard.jid:
+            self._settle(heard.server, heard.content)
+
+    def _settle(self, server: str, content: Mapping[str, object]) -> None:
+        _, call = self._waiting.pop(server)
+        self._gone.discard(server)
+        self._replies[server] = reply_of(call.function, content, self._since_ms())
+
+    def _ask_the_silent(self, now: float) -> None:
+        """Those that answered neither the call nor two pings for long enough are gone; the others are asked again."""
+        self._look_up()
+        silent = [server for server in self._waiting if now >= self._lost_at(server)]
+        self._gone |= set(silent)
+        self._give_up(silent)
+        if not self._waiting:
+            return
+        try:
+            self._pings.add(self._line.publish(list(self._waiting), PING).jid)
+        except NotPublishedError:  # a master that restarts: nobody is to be blamed for not having heard
+            self._unanswered.clear()
+            return
+        for server in self._waiting:
+            self._unanswered.setdefault(server, []).append(now)
+
+    def _lost_at(self, server: str) -> float:
+        """When its silence will have been long enough, if it lasts."""
+        asked = self._unanswered.get(server, [])
+        limit_s = self._patience.gone_after_s if server in self._gone else self._patience.silent_after_s
+        return asked[0] + limit_s if len(asked) > 1 else math.inf
+
+    def _next_verdict(self) -> float:
+        return min(map(self._lost_at, self._waiting), default=math.inf)
+
+    def _look_up(self) -> None:
+        """What came while nobody heard (the bus went away for a moment) is in the master's job cache."""
+        for jid in {jid for jid, _ in self._waiting.values()}:
+            for server, content in self._line.look_up(jid).items():
+                if self._waiting.get(server, ("",))[0] == jid:
+                    self._settle(server, content)
+
+    def _give_up(self, servers: Iterable[str]) -> None:
+        for server in servers:
+            _, call = self._waiting.pop(server)
+            error = f"{call.function}: no answer in {self._since_ms() / 1000:.0f} s{self._alive(server)}"
+            self._replies[server] = Reply(False, error=error, silent=True, duration_ms=self._since_ms())
+
+    def _alive(self, server: str) -> str:
+        asked = self._unanswered.get(server, [])
+        if not self._pings or (asked and self._clock.now() - asked[0] < self._patience.ping_after_s):
+            return ""  # not asked, or asked a moment ago
+        if asked:
+            return ", nor to test.ping: the server is down, or its minion is"
+        return ", though its minion answers to test.ping: the job may still run there"
+
+    def _since_ms(self) -> int:
+        return round((self._clock.now() - self._began) * 1000)
