@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from saltlick.commands.lock import environment_locks, wait_seconds
 from saltlick.environment import provision
-from saltlick.jobs.lock import Mode
+from saltlick.jobs.holder import Mode
 from saltlick.kinds import KINDS
 from saltlick.salt_io.progress import Progress
 

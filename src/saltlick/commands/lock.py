@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from saltlick.commands.arguments import number_argument
 from saltlick.commands.result import CommandResult, plain
 from saltlick.errors import InvalidInput, Problem
-from saltlick.jobs.lock import Holder, Locks, Mode
+from saltlick.jobs.holder import Holder, Mode
+from saltlick.jobs.lock import Locks
 from saltlick.salt_io.pillar import environment_names
 
 if TYPE_CHECKING:

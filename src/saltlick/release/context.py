@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from saltlick.jobs.interrupts import Interrupts
+
 if TYPE_CHECKING:
     from saltlick.engine.ports import Clock
     from saltlick.fleet.ports import Balancer, Fleet
@@ -56,29 +58,6 @@ class ReleaseEvent:
     """How many there are in all, as planned."""
     text: str = ""
     """A sentence of its own: a warning, what is waited for."""
-
-
-class Interrupted(BaseException):
-    """The operator wants it to stop this instant. Nothing is undone; what is left is said, the lock stays."""
-
-
-class Interrupts:
-    """Ctrl-C and SIGTERM: the first is an order to abort (undo everything, put back); the second stops at once.
-
-    A signal handler calls `hit`; the second call raises `Interrupted` wherever the release is.
-    """
-
-    def __init__(self) -> None:
-        self.asked = ""
-
-    def hit(self, what: str) -> None:
-        """`what`: how people call it (`Ctrl-C`).
-
-        Raises: Interrupted from the second time on.
-        """
-        if self.asked:
-            raise Interrupted(f"{self.asked}, then {what}")
-        self.asked = what
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

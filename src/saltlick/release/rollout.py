@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from saltlick.errors import SaltlickError
 from saltlick.fleet.step import When
-from saltlick.release.context import Interrupted
+from saltlick.jobs.interrupts import Interrupted
 from saltlick.release.planning import preflight
 from saltlick.release.planning.begin import opened, refused_or_unchanged
 from saltlick.release.planning.plan import plan_of

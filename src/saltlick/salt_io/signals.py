@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from saltlick.release.context import Interrupted, Interrupts
+from saltlick.jobs.interrupts import Interrupted, Interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from saltlick.jobs.lock import Locks, Mode
+from saltlick.jobs.holder import Mode
+from saltlick.jobs.lock import Locks
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from saltlick.release.context import Interrupted
+from saltlick.jobs.interrupts import Interrupted
 from saltlick.salt_io.signals import Signals
 
 

@@ -32,7 +32,8 @@ from saltlick.environment.pillar import Boot, expand_environment, parse_environm
 from saltlick.errors import InvalidInput
 from saltlick.fleet.ports import Reply
 from saltlick.jobs import lock
-from saltlick.jobs.lock import Locks, Mode
+from saltlick.jobs.holder import Mode
+from saltlick.jobs.lock import Locks
 from saltlick.kinds import KINDS
 from saltlick.kinds.iam_policy import OFF_HOURS, policy
 from saltlick.offhours import custodian, policies, switch

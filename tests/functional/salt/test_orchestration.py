@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from saltlick.jobs.lock import Locks, Mode
+from saltlick.jobs.holder import Mode
+from saltlick.jobs.lock import Locks
 
 if TYPE_CHECKING:
     import subprocess

@@ -28,8 +28,10 @@ from saltlick.commands.release.webhook import WebhookNotifier
 from saltlick.commands.result import guarded
 from saltlick.errors import InvalidInput
 from saltlick.fleet.ports import Fleet
-from saltlick.jobs.lock import Locks, Mode
-from saltlick.release.context import Interrupted, ReleaseContext, ReleaseEvent
+from saltlick.jobs.holder import Mode
+from saltlick.jobs.interrupts import Interrupted
+from saltlick.jobs.lock import Locks
+from saltlick.release.context import ReleaseContext, ReleaseEvent
 from saltlick.release.journal.controls import ControlAction
 from saltlick.release.journal.record import Phase, ReleaseRecord, Result, ServerRecord, StepRecord
 from saltlick.release.pillar.model import Webhook

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from saltlick.errors import InvalidInput, Locked
-from saltlick.jobs.lock import Locks, Mode
+from saltlick.jobs.holder import Mode
+from saltlick.jobs.lock import Locks
 from saltlick.jobs.processes import Processes
 
 sys.path.insert(0, str(Path(__file__).parent))

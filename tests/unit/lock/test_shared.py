@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from saltlick.errors import Locked
-from saltlick.jobs.lock import Mode
+from saltlick.jobs.holder import Mode
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from saltlick.fleet.ports import Call, Reply, Seen, Traffic
-from saltlick.release.context import Interrupts, ReleaseContext, ReleaseEvent, ReleaseRequest, ReleaseServer
+from saltlick.jobs.interrupts import Interrupts
+from saltlick.release.context import ReleaseContext, ReleaseEvent, ReleaseRequest, ReleaseServer
 from saltlick.release.journal.record import ReleaseRecord, ServerStatus
 from saltlick.release.journal.store import Journal
 from saltlick.release.pillar import Recipe

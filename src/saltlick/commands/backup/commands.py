@@ -22,7 +22,7 @@ from saltlick.commands.result import CommandResult
 from saltlick.engine.wait import SystemClock
 from saltlick.environment.pillar import Environment, layout, parse_environment
 from saltlick.errors import InvalidInput, NotReady, Problem, SaltlickError
-from saltlick.jobs.lock import Mode
+from saltlick.jobs.holder import Mode
 from saltlick.salt_io.client import SaltClient
 from saltlick.salt_io.fleet import FleetTimeouts, SaltFleet
 from saltlick.salt_io.pillar import environment_names, pillar_of

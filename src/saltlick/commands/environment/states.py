@@ -14,7 +14,7 @@ from saltlick.commands.state import applied, planned, state
 from saltlick.engine import render
 from saltlick.engine.plan import Verb
 from saltlick.environment import provision
-from saltlick.jobs.lock import Mode
+from saltlick.jobs.holder import Mode
 from saltlick.kinds import KINDS
 from saltlick.salt_io.pillar import require_pillarenv
 

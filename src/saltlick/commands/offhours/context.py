@@ -22,13 +22,13 @@ from saltlick.environment.pillar import Environment, parse_environment
 from saltlick.errors import ApplyFailed, Locked, NotReady, SaltlickError
 from saltlick.fleet.balancers import BalancerContext
 from saltlick.fleet.ports import Call
+from saltlick.jobs.interrupts import Interrupted
 from saltlick.offhours import custodian, switch, wording
 from saltlick.offhours.application import FleetApplicationControl
 from saltlick.offhours.aws import AwsAccount
 from saltlick.offhours.pillar import OffHours, parse_offhours
 from saltlick.offhours.records import LastSwitch, OffHoursRecord, OffHoursRecords, made
 from saltlick.offhours.schedule import OnOff
-from saltlick.release.context import Interrupted
 from saltlick.release.pillar import Recipe, parse_recipe
 from saltlick.release.steps import calls
 from saltlick.salt_io.client import SaltClient

@@ -12,7 +12,8 @@ from saltlick.engine.wait import SystemClock
 from saltlick.environment.pillar import Environment, declared_servers, parse_environment
 from saltlick.errors import InvalidInput, NotReady
 from saltlick.fleet.balancers import BalancerContext, balancer
-from saltlick.release.context import Interrupts, ReleaseContext, ReleaseEvent, ReleaseServer
+from saltlick.jobs.interrupts import Interrupts
+from saltlick.release.context import ReleaseContext, ReleaseEvent, ReleaseServer
 from saltlick.release.journal.store import Journal
 from saltlick.release.pillar import parse_recipe
 from saltlick.salt_io.client import SaltClient

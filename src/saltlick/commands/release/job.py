@@ -15,7 +15,8 @@ from saltlick.commands.release.result import NOTHING_TOUCHED, release_result
 from saltlick.commands.release.webhook import WebhookNotifier
 from saltlick.commands.result import CommandResult
 from saltlick.errors import InvalidInput, Locked
-from saltlick.release.context import Interrupted, ReleaseRequest
+from saltlick.jobs.interrupts import Interrupted
+from saltlick.release.context import ReleaseRequest
 from saltlick.release.journal.record import ReleaseRecord, Result
 from saltlick.salt_io.signals import Signals
 
