@@ -12,8 +12,9 @@ What is tried is kept in ``<cachedir>/saltlick/backups.sqlite`` and told as even
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
-from saltlick.commands import result
+from saltlick.commands import arguments, result
 from saltlick.commands.backup import commands
+from saltlick.commands.backup import restore as restores
 
 __virtualname__ = "backup"
 __func_alias__ = {"list_": "list"}
@@ -43,7 +44,7 @@ def run(name=None, *rest, job="", mode="full", lock_wait=0, **extra):
         salt-run backup.run prod
         salt-run backup.run prod job=database mode=incr
     """
-    return _tell(commands.run, name, *rest, **extra, **_job(lock_wait), job=job, mode=mode)
+    return _run(commands.run, commands.TakeRequest, name, *rest, **extra, lock_wait=lock_wait, job=job, mode=mode)
 
 
 def list_(name=None, *rest, job="", **extra):
@@ -57,7 +58,7 @@ def list_(name=None, *rest, job="", **extra):
         salt-run backup.list prod
         salt-run backup.list prod job=database --out=json
     """
-    return _tell(commands.list_, name, *rest, **extra, job=job)
+    return _run(commands.list_, commands.BackupJobsRequest, name, *rest, **extra, job=job)
 
 
 def verify(name=None, *rest, job="", backup="latest", lock_wait=0, **extra):
@@ -74,7 +75,9 @@ def verify(name=None, *rest, job="", backup="latest", lock_wait=0, **extra):
         salt-run backup.verify prod
         salt-run backup.verify prod job=database backup=all
     """
-    return _tell(commands.verify, name, *rest, **extra, **_job(lock_wait), job=job, backup=backup)
+    return _run(
+        commands.verify, commands.VerifyRequest, name, *rest, **extra, lock_wait=lock_wait, job=job, backup=backup
+    )
 
 
 def freshness(name=None, *rest, job="", **extra):
@@ -90,7 +93,7 @@ def freshness(name=None, *rest, job="", **extra):
 
         salt-run backup.freshness prod
     """
-    return _tell(commands.freshness, name, *rest, **extra, jid=_who()["jid"], job=job)
+    return _run(commands.freshness, commands.BackupJobsRequest, name, *rest, **extra, job=job)
 
 
 def restore(
@@ -129,7 +132,7 @@ def restore(
         salt-run backup.restore prod job=database confirm=prod overwrite_production='yes, overwrite prod'
     """
     how = {"to": to, "server": server, "time": time, "confirm": confirm, "overwrite_production": overwrite_production}
-    return _tell(commands.restore, name, *rest, **extra, **how, **_job(lock_wait), job=job)
+    return _run(restores.restore, restores.RestoreRequest, name, *rest, **extra, **how, lock_wait=lock_wait, job=job)
 
 
 def drill(name=None, *rest, job="", lock_wait=0, **extra):
@@ -144,16 +147,9 @@ def drill(name=None, *rest, job="", lock_wait=0, **extra):
         salt-run backup.drill prod
         salt-run backup.drill prod job=database
     """
-    return _tell(commands.drill, name, *rest, **extra, **_job(lock_wait), job=job)
+    return _run(restores.drill, restores.DrillRequest, name, *rest, **extra, lock_wait=lock_wait, job=job)
 
 
-def _tell(command, *args, **kwargs):
-    return result.run_command(__opts__, __context__, command, *args, **kwargs)
-
-
-def _job(lock_wait):
-    return {**_who(), "lock_wait": lock_wait}
-
-
-def _who():
-    return {"jid": globals().get("__jid__", ""), "user": globals().get("__user__", "")}
+def _run(command, request, name, *rest, **given):
+    caller = arguments.caller(globals().get("__jid__", ""), globals().get("__user__", ""))
+    return result.run_command(__opts__, __context__, caller, command, request, name, *rest, **given)

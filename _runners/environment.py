@@ -11,8 +11,8 @@ IAM: what ``saltlick iam-policy`` prints. ``plan``, ``drift`` and ``show`` need 
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
+from saltlick.commands import arguments, result
 from saltlick.commands import lock as locks
-from saltlick.commands import result
 from saltlick.commands.environment import commands
 
 __virtualname__ = "environment"
@@ -40,7 +40,7 @@ def plan(name=None, *rest, replace=None, prune=False, **extra):
         salt-run environment.plan prod
         salt-run environment.plan control,prod,test --out=json
     """
-    return result.run_command(__opts__, __context__, commands.plan, name, *rest, **extra, replace=replace, prune=prune)
+    return _run(commands.plan, commands.EnvironmentPlanRequest, name, *rest, **extra, replace=replace, prune=prune)
 
 
 def apply(name=None, *rest, replace=None, prune=False, lock_wait=0, **extra):
@@ -70,9 +70,8 @@ def apply(name=None, *rest, replace=None, prune=False, lock_wait=0, **extra):
         salt-run environment.apply prod
         salt-run environment.apply prod replace=app-1
     """
-    who = {"job": _job(), "user": _user(), "lock_wait": lock_wait}
-    return result.run_command(
-        __opts__, __context__, commands.apply, name, *rest, **extra, replace=replace, prune=prune, **who
+    return _run(
+        commands.apply, commands.ApplyRequest, name, *rest, **extra, replace=replace, prune=prune, lock_wait=lock_wait
     )
 
 
@@ -99,8 +98,7 @@ def destroy(name=None, *rest, confirm="", lock_wait=0, **extra):
 
         salt-run environment.destroy test confirm=test
     """
-    who = {"job": _job(), "user": _user(), "lock_wait": lock_wait}
-    return result.run_command(__opts__, __context__, commands.destroy, name, *rest, **extra, confirm=confirm, **who)
+    return _run(commands.destroy, commands.DestroyRequest, name, *rest, **extra, confirm=confirm, lock_wait=lock_wait)
 
 
 def show(name=None, *rest, **extra):
@@ -115,7 +113,7 @@ def show(name=None, *rest, **extra):
 
         salt-run environment.show prod
     """
-    return result.run_command(__opts__, __context__, commands.show, name, *rest, **extra)
+    return _run(commands.show, arguments.Request, name, *rest, **extra)
 
 
 def drift(name=None, *rest, **extra):
@@ -130,7 +128,7 @@ def drift(name=None, *rest, **extra):
 
         salt-run environment.drift prod
     """
-    return result.run_command(__opts__, __context__, commands.drift, name, *rest, **extra)
+    return _run(commands.drift, arguments.Request, name, *rest, **extra)
 
 
 def validate(name=None, *rest, **extra):
@@ -143,7 +141,7 @@ def validate(name=None, *rest, **extra):
 
         salt-run environment.validate prod
     """
-    return result.run_command(__opts__, __context__, commands.validate, name, *rest, **extra)
+    return _run(commands.validate, arguments.Request, name, *rest, **extra)
 
 
 def servers(name=None, *rest, **extra):
@@ -156,7 +154,7 @@ def servers(name=None, *rest, **extra):
 
         salt-run environment.servers prod
     """
-    return result.run_command(__opts__, __context__, commands.servers, name, *rest, **extra)
+    return _run(commands.servers, arguments.Request, name, *rest, **extra)
 
 
 def tiers(name=None, *rest, **extra):
@@ -169,7 +167,7 @@ def tiers(name=None, *rest, **extra):
 
         salt-run environment.tiers prod
     """
-    return result.run_command(__opts__, __context__, commands.tiers, name, *rest, **extra)
+    return _run(commands.tiers, arguments.Request, name, *rest, **extra)
 
 
 def lock(name=None, *rest, message="", **extra):
@@ -182,7 +180,7 @@ def lock(name=None, *rest, message="", **extra):
 
         salt-run environment.lock prod message="looking at the database, back at four"
     """
-    return result.run_command(__opts__, __context__, locks.lock, name, *rest, **extra, message=message, user=_user())
+    return _run(locks.lock, locks.LockRequest, name, *rest, **extra, message=message)
 
 
 def unlock(name=None, *rest, force=False, reason="", **extra):
@@ -196,9 +194,7 @@ def unlock(name=None, *rest, force=False, reason="", **extra):
         salt-run environment.unlock prod
         salt-run environment.unlock prod force=True reason="ann's laptop died"
     """
-    return result.run_command(
-        __opts__, __context__, locks.unlock, name, *rest, **extra, force=force, reason=reason, user=_user()
-    )
+    return _run(locks.unlock, locks.UnlockRequest, name, *rest, **extra, force=force, reason=reason)
 
 
 def locked(name=None, *rest, **extra):
@@ -211,12 +207,9 @@ def locked(name=None, *rest, **extra):
 
         salt-run environment.locked prod
     """
-    return result.run_command(__opts__, __context__, locks.locked, name, *rest, **extra)
+    return _run(locks.locked, arguments.Request, name, *rest, **extra)
 
 
-def _job():
-    return globals().get("__jid__", "")
-
-
-def _user():
-    return globals().get("__user__", "")
+def _run(command, request, name, *rest, **given):
+    caller = arguments.caller(globals().get("__jid__", ""), globals().get("__user__", ""))
+    return result.run_command(__opts__, __context__, caller, command, request, name, *rest, **given)

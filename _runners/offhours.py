@@ -12,7 +12,7 @@ master is missing and nothing was touched.
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
-from saltlick.commands import result
+from saltlick.commands import arguments, result
 from saltlick.commands.offhours import commands
 
 __virtualname__ = "offhours"
@@ -46,7 +46,7 @@ def run(name=None, *rest, test=False, lock_wait=0, **extra):
         salt-run offhours.run test
         salt-run offhours.run test test=True
     """
-    return _tell(commands.run, name, *rest, **extra, **_job(lock_wait), test=test)
+    return _run(commands.run, commands.SwitchRequest, name, *rest, **extra, lock_wait=lock_wait, test=test)
 
 
 def stop(name=None, *rest, test=False, lock_wait=0, **extra):
@@ -65,7 +65,7 @@ def stop(name=None, *rest, test=False, lock_wait=0, **extra):
         salt-run offhours.stop test
         salt-run offhours.stop test test=True
     """
-    return _tell(commands.stop, name, *rest, **extra, **_job(lock_wait), test=test)
+    return _run(commands.stop, commands.SwitchRequest, name, *rest, **extra, lock_wait=lock_wait, test=test)
 
 
 def start(name=None, *rest, test=False, lock_wait=0, **extra):
@@ -83,7 +83,7 @@ def start(name=None, *rest, test=False, lock_wait=0, **extra):
 
         salt-run offhours.start test
     """
-    return _tell(commands.start, name, *rest, **extra, **_job(lock_wait), test=test)
+    return _run(commands.start, commands.SwitchRequest, name, *rest, **extra, lock_wait=lock_wait, test=test)
 
 
 def keep_on(name=None, *rest, until="", reason="", **extra):
@@ -107,7 +107,7 @@ def keep_on(name=None, *rest, until="", reason="", **extra):
         salt-run offhours.keep_on test until=2026-11-29T12:00
         salt-run offhours.keep_on test until=none
     """
-    return _tell(commands.keep_on, name, *rest, **extra, until=until, reason=reason, user=_user())
+    return _run(commands.keep_on, commands.KeepOnRequest, name, *rest, **extra, until=until, reason=reason)
 
 
 def status(name=None, *rest, **extra):
@@ -123,7 +123,7 @@ def status(name=None, *rest, **extra):
         salt-run offhours.status test
         salt-run offhours.status test --out=json
     """
-    return _tell(commands.status, name, *rest, **extra)
+    return _run(commands.status, arguments.Request, name, *rest, **extra)
 
 
 def policies(name=None, *rest, **extra):
@@ -136,7 +136,7 @@ def policies(name=None, *rest, **extra):
 
         salt-run offhours.policies test > custodian/test.yml
     """
-    return _tell(commands.policies, name, *rest, **extra)
+    return _run(commands.policies, arguments.Request, name, *rest, **extra)
 
 
 def validate(name=None, *rest, **extra):
@@ -149,17 +149,9 @@ def validate(name=None, *rest, **extra):
 
         salt-run offhours.validate test
     """
-    return _tell(commands.validate, name, *rest, **extra)
+    return _run(commands.validate, arguments.Request, name, *rest, **extra)
 
 
-def _tell(command, *args, **kwargs):
-    return result.run_command(__opts__, __context__, command, *args, **kwargs)
-
-
-def _job(lock_wait):
-    return {"job": globals().get("__jid__", ""), "user": _user(), "lock_wait": lock_wait}
-
-
-def _user():
-    user = globals().get("__user__", "")
-    return "" if user == "UNKNOWN" else user  # as a schedule calls: nobody, which is the master's own user
+def _run(command, request, name, *rest, **given):
+    caller = arguments.caller(globals().get("__jid__", ""), globals().get("__user__", ""))
+    return result.run_command(__opts__, __context__, caller, command, request, name, *rest, **given)

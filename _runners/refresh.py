@@ -11,7 +11,7 @@ Saltlick.
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
-from saltlick.commands import result
+from saltlick.commands import arguments, result
 from saltlick.commands.refresh import commands
 
 __virtualname__ = "refresh"
@@ -43,8 +43,7 @@ def run(name=None, *rest, source="", target="", test=False, lock_wait=0, **extra
         salt-run refresh.run source=prod target=test test=True
     """
     how = {"source": source, "target": target, "test": test, "lock_wait": lock_wait}
-    own = {"jid": globals().get("__jid__", ""), "user": globals().get("__user__", "")}
-    return result.run_command(__opts__, __context__, commands.run, name, *rest, **extra, **how, **own)
+    return _run(commands.run, commands.RefreshRunRequest, name, *rest, **extra, **how)
 
 
 def history(name=None, *rest, limit=20, **extra):
@@ -57,4 +56,9 @@ def history(name=None, *rest, limit=20, **extra):
 
         salt-run refresh.history test
     """
-    return result.run_command(__opts__, __context__, commands.history, name, *rest, **extra, limit=limit)
+    return _run(commands.history, commands.RefreshHistoryRequest, name, *rest, **extra, limit=limit)
+
+
+def _run(command, request, name, *rest, **given):
+    caller = arguments.caller(globals().get("__jid__", ""), globals().get("__user__", ""))
+    return result.run_command(__opts__, __context__, caller, command, request, name, *rest, **given)

@@ -16,8 +16,8 @@ failed. The master's configuration may have another number: ``saltlick_silent_af
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
+from saltlick.commands import arguments, result
 from saltlick.commands import lock as locks
-from saltlick.commands import result
 from saltlick.commands.release import commands, controls, queries
 
 __virtualname__ = "release"
@@ -85,7 +85,9 @@ def rolling(
         salt-run release.rolling prod rev=master test=True
     """
     how = {"batch": batch, "canary": canary, "group": group, "pause": pause, "message": message, "force": force}
-    return _tell(commands.rolling, name, *rest, **extra, **how, **_job(lock_wait), rev=rev, test=test)
+    return _run(
+        commands.rolling, commands.RollingRequest, name, *rest, **extra, **how, lock_wait=lock_wait, rev=rev, test=test
+    )
 
 
 def plan(name=None, *rest, rev="", batch=None, canary=None, group=None, pause=None, force="", **extra):
@@ -102,7 +104,7 @@ def plan(name=None, *rest, rev="", batch=None, canary=None, group=None, pause=No
         salt-run release.plan prod rev=f5d9859 batch=50% --out=json
     """
     how = {"batch": batch, "canary": canary, "group": group, "pause": pause, "force": force}
-    return _tell(commands.plan, name, *rest, **extra, **how, **_who(), rev=rev)
+    return _run(commands.plan, commands.ReleasePlanRequest, name, *rest, **extra, **how, rev=rev)
 
 
 def rollback(name=None, *rest, to="", batch=None, message="", force="", test=False, lock_wait=0, **extra):
@@ -129,7 +131,7 @@ def rollback(name=None, *rest, to="", batch=None, message="", force="", test=Fal
         salt-run release.rollback prod to=2 message="the checkout loses baskets"
     """
     how = {"to": to, "batch": batch, "message": message, "force": force, "test": test}
-    return _tell(commands.rollback, name, *rest, **extra, **how, **_job(lock_wait))
+    return _run(commands.rollback, commands.RollbackRequest, name, *rest, **extra, **how, lock_wait=lock_wait)
 
 
 def resume(name=None, *rest, release="", lock_wait=0, **extra):
@@ -151,7 +153,7 @@ def resume(name=None, *rest, release="", lock_wait=0, **extra):
 
         salt-run release.resume prod
     """
-    return _tell(commands.resume, name, *rest, **extra, release=release, **_job(lock_wait))
+    return _run(commands.resume, commands.ResumeRequest, name, *rest, **extra, release=release, lock_wait=lock_wait)
 
 
 def pause(name=None, *rest, reason="", **extra):
@@ -164,7 +166,7 @@ def pause(name=None, *rest, reason="", **extra):
 
         salt-run release.pause prod reason="looking at the error rate"
     """
-    return _tell(controls.pause, name, *rest, **extra, reason=reason, user=_user())
+    return _run(controls.pause, controls.PauseRequest, name, *rest, **extra, reason=reason)
 
 
 def promote(name=None, *rest, reason="", **extra):
@@ -177,7 +179,7 @@ def promote(name=None, *rest, reason="", **extra):
 
         salt-run release.promote prod
     """
-    return _tell(controls.promote, name, *rest, **extra, reason=reason, user=_user())
+    return _run(controls.promote, controls.PauseRequest, name, *rest, **extra, reason=reason)
 
 
 def abort(name=None, *rest, reason="", **extra):
@@ -190,7 +192,7 @@ def abort(name=None, *rest, reason="", **extra):
 
         salt-run release.abort prod reason="wrong revision"
     """
-    return _tell(controls.abort, name, *rest, **extra, reason=reason, user=_user())
+    return _run(controls.abort, controls.PauseRequest, name, *rest, **extra, reason=reason)
 
 
 def skip(name=None, *rest, server="", reason="", **extra):
@@ -203,7 +205,7 @@ def skip(name=None, *rest, server="", reason="", **extra):
 
         salt-run release.skip prod server=prod-app-3 reason="its disk is being looked at"
     """
-    return _tell(controls.skip, name, *rest, **extra, server=server, reason=reason, user=_user())
+    return _run(controls.skip, controls.SkipRequest, name, *rest, **extra, server=server, reason=reason)
 
 
 def status(name=None, *rest, **extra):
@@ -217,7 +219,7 @@ def status(name=None, *rest, **extra):
         salt-run release.status prod
         salt-run release.status prod --out=json
     """
-    return _tell(queries.status, name, *rest, **extra)
+    return _run(queries.status, arguments.Request, name, *rest, **extra)
 
 
 def history(name=None, *rest, limit=20, **extra):
@@ -234,7 +236,7 @@ def history(name=None, *rest, limit=20, **extra):
         salt-run release.history prod
         salt-run release.history prod limit=0 --out=json
     """
-    return _tell(queries.history, name, *rest, **extra, limit=limit)
+    return _run(queries.history, queries.ReleaseHistoryRequest, name, *rest, **extra, limit=limit)
 
 
 def show(name=None, *rest, steps=True, **extra):
@@ -254,7 +256,7 @@ def show(name=None, *rest, steps=True, **extra):
         salt-run release.show prod
         salt-run release.show prod-20261122T120311-f5d9859
     """
-    return _tell(queries.show, name, *rest, **extra, steps=steps)
+    return _run(queries.show, queries.ShowRequest, name, *rest, **extra, steps=steps)
 
 
 def watch(name=None, *rest, interval_s=0.5, **extra):
@@ -273,7 +275,7 @@ def watch(name=None, *rest, interval_s=0.5, **extra):
 
         salt-run release.watch prod
     """
-    return _tell(queries.watch, name, *rest, **extra, interval_s=interval_s)
+    return _run(queries.watch, queries.WatchRequest, name, *rest, **extra, interval_s=interval_s)
 
 
 def lock(name=None, *rest, message="", **extra):
@@ -286,7 +288,7 @@ def lock(name=None, *rest, message="", **extra):
 
         salt-run release.lock prod message="sale until Sunday"
     """
-    return _tell(locks.lock, name, *rest, **extra, message=message, user=_user())
+    return _run(locks.lock, locks.LockRequest, name, *rest, **extra, message=message)
 
 
 def unlock(name=None, *rest, force=False, reason="", **extra):
@@ -300,20 +302,9 @@ def unlock(name=None, *rest, force=False, reason="", **extra):
         salt-run release.unlock prod
         salt-run release.unlock prod force=True reason="put right by hand"
     """
-    return _tell(locks.unlock, name, *rest, **extra, force=force, reason=reason, user=_user())
+    return _run(locks.unlock, locks.UnlockRequest, name, *rest, **extra, force=force, reason=reason)
 
 
-def _tell(command, *args, **kwargs):
-    return result.run_command(__opts__, __context__, command, *args, **kwargs)
-
-
-def _job(lock_wait):
-    return {**_who(), "lock_wait": lock_wait}
-
-
-def _who():
-    return {"job": globals().get("__jid__", ""), "user": _user()}
-
-
-def _user():
-    return globals().get("__user__", "")
+def _run(command, request, name, *rest, **given):
+    caller = arguments.caller(globals().get("__jid__", ""), globals().get("__user__", ""))
+    return result.run_command(__opts__, __context__, caller, command, request, name, *rest, **given)

@@ -11,6 +11,7 @@ It never raises: an error is a failed state that says it.
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
+from saltlick.commands import arguments
 from saltlick.commands.backup import states
 
 __virtualname__ = "backup"
@@ -31,7 +32,7 @@ def freshness(name, job=""):
         prod:
           backup.freshness: []
     """
-    return states.fresh(__opts__, name, job=job, jid=_jid())
+    return states.fresh(__opts__, name, _caller(), job=job)
 
 
 def taken(name, job="", mode="full"):
@@ -53,9 +54,9 @@ def taken(name, job="", mode="full"):
           backup.taken:
             - job: database
     """
-    return states.taken(__opts__, name, job=job, mode=mode, jid=_jid())
+    return states.taken(__opts__, name, _caller(), job=job, mode=mode)
 
 
-def _jid():
+def _caller():
     own = globals()
-    return own.get("__orchestration_jid__") or own.get("__jid__") or ""
+    return arguments.caller(own.get("__orchestration_jid__") or own.get("__jid__") or "")

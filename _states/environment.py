@@ -18,6 +18,7 @@ Environments on AWS as states: for orchestrations, which name the one environmen
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
+from saltlick.commands import arguments
 from saltlick.commands.environment import admission, configure, schedule, states
 from saltlick.commands.environment import reachable as reachability
 
@@ -48,7 +49,7 @@ def present(name, replace=None, prune=False, lock_wait=0):
           environment.present:
             - replace: [app-1]
     """
-    return states.present(__opts__, name, replace=replace, prune=prune, job=_job(), lock_wait=lock_wait)
+    return states.present(__opts__, name, _caller(), replace=replace, prune=prune, lock_wait=lock_wait)
 
 
 def absent(name, confirm, lock_wait=0):
@@ -69,7 +70,7 @@ def absent(name, confirm, lock_wait=0):
           environment.absent:
             - confirm: {{ pillar.confirm }}
     """
-    return states.absent(__opts__, name, confirm=confirm, job=_job(), lock_wait=lock_wait)
+    return states.absent(__opts__, name, _caller(), confirm=confirm, lock_wait=lock_wait)
 
 
 def admitted(name, deadline_s=None):
@@ -94,7 +95,7 @@ def admitted(name, deadline_s=None):
           environment.admitted:
             - deadline_s: 900
     """
-    return admission.admitted(__opts__, name, deadline_s=deadline_s, job=_job())
+    return admission.admitted(__opts__, name, caller=_caller(), deadline_s=deadline_s)
 
 
 def synced(name, servers):
@@ -140,7 +141,7 @@ def configured(name, servers, deadline_s=None):
           environment.configured:
             - servers: [prod-db-1, prod-db-2]
     """
-    return configure.configured(__opts__, name, servers=servers, deadline_s=deadline_s, job=_job())
+    return configure.configured(__opts__, name, servers=servers, caller=_caller(), deadline_s=deadline_s)
 
 
 def reachable(name, url=None, deadline_s=None):
@@ -167,7 +168,7 @@ def reachable(name, url=None, deadline_s=None):
           environment.reachable:
             - deadline_s: 60
     """
-    return reachability.reachable(__opts__, name, url=url, deadline_s=deadline_s, job=_job())
+    return reachability.reachable(__opts__, name, caller=_caller(), url=url, deadline_s=deadline_s)
 
 
 def locked(name, reason, lock_wait=0):
@@ -183,7 +184,7 @@ def locked(name, reason, lock_wait=0):
             - reason: deploy-environment
             - lock_wait: 600
     """
-    return states.locked(__opts__, name, reason=reason, job=_job(), lock_wait=lock_wait)
+    return states.locked(__opts__, name, _caller(), reason=reason, lock_wait=lock_wait)
 
 
 def scheduled(name):
@@ -209,9 +210,9 @@ def unlocked(name):
         prod:
           environment.unlocked: []
     """
-    return states.unlocked(__opts__, name)
+    return states.unlocked(__opts__, name, _caller())
 
 
-def _job():
+def _caller():
     own = globals()
-    return own.get("__orchestration_jid__") or own.get("__jid__") or ""
+    return arguments.caller(own.get("__orchestration_jid__") or own.get("__jid__") or "")

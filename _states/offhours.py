@@ -12,6 +12,7 @@ Off-hours as a state: for orchestrations, which name the one environment that th
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
+from saltlick.commands import arguments
 from saltlick.commands.offhours import states
 
 __virtualname__ = "offhours"
@@ -35,9 +36,9 @@ def as_scheduled(name, lock_wait=0):
           offhours.as_scheduled:
             - name: test
     """
-    return states.as_scheduled(__opts__, name, lock_wait=lock_wait, job=_job())
+    return states.as_scheduled(__opts__, name, _caller(), lock_wait=lock_wait)
 
 
-def _job():
+def _caller():
     own = globals()
-    return own.get("__orchestration_jid__") or own.get("__jid__") or ""
+    return arguments.caller(own.get("__orchestration_jid__") or own.get("__jid__") or "")

@@ -12,6 +12,7 @@ It never raises: an error is a failed state that says it.
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
+from saltlick.commands import arguments
 from saltlick.commands.refresh import states as refreshes
 
 __virtualname__ = "refresh"
@@ -38,9 +39,9 @@ def refreshed(name, source, lock_wait=0):
           refresh.refreshed:
             - source: prod
     """
-    return refreshes.refreshed(__opts__, name, source=source, lock_wait=lock_wait, jid=_jid())
+    return refreshes.refreshed(__opts__, name, _caller(), source=source, lock_wait=lock_wait)
 
 
-def _jid():
+def _caller():
     own = globals()
-    return own.get("__orchestration_jid__") or own.get("__jid__") or ""
+    return arguments.caller(own.get("__orchestration_jid__") or own.get("__jid__") or "")

@@ -13,6 +13,7 @@ plan. It never raises: an error is a failed state that says it.
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
+from saltlick.commands import arguments
 from saltlick.commands.release import states as releases
 
 __virtualname__ = "release"
@@ -36,9 +37,9 @@ def rolled(name):
           release.rolled:
             - name: prod
     """
-    return releases.rolled(__opts__, __pillar__, name, job=_job())
+    return releases.rolled(__opts__, __pillar__, name, _caller())
 
 
-def _job():
+def _caller():
     own = globals()
-    return own.get("__orchestration_jid__") or own.get("__jid__") or ""
+    return arguments.caller(own.get("__orchestration_jid__") or own.get("__jid__") or "")

@@ -19,13 +19,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from saltlick.salt_io.progress import Progress
+from saltlick.salt_io.webhook import WebhookNotifier
+
 from bench.servers import ROOT
 from saltlick.commands.release.notifier import ReleaseNotifier
+from saltlick.jobs.store import Store
 from saltlick.release.journal.record import Result
 from saltlick.release.journal.store import Journal
 from saltlick.release.rollout import release
-from saltlick.salt_io.progress import Progress
-from saltlick.salt_io.webhook import WebhookNotifier
 
 sys.path.insert(0, str(ROOT / "tests/unit/release"))
 
@@ -51,7 +53,7 @@ def main() -> None:
 
 def _released(count: int, batch: str, folder: Path, *, traced: bool) -> dict[str, Any]:
     world = World(simulated.names(count))
-    journal = Journal(folder / "releases.sqlite", epoch=world.clock.epoch)
+    journal = Journal(Store(folder / "releases.sqlite"), epoch=world.clock.epoch)
     recipe = simulated.recipe(strategy={"batch": batch if batch.endswith("%") else int(batch)})
     told = io.StringIO()
     progress = Progress({}, "bench", stream=told)

@@ -25,12 +25,12 @@ APPS = ("test-app-1", "test-app-2")
 CROWD = Crowd(pause_s=0.14)
 """Some 55 requests a second: thousands in each release, and processors left for what they are about."""
 PILLAR = "/srv/saltlick/pillar"
-JOURNAL = "/var/cache/salt/master/saltlick/releases.sqlite"
+JOURNAL = "/var/cache/salt/master/saltlick/saltlick.sqlite"
 KILLER = """
 import sqlite3, subprocess, sys, time
 journal, phase = sqlite3.connect(sys.argv[1]), sys.argv[2]
 deadline = time.monotonic() + 240
-while not journal.execute("select 1 from steps where phase = ? and ended is null", [phase]).fetchone():
+while not journal.execute("select 1 from release_steps where phase = ? and ended is null", [phase]).fetchone():
     assert time.monotonic() < deadline, f"no {phase} under way"
     time.sleep(0.005)
 subprocess.run(["pkill", "--signal=KILL", "--full", "bin/[s]alt-run release"], check=True)
@@ -226,7 +226,7 @@ def test_two_at_once_and_during_a_deployment(on_main: Site) -> None:
 
 def under_way(site: Site, phase: str) -> list[str]:
     """Servers (or empty) with a step of that phase that has begun and not ended."""
-    query = f"select server from steps where phase = '{phase}' and ended is null"
+    query = f"select server from release_steps where phase = '{phase}' and ended is null"
     script = f"import sqlite3; print(*[row[0] or '-' for row in sqlite3.connect('{JOURNAL}').execute({query!r})])"
     done = site.sandbox.run(MASTER, ["python3", "-c", script])
     return done.stdout.split()

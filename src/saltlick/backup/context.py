@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from saltlick.backup.catalogue import Catalogue
-from saltlick.backup.history import History
+from saltlick.backup.history import BackupHistory
 from saltlick.backup.pillar import BackupJobSpec, BackupKind
 from saltlick.engine.ports import Clock
 from saltlick.errors import NotReady, ServerFailed
@@ -35,7 +35,7 @@ class BackupContext:
 
     fleet: Fleet
     clock: Clock
-    history: History
+    history: BackupHistory
     tell: Callable[[str, Mapping[str, Any]], None] = lambda line, event: None
     """A line for people with the event for machines; either may be empty."""
     today: Callable[[], datetime] = field(default=lambda: datetime.now(timezone.utc))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from saltlick.backup.catalogue import Backup, Catalogue
-from saltlick.backup.history import Entry, What
+from saltlick.backup.history import Attempt, BackupAttempt
 from saltlick.backup.pillar import BackupJobSpec
 
 
@@ -28,7 +28,7 @@ class FreshnessResult:
 
 
 def judge(
-    name: str, job: BackupJobSpec, catalogue: Catalogue | str, past: Sequence[Entry], now: datetime
+    name: str, job: BackupJobSpec, catalogue: Catalogue | str, past: Sequence[BackupAttempt], now: datetime
 ) -> FreshnessResult:
     """The verdict on one job, from its store (or why that could not be seen) and what was tried, newest first."""
     if isinstance(catalogue, str):
@@ -51,11 +51,11 @@ def judge(
     return FreshnessResult(job=name, newest=newest, age_s=age_s, reasons=reasons)
 
 
-def bad_ids(past: Sequence[Entry]) -> set[str]:
+def bad_ids(past: Sequence[BackupAttempt]) -> set[str]:
     """Backups whose last verification found something."""
     last: dict[str, bool] = {}
     for entry in past:  # newest first
-        if entry.what is What.VERIFY and entry.ended is not None:
+        if entry.what is Attempt.VERIFY and entry.ended is not None:
             last.setdefault(entry.backup, entry.ok)
     return {backup for backup, ok in last.items() if not ok}
 
@@ -68,9 +68,9 @@ def _old(job: BackupJobSpec, newest: Backup | None, age_s: float | None) -> Iter
         yield f"the newest good one reaches to {reaches}: {span(age_s)} ago, and {span(job.max_age_s)} are allowed"
 
 
-def _failed(past: Sequence[Entry], newest: Backup | None) -> Iterator[str]:
+def _failed(past: Sequence[BackupAttempt], newest: Backup | None) -> Iterator[str]:
     """The last run, if it did not end well and nothing good came after it."""
-    last = next((entry for entry in past if entry.what is What.TAKE), None)
+    last = next((entry for entry in past if entry.what is Attempt.TAKE), None)
     if last is None or last.ok or (newest and newest.began >= last.began):
         return
     if last.ended is None:
@@ -89,25 +89,25 @@ def _shrunk(job: BackupJobSpec, catalogue: Catalogue, newest: Backup | None) -> 
         yield f"{newest.id} is of {percent:.0f} % less data than {before[-1].id}: look whether something is missing"
 
 
-def _damaged(catalogue: Catalogue, past: Sequence[Entry]) -> Iterator[str]:
+def _damaged(catalogue: Catalogue, past: Sequence[BackupAttempt]) -> Iterator[str]:
     there = {each.id for each in catalogue.backups}
     for backup in sorted(bad_ids(past) & there):
-        said = next(entry.error for entry in past if entry.what is What.VERIFY and entry.backup == backup)
+        said = next(entry.error for entry in past if entry.what is Attempt.VERIFY and entry.backup == backup)
         yield f"{backup} is damaged: {said}"
     for backup in catalogue.unreadable:
         yield f"{backup} has a manifest that cannot be read"
     for each in catalogue.backups:
         if not catalogue.whole(each):
             yield f"{each.id} builds on {each.previous}, which is not there any more"
-    held = {entry.backup: entry for entry in past if entry.what is What.TAKE and entry.ok and not entry.deleted}
+    held = {entry.backup: entry for entry in past if entry.what is Attempt.TAKE and entry.ok and not entry.deleted}
     for backup in sorted(held.keys() - there - set(catalogue.unreadable)):
         yield f"{backup} was made at {held[backup].began:%Y-%m-%d %H:%M:%S} UTC, and is not in the store any more"
 
 
-def _drilled(job: BackupJobSpec, past: Sequence[Entry], now: datetime) -> Iterator[str]:
+def _drilled(job: BackupJobSpec, past: Sequence[BackupAttempt], now: datetime) -> Iterator[str]:
     if job.drill is None or job.drill.at is None:
         return
-    drills = [entry for entry in past if entry.what is What.DRILL and entry.ended is not None]
+    drills = [entry for entry in past if entry.what is Attempt.DRILL and entry.ended is not None]
     if drills and not drills[0].ok:
         yield f"the drill of {drills[0].began:%Y-%m-%d %H:%M:%S} UTC failed: {drills[0].error}"
     good = next((entry for entry in drills if entry.ok), None)

@@ -1,27 +1,28 @@
-"""What was tried, durably: a row before it begins, its end when there is one. SQLite beside the journal of releases."""
+"""What was tried with backups, in the master's store: a row before it begins, its end when there is one."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from saltlick.jobs.processes import Process, Processes
 
+if TYPE_CHECKING:
+    from saltlick.jobs.store import Store
+
 SCHEMA = """
-create table if not exists entries (
+create table if not exists backup_attempts (
   number integer primary key, environment text not null, job text not null, what text not null, backup text not null,
   who text not null, server text not null, began real not null, ended real, ok integer not null default 0,
   error text not null default '', deleted integer not null default 0, pid integer not null, started text not null);
-create index if not exists entries_by_job on entries (environment, job, number);
+create index if not exists backup_attempts_by_job on backup_attempts (environment, job, number);
 """
 
 
-class What(str, Enum):
+class Attempt(str, Enum):
     """What was tried."""
 
     TAKE = "take"
@@ -31,11 +32,11 @@ class What(str, Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class BackupAttempt:
     """One try. `ended` is None while it is under way, and for ever when its process was killed: then `alive` is False."""
 
     number: int
-    what: What
+    what: Attempt
     job: str
     backup: str
     server: str
@@ -48,28 +49,26 @@ class Entry:
     alive: bool
 
 
-class History:
-    """The tries of one master."""
+class BackupHistory:
+    """The backup attempts of one master."""
 
     def __init__(
-        self, path: Path, *, processes: Processes | None = None, now: Callable[[], datetime] | None = None
+        self, store: Store, *, processes: Processes | None = None, now: Callable[[], datetime] | None = None
     ) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._processes = processes or Processes()
         self._now = now or (lambda: datetime.now(timezone.utc))
-        self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("pragma journal_mode = wal")
-        self._db.executescript(SCHEMA)
+        self._db = store.db
+        store.create(SCHEMA)
 
     def begin(
-        self, environment: str, what: What, job: str, *, backup: str = "", server: str = "", who: str = ""
+        self, environment: str, what: Attempt, job: str, *, backup: str = "", server: str = "", who: str = ""
     ) -> int:
         """Write that something begins; its number."""
         mine = self._processes.mine()
         row = (environment, job, what.value, backup, who, server, self._now().timestamp(), mine.pid, mine.started)
         made = self._db.execute(
-            "insert into entries (environment, job, what, backup, who, server, began, pid, started) values (?,?,?,?,?,?,?,?,?)",
+            "insert into backup_attempts (environment, job, what, backup, who, server, began, pid, started) "
+            "values (?,?,?,?,?,?,?,?,?)",
             row,
         )
         return int(made.lastrowid or 0)
@@ -77,7 +76,7 @@ class History:
     def end(self, number: int, *, ok: bool, error: str = "", backup: str = "", server: str = "") -> None:
         """Write how it ended; `backup` where its id became another."""
         self._db.execute(
-            "update entries set ended = ?, ok = ?, error = ?, backup = coalesce(nullif(?, ''), backup), "
+            "update backup_attempts set ended = ?, ok = ?, error = ?, backup = coalesce(nullif(?, ''), backup), "
             "server = coalesce(nullif(?, ''), server) where number = ?",
             (self._now().timestamp(), int(ok), error, backup, server, number),
         )
@@ -85,25 +84,23 @@ class History:
     def deleted(self, environment: str, job: str, backups: Iterable[str]) -> None:
         """These are gone because they were to go."""
         rows = [(environment, job, backup) for backup in backups]
-        self._db.executemany("update entries set deleted = 1 where environment = ? and job = ? and backup = ?", rows)
+        self._db.executemany(
+            "update backup_attempts set deleted = 1 where environment = ? and job = ? and backup = ?", rows
+        )
 
-    def of(self, environment: str, job: str, *, limit: int = 1000) -> tuple[Entry, ...]:
+    def of(self, environment: str, job: str, *, limit: int = 1000) -> tuple[BackupAttempt, ...]:
         """Tries of a job, newest first."""
         rows = self._db.execute(
-            "select * from entries where environment = ? and job = ? order by number desc limit ?",
+            "select * from backup_attempts where environment = ? and job = ? order by number desc limit ?",
             (environment, job, limit),
         )
-        return tuple(self._entry(row) for row in rows)
+        return tuple(self._attempt(row) for row in rows)
 
-    def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
-
-    def _entry(self, row: Mapping[str, Any]) -> Entry:
+    def _attempt(self, row: Mapping[str, Any]) -> BackupAttempt:
         ended = row["ended"]
         process = Process(pid=row["pid"], started=row["started"])
-        return Entry(
-            number=row["number"], what=What(row["what"]), job=row["job"],
+        return BackupAttempt(
+            number=row["number"], what=Attempt(row["what"]), job=row["job"],
             backup=row["backup"], server=row["server"], who=row["who"],
             began=datetime.fromtimestamp(row["began"], timezone.utc),
             ended=datetime.fromtimestamp(ended, timezone.utc) if ended is not None else None,

@@ -9,7 +9,7 @@ from typing import Any
 
 from saltlick.backup.catalogue import Backup
 from saltlick.backup.context import BackupContext, BackupJob, primary, source
-from saltlick.backup.history import What
+from saltlick.backup.history import Attempt
 from saltlick.backup.pillar import BackupKind, RestoreCheck, Script
 from saltlick.errors import NotReady, SaltlickError, ServerFailed
 from saltlick.fleet.ports import Call
@@ -56,7 +56,7 @@ def restore(
 
     Raises: NotReady before anything is touched; ServerFailed.
     """
-    number = on.history.begin(subject.environment, What.RESTORE, subject.name, who=who)
+    number = on.history.begin(subject.environment, Attempt.RESTORE, subject.name, who=who)
     try:
         server = place(subject, target, on)
         chain = on.catalogue(server, target.store, subject.name).until(moment)
@@ -78,7 +78,7 @@ def drill(subject: BackupJob, target: RestoreTarget, on: BackupContext, *, who: 
     """
     if subject.job.drill is None:
         raise NotReady(f"backup.jobs.{subject.name} has no drill")
-    how, number = subject.job.drill, on.history.begin(subject.environment, What.DRILL, subject.name, who=who)
+    how, number = subject.job.drill, on.history.begin(subject.environment, Attempt.DRILL, subject.name, who=who)
     try:
         server = place(subject, target, on)
         chain = on.catalogue(server, target.store, subject.name).until(None)

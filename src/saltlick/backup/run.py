@@ -9,7 +9,7 @@ from typing import Any
 from saltlick.backup.catalogue import Backup, Catalogue, after
 from saltlick.backup.context import BackupContext, BackupJob, source
 from saltlick.backup.freshness import bad_ids
-from saltlick.backup.history import What
+from saltlick.backup.history import Attempt
 from saltlick.backup.retention import unwanted
 from saltlick.errors import SaltlickError
 from saltlick.fleet.ports import Call
@@ -30,7 +30,7 @@ def take(subject: BackupJob, mode: str, on: BackupContext, *, who: str = "") -> 
 
     Raises: NotReady, ServerFailed; the history has it either way.
     """
-    number = on.history.begin(subject.environment, What.TAKE, subject.name, who=who)
+    number = on.history.begin(subject.environment, Attempt.TAKE, subject.name, who=who)
     try:
         server = source(subject, on)
         taken = _taken(subject, mode, server, on)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from saltlick.backup.catalogue import Backup, Catalogue
 from saltlick.backup.context import BackupContext, BackupJob, source
-from saltlick.backup.history import What
+from saltlick.backup.history import Attempt
 from saltlick.errors import NotReady, SaltlickError
 from saltlick.fleet.ports import Call
 
@@ -30,7 +30,7 @@ def verify(subject: BackupJob, wanted: str, on: BackupContext, *, who: str = "")
     found = []
     for backup in _wanted(subject, catalogue, wanted):
         number = on.history.begin(
-            subject.environment, What.VERIFY, subject.name, backup=backup.id, server=server, who=who
+            subject.environment, Attempt.VERIFY, subject.name, backup=backup.id, server=server, who=who
         )
         call = Call(
             "backup.verify", (subject.job.store, subject.name, backup.id), {"deadline_s": subject.job.deadline_s}

@@ -1,51 +1,134 @@
-"""What an operator typed, before Salt read it as YAML: there, `rev=0012345` is the number 5349, and `rev=on` is true."""
+"""What an operator typed, read once at the border into one typed request per command.
+
+Salt reads arguments as YAML before a runner sees them: `rev=0012345` is the number 5349 there, and `rev=on` is true. A text
+argument is therefore taken as it was typed.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+import salt.utils.user
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo
 
 from saltlick.errors import InvalidInput, Problem
+from saltlick.jobs.request import Caller
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+R = TypeVar("R", bound="Request")
 
 
-def text_argument(opts: Mapping[str, Any], name: str, value: object) -> str:
-    """A text argument as it was written at the command line; from elsewhere, as it came.
+def caller(job_id: str = "", user: str = "") -> Caller:
+    """Who asks: as Salt says (`sudo_ann`), else the user of this process. Salt's scheduler calls as `UNKNOWN`."""
+    known = user if user and user != "UNKNOWN" else str(salt.utils.user.get_specific_user())
+    return Caller(job_id=job_id, user=known)
 
+
+def text(opts: Mapping[str, Any], name: str, value: object) -> str:
+    """A text argument as it was typed at the command line; from elsewhere, as it came.
+
+    Raises: ValueError.
     Source: `salt.runner.Runner.run` reads `opts["arg"]` with `parse_input`, which leaves the list as it was.
     """
     if isinstance(value, str) or value is None:
         return (value or "").strip()
-    raw = [word for word in opts.get("arg") or () if isinstance(word, str) and word.startswith(f"{name}=")]
-    if raw:
-        return str(raw[-1].removeprefix(f"{name}=")).strip()
+    typed = [word for word in opts.get("arg") or () if isinstance(word, str) and word.startswith(f"{name}=")]
+    if typed:
+        return str(typed[-1].removeprefix(f"{name}=")).strip()
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise InvalidInput([Problem(name, f"{value!r} is not text; put it in quotes")], what="arguments")
+    raise ValueError(f"{value!r} is not text; put it in quotes")
 
 
-def flag_argument(name: str, value: object) -> bool:
-    """Yes or no.
+def flag(value: object) -> bool:
+    """Yes or no. Anything else is an error: a dry run must not be left to chance.
 
-    Raises: InvalidInput for anything else: what is a dry run is not left to chance.
+    Raises: ValueError.
     """
     if isinstance(value, bool) or value is None:
         return bool(value)
     known = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False, "": False}
     if (word := str(value).strip().lower()) in known:
         return known[word]
-    raise InvalidInput([Problem(name, f"{value!r} is neither True nor False")], what="arguments")
+    raise ValueError(f"{value!r} is neither True nor False")
 
 
-def number_argument(name: str, value: object, *, what: str = "a number from 0 up") -> float:
-    """A number that is not negative; `what` it is called where it is none.
+def number(value: object, *, what: str = "a number from 0 up") -> float:
+    """A number that is not negative; `what` names it in the error.
 
-    Raises: InvalidInput.
+    Raises: ValueError.
     """
     with contextlib.suppress(TypeError, ValueError):
-        if 0 <= (found := float(value)) < math.inf:  # type: ignore[arg-type]
-            return found
-    raise InvalidInput([Problem(name, f"{value} is not {what}")], what="arguments")
+        if 0 <= (parsed := float(value)) < math.inf:  # type: ignore[arg-type]
+            return parsed
+    raise ValueError(f"{value} is not {what}")
+
+
+def split_list(value: object) -> tuple[str, ...]:
+    """`a,b`, a list, one word or nothing, as the command line gives it."""
+    if value is None or value is False or value == "":
+        return ()
+    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else (value,)
+    return tuple(str(part).strip() for part in parts if str(part).strip())
+
+
+def _as_typed(value: object, info: ValidationInfo) -> str:
+    return text(info.context["opts"] if info.context else {}, str(info.field_name), value)
+
+
+Text = Annotated[str, BeforeValidator(_as_typed)]
+Remark = Annotated[str, BeforeValidator(lambda value: str(value or ""))]
+"""Words for people: whatever Salt made of them."""
+Flag = Annotated[bool, BeforeValidator(flag)]
+Number = Annotated[float, BeforeValidator(number)]
+Limit = Annotated[int, BeforeValidator(lambda value: int(number(value)))]
+WaitSeconds = Annotated[float, BeforeValidator(lambda value: number(value, what="a number of seconds"))]
+Words = Annotated[tuple[str, ...], BeforeValidator(split_list)]
+
+
+class Request(BaseModel):
+    """The arguments of one command. `name` is what the operator named: environments, or what the command says."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    name: Any = None
+    caller: Caller
+
+    @classmethod
+    def read(
+        cls: type[R],
+        opts: Mapping[str, Any],
+        caller: Caller,
+        name: object,
+        positional: tuple[object, ...] = (),
+        /,
+        **keywords: Any,
+    ) -> R:
+        """Read what was typed. Keywords that begin with `__` are Salt's own (`__pub_jid`).
+
+        Raises: InvalidInput with every problem.
+        """
+        given = {key: value for key, value in keywords.items() if not key.startswith("__")}
+        problems = [
+            Problem(str(word), "is one argument too many; several names are written one,two") for word in positional
+        ]
+        problems += [Problem(key, cls._unknown()) for key in given if key not in cls.arguments()]
+        known = {key: value for key, value in given.items() if key in cls.arguments()}
+        try:
+            request = cls.model_validate({**known, "caller": caller, "name": name}, context={"opts": opts})
+        except ValidationError as error:
+            problems += [Problem(str(each["loc"][0]), str(each["ctx"]["error"])) for each in error.errors()]
+        if problems:
+            raise InvalidInput(problems, what="arguments")
+        return request
+
+    @classmethod
+    def arguments(cls) -> tuple[str, ...]:
+        """The names that an operator may type, in order."""
+        return tuple(name for name in cls.model_fields if name not in Request.model_fields)
+
+    @classmethod
+    def _unknown(cls) -> str:
+        return f"is not an argument; there are {', '.join(cls.arguments()) or 'none'}"

@@ -1,60 +1,71 @@
-"""What runners and states do alike around the core: take the lock, tell of it, carry a plan out, tell of that."""
+"""The frame of a job on this master: its locks, its history, its progress on stderr and on the bus."""
 
 from __future__ import annotations
 
 import contextlib
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saltlick.commands.lock import environment_locks, wait_seconds
-from saltlick.environment import provision
-from saltlick.jobs.holder import Mode
-from saltlick.kinds import KINDS
-from saltlick.salt_io.progress import Progress
+from saltlick.commands.terminal import colour_wanted
+from saltlick.jobs.history import JobHistory
+from saltlick.jobs.lock import Locks
+from saltlick.jobs.progress import Progress
+from saltlick.jobs.running import running
+from saltlick.jobs.store import Store
+from saltlick.salt_io.events import MasterBus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
-    from saltlick.engine.apply import Report
-    from saltlick.engine.plan import Plan
-    from saltlick.engine.ports import Cloud
-    from saltlick.environment.provision import Estate
+    from saltlick.errors import Locked
+    from saltlick.jobs.request import JobRequest
+    from saltlick.jobs.running import RunningJob
+
+
+def state_folder(opts: Mapping[str, Any]) -> Path:
+    """The folder in which this master keeps its locks, its store and the pages of releases."""
+    return Path(opts["cachedir"]) / "saltlick"
+
+
+def environment_locks(opts: Mapping[str, Any], user: str) -> Locks:
+    """The locks of this master, asked for by that user."""
+    return Locks(folder=state_folder(opts) / "locks", user=user)
 
 
 @contextlib.contextmanager
-def locked_work(
+def open_store(opts: Mapping[str, Any]) -> Iterator[Store]:
+    """The store of everything that happened on this master."""
+    store = Store(state_folder(opts) / "saltlick.sqlite")
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def job_progress(opts: Mapping[str, Any], job_id: str) -> Progress:
+    """Progress of a job on stderr and on the master's bus."""
+    return Progress(job_id, MasterBus(opts), colour=colour_wanted(opts, sys.stderr))
+
+
+@contextlib.contextmanager
+def running_job(
     opts: Mapping[str, Any],
-    names: Sequence[str],
+    request: JobRequest,
     *,
-    reason: str,
-    job: str = "",
-    user: str = "",
-    lock_wait: object = 0,
-    mode: Mode = Mode.JOB,
-) -> Iterator[Progress]:
-    """Progress to tell of work on these environments, which nobody else touches meanwhile.
+    explain: Callable[[Locked], Locked] = lambda refused: refused,
+    keep: Callable[[], str] = str,
+) -> Iterator[RunningJob]:
+    """Run the block as one job: under the locks of its environments, reported, and recorded in the history.
 
-    Raises: Locked; InvalidInput for a `lock_wait` that is no number of seconds.
+    `explain` and `keep` as for `saltlick.jobs.running`.
+
+    Raises: Locked with the holder.
     """
-    desk, how = (
-        environment_locks(opts, user),
-        {"reason": reason, "job": job, "wait_s": wait_seconds(lock_wait), "mode": mode},
-    )
-    with Progress(opts, job) as progress, desk.held(names, **how) as taken:
-        for one in taken:
-            if one.notice:
-                progress.line(f"{one.holder.environment}: {one.notice}")
-                progress.step(one.holder.environment, "lock", notice=one.notice)
-        yield progress
-
-
-def carry_out(estate: Estate, plan: Plan, cloud: Cloud, progress: Progress) -> Report:
-    """Apply a plan; start, every finished resource and end are told.
-
-    Raises: NeedsDecision, InvalidInput before anything is touched.
-    """
-    for environment in plan.environments:
-        progress.step(environment, "start", counts=dict(plan.counts))
-    report = provision.apply(plan, cloud, KINDS, watch=progress.watch, deadlines=estate.deadlines)
-    for environment in plan.environments:
-        progress.step(environment, "end", failed=len(report.failed), duration_ms=report.duration_ms)
-    return report
+    locks = environment_locks(opts, request.caller.user)
+    with (
+        open_store(opts) as store,
+        job_progress(opts, request.caller.job_id) as progress,
+        running(request, locks=locks, progress=progress, history=JobHistory(store), explain=explain, keep=keep) as job,
+    ):
+        yield job

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from saltlick.errors import InvalidInput, Problem, SaltlickError
-from saltlick.salt_io.progress import colour_wanted
+from saltlick.commands.terminal import colour_wanted
+from saltlick.errors import InvalidInput, SaltlickError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
+    from saltlick.commands.arguments import Request
+    from saltlick.jobs.request import Caller
+
 log = logging.getLogger(__name__)
+R = TypeVar("R", bound="Request")
 
 INTERNAL_ERROR = 1
 
@@ -56,38 +59,25 @@ def _refusal(error: SaltlickError) -> CommandResult:
 def run_command(
     opts: MutableMapping[str, Any],
     context: MutableMapping[str, Any],
-    command: Callable[..., CommandResult],
+    caller: Caller,
+    command: Callable[[Mapping[str, Any], R], CommandResult],
+    request: type[R],
     name: object,
     /,
-    *rest: object,
-    **arguments: Any,
+    *positional: object,
+    **keywords: object,
 ) -> dict[str, Any]:
-    """Run a command for a runner and give Salt its answer.
+    """Read what the operator typed into one `request`, run the command with it, and return Salt's answer.
 
     Runners pass on whatever they were called with: Salt itself answers a misspelt argument with the manual and exit 0.
     Both codes are set: `salt-run` exits with the returned one, an orchestration looks at the context's only.
     """
-    given = {key: value for key, value in arguments.items() if not key.startswith("__")}  # __pub_jid and its like
-    answer = guarded(_fitting, command, rest, given, opts, name)
-    context["retcode"] = answer.retcode
-    told = {**answer.result, "retcode": answer.retcode}
+    result = guarded(lambda: command(opts, request.read(opts, caller, name, positional, **keywords)))
+    context["retcode"] = result.retcode
+    answer = {**result.result, "retcode": result.retcode}
     if _for_people(opts):
-        told |= {"outputter": "saltlick_text", "text": _text(answer, colour_wanted(opts, sys.stdout))}
-    return told
-
-
-def _fitting(
-    command: Callable[..., CommandResult], rest: tuple[object, ...], given: dict[str, Any], opts: Any, name: object
-) -> CommandResult:
-    known = [key for key, one in inspect.signature(command).parameters.items() if one.kind is one.KEYWORD_ONLY]
-    typed = [key for key in known if key not in {"jid" if "jid" in known else "job", "user"}]
-    problems = [Problem(str(word), "is one argument too many; several names are written one,two") for word in rest]
-    problems += [
-        Problem(key, f"is not an argument; there are {', '.join(typed) or 'none'}") for key in given if key not in known
-    ]
-    if problems:
-        raise InvalidInput(problems, what="arguments")
-    return command(opts, name, **given)
+        answer |= {"outputter": "saltlick_text", "text": _text(result, colour_wanted(opts, sys.stdout))}
+    return answer
 
 
 def _text(answer: CommandResult, colour: bool) -> str:

@@ -1,4 +1,4 @@
-"""What a state returns, from what a command answered: a state never raises, and says what it changed."""
+"""What a state returns, made from the result of a command. A state never raises, and says what it changed."""
 
 from __future__ import annotations
 
@@ -18,30 +18,39 @@ def state(name: str, step: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         parts.update(step())
         return CommandResult({})
 
-    answer = guarded(run)
-    if answer.retcode:
-        parts = {"result": False, "comment": answer.result["error"]}
+    outcome = guarded(run)
+    if outcome.retcode:
+        parts = {"result": False, "comment": outcome.result["error"]}
     return {"name": name, "result": True, "changes": {}, "comment": "", **parts}
 
 
-def planned(told: dict[str, Any], comment: str) -> dict[str, Any]:
+def result_text(result: CommandResult) -> str:
+    """The words of a result, without colour: its text, else its error."""
+    text = result.text if isinstance(result.text, str) else result.text(False)
+    return text or str(result.result.get("error", ""))
+
+
+def planned(data: dict[str, Any], comment: str) -> dict[str, Any]:
     """The parts of a state under test=True, from a plan's data: None while anything would change."""
-    changes = {one["address"]: _change(one) for one in told["actions"] if one["action"] != "keep"}
-    undecided = {one["address"] for one in told["actions"] if "undecided" in one}
-    if undecided or told["missing"]:
+    changes = {action["address"]: _change(action) for action in data["actions"] if action["action"] != "keep"}
+    undecided = {action["address"] for action in data["actions"] if "undecided" in action}
+    if undecided or data["missing"]:
         return {"result": False, "changes": changes, "comment": comment}
     return {"result": None if changes else True, "changes": changes, "comment": comment}
 
 
-def applied(told: dict[str, Any], plan: dict[str, Any], comment: str) -> dict[str, Any]:
+def applied(data: dict[str, Any], plan: dict[str, Any], comment: str) -> dict[str, Any]:
     """The parts of a state that was carried out, from the report's data; `changes` holds what was really done."""
-    intended = {one["address"]: one for one in plan["actions"]}
+    intended = {action["address"]: action for action in plan["actions"]}
     changes = {
-        one["address"]: {**_change({**intended.get(one["address"], {}), **one}), "duration_ms": one["duration_ms"]}
-        for one in told["outcomes"]
-        if one["ok"] and one["action"] != "keep"
+        outcome["address"]: {
+            **_change({**intended.get(outcome["address"], {}), **outcome}),
+            "duration_ms": outcome["duration_ms"],
+        }
+        for outcome in data["outcomes"]
+        if outcome["ok"] and outcome["action"] != "keep"
     }
-    return {"result": not told["failed"], "changes": changes, "comment": comment}
+    return {"result": not data["failed"], "changes": changes, "comment": comment}
 
 
 def _change(action: dict[str, Any]) -> dict[str, Any]:

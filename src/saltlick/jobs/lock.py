@@ -137,13 +137,14 @@ class Locks:
             self._files.audit("kept", kept)
             return kept
 
-    def release_at_exit(self, lease: LockLease) -> None:
-        """Release when this process ends, however it ends short of SIGKILL. Forked children release nothing."""
+    def release_at_exit(self, lease: LockLease, *, then: Callable[[], None] = lambda: None) -> None:
+        """Release when this process ends, however it ends short of SIGKILL, and call `then`. Forked children do nothing."""
         pid = os.getpid()
 
         def release() -> None:
             if os.getpid() == pid:
                 self.release(lease)
+                then()
 
         atexit.register(release)
         multiprocessing_util.Finalize(None, release, exitpriority=10)  # some Pythons end a forked job without atexit

@@ -1,23 +1,24 @@
-"""What is remembered of an environment's off-hours: the last change made, who wants it kept on, and who is at work.
+"""What is remembered of an environment's off-hours: the last change made, who wants it kept on, and which job is at work.
 
-One small JSON file per environment, written whole and at once, read and changed by one process at a time.
+One row per environment in the master's store, read and changed in one transaction.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from saltlick.errors import NotReady
 from saltlick.offhours.due import KeepOn
 from saltlick.offhours.schedule import OnOff
+
+if TYPE_CHECKING:
+    from saltlick.jobs.store import Store
+
+SCHEMA = "CREATE TABLE IF NOT EXISTS offhours (environment TEXT PRIMARY KEY, record TEXT NOT NULL);"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,43 +42,33 @@ class OffHoursRecord:
     job: str = ""
 
 
-@dataclass(frozen=True)
 class OffHoursRecords:
-    """The records in one folder (`<cachedir>/saltlick/offhours`)."""
+    """The records of one master: a row per environment."""
 
-    folder: Path
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        store.create(SCHEMA)
 
     def read(self, environment: str) -> OffHoursRecord:
-        """Raises: NotReady when the file is there and is none of ours."""
-        path = self._path(environment)
-        try:
-            return _from_data(json.loads(path.read_text("utf-8")))
-        except FileNotFoundError:
+        """Raises: NotReady when the row is there and cannot be read."""
+        query = "SELECT record FROM offhours WHERE environment = ?"
+        row = self._store.db.execute(query, (environment,)).fetchone()
+        if row is None:
             return OffHoursRecord()
+        try:
+            return _from_data(json.loads(row["record"]))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise NotReady(
-                f"what is remembered of {environment} cannot be read: mend or remove {path} ({error})"
+                f"what is remembered of {environment} cannot be read: repair or delete its row in the table offhours of "
+                f"{self._store.path} ({error})"
             ) from error
 
     def change(self, environment: str, change: Callable[[OffHoursRecord], OffHoursRecord]) -> OffHoursRecord:
         """Replace the record by what `change` makes of it; returns that."""
-        with self._guard():
-            made = change(self.read(environment))
-            path = self._path(environment)
-            with tempfile.NamedTemporaryFile("w", dir=self.folder, encoding="utf-8", delete=False) as whole:
-                json.dump(_as_data(made), whole)
-            Path(whole.name).replace(path)
-        return made
-
-    def _path(self, environment: str) -> Path:
-        return self.folder / f"{environment}.json"
-
-    @contextlib.contextmanager
-    def _guard(self) -> Iterator[None]:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self.folder / ".guard").open("w") as guard:
-            fcntl.flock(guard, fcntl.LOCK_EX)
-            yield
+        with self._store.transaction() as db:
+            changed = change(self.read(environment))
+            db.execute("INSERT OR REPLACE INTO offhours VALUES (?, ?)", (environment, json.dumps(_as_data(changed))))
+        return changed
 
 
 def made(record: OffHoursRecord, last: LastSwitch, moment: datetime) -> OffHoursRecord:

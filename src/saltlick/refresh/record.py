@@ -1,15 +1,16 @@
-"""What is known of refreshes, durably: how far each came, so that one that was interrupted is finished and not repeated."""
+"""How far each refresh came, in the master's store, so that an interrupted one is finished and not repeated."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from saltlick.jobs.store import Store
 
 SCHEMA = """
 create table if not exists refreshes (
@@ -50,13 +51,10 @@ class Refreshed:
 class RefreshRecords:
     """The refreshes of one master."""
 
-    def __init__(self, path: Path, *, now: Callable[[], datetime] | None = None) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def __init__(self, store: Store, *, now: Callable[[], datetime] | None = None) -> None:
         self._now = now or (lambda: datetime.now(timezone.utc))
-        self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("pragma journal_mode = wal")
-        self._db.executescript(SCHEMA)
+        self._db = store.db
+        store.create(SCHEMA)
 
     def begin(self, source: str, target: str, who: str) -> int:
         """Its number."""
@@ -87,10 +85,6 @@ class RefreshRecords:
             "select * from refreshes where target = ? order by number desc limit ?", (target, limit or -1)
         )
         return tuple(_read(row) for row in rows)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
 
 
 def _read(row: Mapping[str, Any]) -> Refreshed:

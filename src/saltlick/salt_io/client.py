@@ -54,10 +54,10 @@ class Subscription(Protocol):
     def publish(self, servers: Sequence[str], call: Call) -> Published:
         """Send a call to exactly these minions. Raises: NotPublishedError."""
 
-    def hear(self, wait_s: float) -> MinionReturn | None:
+    def next_return(self, wait_s: float) -> MinionReturn | None:
         """The next return of any job, or None when none came within `wait_s`."""
 
-    def look_up(self, jid: str) -> Mapping[str, Mapping[str, Any]]:
+    def cached_returns(self, jid: str) -> Mapping[str, Mapping[str, Any]]:
         """What the master's job cache holds of a job, by minion; nothing where there is no cache."""
 
 
@@ -125,7 +125,7 @@ class SaltSubscription:
             return Published("", frozenset())
         return Published(str(sent["jid"]), frozenset(sent["minions"]))
 
-    def hear(self, wait_s: float) -> MinionReturn | None:
+    def next_return(self, wait_s: float) -> MinionReturn | None:
         """Salt takes a wait of 0 for "for ever". A bus that went away (a restarted master) is waited for."""
         try:
             event = self._bus.get_event(wait=max(wait_s, 0.01), tag=JOBS, full=True)
@@ -134,7 +134,7 @@ class SaltSubscription:
             return None
         return parse(event) if event else None
 
-    def look_up(self, jid: str) -> Mapping[str, Mapping[str, Any]]:
+    def cached_returns(self, jid: str) -> Mapping[str, Mapping[str, Any]]:
         """Source: `local_cache.get_jid`: {minion: {return, retcode, success}}, once a minion has returned."""
         fetch = self._client.returners.get(f"{self._opts.get('master_job_cache', 'local_cache')}.get_jid")
         if fetch is None or not self._opts.get("job_cache", True):

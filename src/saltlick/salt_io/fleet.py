@@ -54,9 +54,9 @@ class FleetTimeouts:
 class SaltFleet:
     """A `Fleet` of this master's minions."""
 
-    wire: Client
+    client: Client
     clock: Clock
-    patience: FleetTimeouts = field(default_factory=FleetTimeouts)
+    timeouts: FleetTimeouts = field(default_factory=FleetTimeouts)
     gone: set[str] = field(default_factory=set)
     """Servers that said nothing when they were last called."""
 
@@ -67,8 +67,8 @@ class SaltFleet:
         replies = {server: Reply(False, error=refusal) for server, call in calls.items() if (refusal := misread(call))}
         sound = {server: call for server, call in calls.items() if server not in replies}
         try:
-            with self.wire.open() as line:
-                replies |= _Round(line, self, deadline_s).run(sound)
+            with self.client.open() as subscription:
+                replies |= _Round(subscription, self, deadline_s).run(sound)
         except NotPublishedError as error:
             replies |= {server: Reply(False, error=str(error)) for server in sound if server not in replies}
         return {server: replies[server] for server in calls}
@@ -98,10 +98,10 @@ def grouped(calls: Mapping[str, Call]) -> list[tuple[Call, list[str]]]:
 class _Round:
     """One round of calls, from publishing to the last reply."""
 
-    def __init__(self, line: Subscription, fleet: SaltFleet, deadline_s: float) -> None:
-        self._line = line
+    def __init__(self, subscription: Subscription, fleet: SaltFleet, deadline_s: float) -> None:
+        self._subscription = subscription
         self._clock = fleet.clock
-        self._patience = fleet.patience
+        self._timeouts = fleet.timeouts
         self._gone = fleet.gone
         self._deadline_s = deadline_s
         self._began = self._clock.now()
@@ -116,12 +116,12 @@ class _Round:
             self._publish(call, servers)
         deadline = self._began + self._deadline_s
         again = not self._gone.isdisjoint(self._waiting)
-        interval_s = self._patience.again_after_s if again else self._patience.ping_after_s
+        interval_s = self._timeouts.again_after_s if again else self._timeouts.ping_after_s
         ping_at = self._clock.now() + interval_s
         while self._waiting and (now := self._clock.now()) < deadline:
             if now >= ping_at:
                 self._ask_the_silent(now)
-                interval_s = min(interval_s * self._patience.growth, self._patience.longest_between_s)
+                interval_s = min(interval_s * self._timeouts.growth, self._timeouts.longest_between_s)
                 ping_at = min(now + interval_s, self._next_verdict())
             else:
                 self._hear(min(deadline, ping_at) - now)
@@ -131,7 +131,7 @@ class _Round:
 
     def _publish(self, call: Call, servers: list[str]) -> None:
         try:
-            out = self._line.publish(servers, call)
+            out = self._subscription.publish(servers, call)
         except NotPublishedError as error:
             self._replies |= {server: Reply(False, error=str(error)) for server in servers}
             return
@@ -142,7 +142,7 @@ class _Round:
                 self._replies[server] = Reply(False, error="the master has no accepted key of it", silent=True)
 
     def _hear(self, wait_s: float) -> None:
-        heard = self._line.hear(wait_s)
+        heard = self._subscription.next_return(wait_s)
         if heard is None:
             return
         if heard.jid in self._pings:
@@ -167,7 +167,7 @@ class _Round:
         if not self._waiting:
             return
         try:
-            self._pings.add(self._line.publish(list(self._waiting), PING).jid)
+            self._pings.add(self._subscription.publish(list(self._waiting), PING).jid)
         except NotPublishedError:  # a master that restarts: nobody is to be blamed for not having heard
             self._unanswered.clear()
             return
@@ -177,7 +177,7 @@ class _Round:
     def _lost_at(self, server: str) -> float:
         """When its silence will have been long enough, if it lasts."""
         asked = self._unanswered.get(server, [])
-        limit_s = self._patience.gone_after_s if server in self._gone else self._patience.silent_after_s
+        limit_s = self._timeouts.gone_after_s if server in self._gone else self._timeouts.silent_after_s
         return asked[0] + limit_s if len(asked) > 1 else math.inf
 
     def _next_verdict(self) -> float:
@@ -186,7 +186,7 @@ class _Round:
     def _look_up(self) -> None:
         """What came while nobody heard (the bus went away for a moment) is in the master's job cache."""
         for jid in {jid for jid, _ in self._waiting.values()}:
-            for server, content in self._line.look_up(jid).items():
+            for server, content in self._subscription.cached_returns(jid).items():
                 if self._waiting.get(server, ("",))[0] == jid:
                     self._settle(server, content)
 
@@ -198,7 +198,7 @@ class _Round:
 
     def _alive(self, server: str) -> str:
         asked = self._unanswered.get(server, [])
-        if not self._pings or (asked and self._clock.now() - asked[0] < self._patience.ping_after_s):
+        if not self._pings or (asked and self._clock.now() - asked[0] < self._timeouts.ping_after_s):
             return ""  # not asked, or asked a moment ago
         if asked:
             return ", nor to test.ping: the server is down, or its minion is"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from saltlick.salt_io.progress import Progress
 
 from saltlick.commands import lock
 from saltlick.commands.arguments import flag_argument, number_argument, text_argument
@@ -35,7 +36,6 @@ from saltlick.release.context import ReleaseContext, ReleaseEvent
 from saltlick.release.journal.controls import ControlAction
 from saltlick.release.journal.record import Phase, ReleaseRecord, Result, ServerRecord, StepRecord
 from saltlick.release.pillar.model import Webhook
-from saltlick.salt_io.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

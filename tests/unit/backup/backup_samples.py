@@ -9,9 +9,10 @@ from typing import Any
 
 from saltlick.backup.catalogue import Backup, Catalogue, name_of
 from saltlick.backup.context import BackupContext, BackupJob
-from saltlick.backup.history import History
+from saltlick.backup.history import BackupHistory
 from saltlick.backup.pillar import BackupJobSpec
 from saltlick.fleet.ports import Call, Reply
+from saltlick.jobs.store import Store
 
 T0 = datetime(2026, 11, 2, 2, 0, tzinfo=timezone.utc)  # a Monday
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -155,7 +156,7 @@ class Clock:
 
 
 def stage(servers: Servers, folder: Path, now: datetime = T0 + 30 * DAY) -> BackupContext:
-    history = History(folder / "backups.sqlite", now=lambda: now)
+    history = BackupHistory(Store(folder / "backups.sqlite"), now=lambda: now)
     return BackupContext(fleet=servers, clock=Clock(), history=history, today=lambda: now)
 
 

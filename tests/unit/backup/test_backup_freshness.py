@@ -11,7 +11,8 @@ from backup_samples import DAY, HOUR, T0, catalogue, job, nightly
 
 from saltlick.backup.catalogue import Catalogue
 from saltlick.backup.freshness import FreshnessResult, judge
-from saltlick.backup.history import History, What
+from saltlick.backup.history import Attempt, BackupHistory
+from saltlick.jobs.store import Store
 
 NOW = T0 + 2 * DAY + HOUR
 DRILL = {
@@ -28,10 +29,10 @@ class Past:
 
     def __init__(self, folder: Path) -> None:
         self.at = T0
-        self.history = History(folder / "h.sqlite", now=lambda: self.at)
+        self.history = BackupHistory(Store(folder / "h.sqlite"), now=lambda: self.at)
 
     def tried(
-        self, at: datetime, what: What = What.TAKE, *, ok: bool = True, backup: str = "", error: str = ""
+        self, at: datetime, what: Attempt = Attempt.TAKE, *, ok: bool = True, backup: str = "", error: str = ""
     ) -> None:
         self.at = at
         self.history.end(self.history.begin("prod", what, "database", backup=backup), ok=ok, error=error)
@@ -91,15 +92,15 @@ def test_a_run_whose_process_is_gone(tmp_path: Path) -> None:
         def find(self, pid: int) -> Any:
             return None
 
-    history = History(tmp_path / "h.sqlite", processes=Nobody(), now=lambda: NOW - HOUR / 2)  # type: ignore[arg-type]
-    history.begin("prod", What.TAKE, "database")
+    history = BackupHistory(Store(tmp_path / "h.sqlite"), processes=Nobody(), now=lambda: NOW - HOUR / 2)  # type: ignore[arg-type]
+    history.begin("prod", Attempt.TAKE, "database")
     (reason,) = judge("database", job(), catalogue(*nightly(3)), history.of("prod", "database"), NOW).reasons
     assert reason == "the run of 2026-11-04 02:30:00 UTC was killed"
 
 
 def test_a_run_under_way_is_no_reason(past: Past) -> None:
     past.at = NOW - HOUR / 2
-    past.history.begin("prod", What.TAKE, "database")
+    past.history.begin("prod", Attempt.TAKE, "database")
     assert past.judge(catalogue(*nightly(3))).fresh
 
 
@@ -116,15 +117,15 @@ def test_suspiciously_less_data(past: Past) -> None:
 
 def test_damaged(past: Past) -> None:
     there = nightly(3)
-    past.tried(NOW, What.VERIFY, ok=False, backup=there[1].id, error="base.tar.gz has other content")
+    past.tried(NOW, Attempt.VERIFY, ok=False, backup=there[1].id, error="base.tar.gz has other content")
     assert past.judge(catalogue(*there)).reasons == (f"{there[1].id} is damaged: base.tar.gz has other content",)
-    past.tried(NOW, What.VERIFY, ok=True, backup=there[1].id)
+    past.tried(NOW, Attempt.VERIFY, ok=True, backup=there[1].id)
     assert past.judge(catalogue(*there)).fresh
 
 
 def test_the_newest_is_damaged_so_the_one_before_counts(past: Past) -> None:
     there = nightly(3)
-    past.tried(NOW, What.VERIFY, ok=False, backup=there[2].id, error="is missing")
+    past.tried(NOW, Attempt.VERIFY, ok=False, backup=there[2].id, error="is missing")
     verdict = past.judge(catalogue(*there))
     assert verdict.newest == there[1]
     assert verdict.age_s == 25 * 3600
@@ -154,11 +155,11 @@ def test_a_manifest_that_cannot_be_read(past: Past) -> None:
 
 def test_a_drill_that_failed_and_one_that_is_too_old(past: Past) -> None:
     there = catalogue(*nightly(3))
-    past.tried(NOW - 10 * DAY, What.DRILL)
+    past.tried(NOW - 10 * DAY, Attempt.DRILL)
     assert past.judge(there, drill=DRILL).reasons == ("the last good drill was 10 d ago, and 8 d are allowed",)
-    past.tried(NOW - DAY, What.DRILL)
+    past.tried(NOW - DAY, Attempt.DRILL)
     assert past.judge(there, drill=DRILL).fresh
-    past.tried(NOW - HOUR, What.DRILL, ok=False, error="notes: is 0, less than 1")
+    past.tried(NOW - HOUR, Attempt.DRILL, ok=False, error="notes: is 0, less than 1")
     assert past.judge(there, drill=DRILL).reasons == (
         "the drill of 2026-11-04 02:00:00 UTC failed: notes: is 0, less than 1",
     )

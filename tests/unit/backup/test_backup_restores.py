@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from backup_samples import HOUR, T0, Servers, nightly, stage, subject
 
-from saltlick.backup.history import What
+from saltlick.backup.history import Attempt
 from saltlick.backup.restores import RestoreTarget, drill, restore
 from saltlick.errors import NotReady, ServerFailed
 from saltlick.fleet.ports import Reply
@@ -75,7 +75,7 @@ def test_a_drill_swaps_nothing_and_is_on_record(tmp_path: Path) -> None:
     assert call.kwargs["swap"] is False
     assert call.kwargs["checks"] == [{"name": "n", "database": "app", "query": "select 1"}]
     assert not servers.called("backup.reseed")
-    assert [(entry.what, entry.ok) for entry in on.history.of("prod", "database")] == [(What.DRILL, True)]
+    assert [(entry.what, entry.ok) for entry in on.history.of("prod", "database")] == [(Attempt.DRILL, True)]
 
 
 def test_a_drill_that_fails_is_on_record(tmp_path: Path) -> None:

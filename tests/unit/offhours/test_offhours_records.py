@@ -1,4 +1,4 @@
-"""What is remembered survives the file, and a file that cannot be read is said."""
+"""What is remembered survives the process, and a row that cannot be read is an error."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from saltlick.errors import NotReady
+from saltlick.jobs.store import Store
 from saltlick.offhours import custodian
 from saltlick.offhours.due import KeepOn
 from saltlick.offhours.records import LastSwitch, OffHoursRecord, OffHoursRecords, made
@@ -19,23 +20,28 @@ KEEP = KeepOn(until=NOW + timedelta(hours=3), since=NOW, by="ann", reason="demo"
 
 
 def test_a_record_survives_the_file_and_others_are_not_touched(tmp_path):
-    records = OffHoursRecords(tmp_path / "offhours")
+    path = tmp_path / "saltlick.sqlite"
+    records = OffHoursRecords(Store(path))
     assert records.read("test") == OffHoursRecord()
     whole = OffHoursRecord(done=NOW, keep=KEEP, last=replace(LAST, said="x"), job="77")
     records.change("test", lambda _: whole)
     records.change("other", lambda record: replace(record, job="1"))
-    assert records.read("test") == whole
-    assert sorted(path.name for path in (tmp_path / "offhours").iterdir()) == [".guard", "other.json", "test.json"]
+    assert OffHoursRecords(Store(path)).read("test") == whole
+    assert records.read("other") == OffHoursRecord(job="1")
 
 
 @pytest.mark.parametrize(
     "text", ["", "{}", "[]", '{"done": "2026-11-27T18:05", "keep": null, "last": null, "job": ""}']
 )
-def test_a_file_that_cannot_be_read_is_not_taken_for_nothing(tmp_path, text):
-    """Nothing remembered would mean: begin anew, and forget what somebody keeps on."""
-    (tmp_path / "test.json").write_text(text)
-    with pytest.raises(NotReady, match="mend or remove"):
-        OffHoursRecords(tmp_path).read("test")
+def test_a_row_that_cannot_be_read_is_not_taken_for_nothing(tmp_path, text):
+    """Nothing remembered would mean to start again, and to forget who keeps the environment on."""
+    store = Store(tmp_path / "saltlick.sqlite")
+    records = OffHoursRecords(store)
+    store.db.execute("INSERT INTO offhours VALUES (?, ?)", ("test", text))
+    with pytest.raises(NotReady, match="repair or delete its row"):
+        records.read("test")
+    with pytest.raises(NotReady, match="repair or delete its row"):
+        records.change("test", lambda record: record)
 
 
 def test_what_was_made_is_never_forgotten_for_something_earlier():

@@ -16,6 +16,7 @@ from backup_samples import DAY, T0, Servers, nightly, stage, subject
 from saltlick.backup.restores import RestoreTarget
 from saltlick.errors import NotReady, ServerFailed
 from saltlick.fleet.ports import Call, Reply
+from saltlick.jobs.store import Store
 from saltlick.refresh.pillar import Refresh
 from saltlick.refresh.record import RefreshPhase, RefreshRecords
 from saltlick.refresh.run import RefreshRequest, refresh
@@ -100,7 +101,7 @@ def asked() -> RefreshRequest:
 
 
 def records(folder: Path, now: datetime = NOW) -> RefreshRecords:
-    return RefreshRecords(folder / "refreshes.sqlite", now=lambda: now)
+    return RefreshRecords(Store(folder / "refreshes.sqlite"), now=lambda: now)
 
 
 def test_the_whole_of_it(tmp_path: Path) -> None:

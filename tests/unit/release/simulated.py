@@ -13,6 +13,7 @@ from typing import Any
 
 from saltlick.fleet.ports import Call, Reply, Seen, Traffic
 from saltlick.jobs.interrupts import Interrupts
+from saltlick.jobs.store import Store
 from saltlick.release.context import ReleaseContext, ReleaseEvent, ReleaseRequest, ReleaseServer
 from saltlick.release.journal.record import ReleaseRecord, ServerStatus
 from saltlick.release.journal.store import Journal
@@ -291,7 +292,7 @@ class World:
             fleet=self,
             master=Master(self),
             balancer=self,
-            journal=journal or Journal(path / "releases.sqlite", epoch=self.clock.epoch, durable=False),
+            journal=journal or Journal(Store(path / "releases.sqlite", durable=False), epoch=self.clock.epoch),
             clock=self.clock,
             epoch=self.clock.epoch,
             tell=(lambda one: None) if news is None else news.append,

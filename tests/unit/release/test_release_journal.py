@@ -13,6 +13,7 @@ from simulated import World, asked, names, recipe, sha
 
 from saltlick.errors import InvalidInput
 from saltlick.fleet.ports import Call
+from saltlick.jobs.store import Store
 from saltlick.release.journal.record import Phase, ReleaseRecord, Result, ServerRecord, ServerStatus, StepRecord
 from saltlick.release.journal.store import Journal
 from saltlick.release.planning.rollback_target import good_revisions, target
@@ -27,7 +28,7 @@ STEP = StepRecord(number=1, phase=Phase.DRAIN, name="drain", server="one", batch
 
 
 def test_what_is_written_is_read(tmp_path):
-    journal = Journal(tmp_path / "releases.sqlite", epoch=lambda: 9.0)
+    journal = Journal(Store(tmp_path / "releases.sqlite"), epoch=lambda: 9.0)
     journal.open(HEAD, recipe="{}")
     moved = replace(HEAD.servers[0], standing=ServerStatus.TOUCHED, batch=1)
     journal.begin("prod-1", [STEP], [moved])
@@ -44,7 +45,7 @@ def test_what_is_written_is_read(tmp_path):
 
 
 def test_only_the_master_reads_it(tmp_path):
-    journal = Journal(tmp_path / "releases.sqlite")
+    journal = Journal(Store(tmp_path / "releases.sqlite"))
     journal.open(HEAD, recipe="{}")
     assert {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()} == dict.fromkeys(
         ("releases.sqlite", "releases.sqlite-wal", "releases.sqlite-shm", "releases.jsonl"), "0o600"
@@ -52,14 +53,14 @@ def test_only_the_master_reads_it(tmp_path):
 
 
 def write_and_die(path):
-    journal = Journal(path)
+    journal = Journal(Store(path))
     journal.open(HEAD, recipe="{}")
     journal.begin("prod-1", [STEP])
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_what_was_committed_survives_a_sigkill_and_others_read_meanwhile(tmp_path):
-    reader = Journal(tmp_path / "releases.sqlite")
+    reader = Journal(Store(tmp_path / "releases.sqlite"))
     process = multiprocessing.get_context("fork").Process(target=write_and_die, args=(tmp_path / "releases.sqlite",))
     process.start()
     process.join()
@@ -70,7 +71,7 @@ def test_what_was_committed_survives_a_sigkill_and_others_read_meanwhile(tmp_pat
 
 
 def test_a_reader_does_not_wait_for_a_writer_in_the_middle(tmp_path):
-    writer, reader = (Journal(tmp_path / "releases.sqlite") for _ in range(2))
+    writer, reader = (Journal(Store(tmp_path / "releases.sqlite")) for _ in range(2))
     writer.open(HEAD, recipe="{}")
     with writer._transaction("test", "prod-1"):
         writer._insert("prod-1", [STEP])
@@ -79,7 +80,7 @@ def test_a_reader_does_not_wait_for_a_writer_in_the_middle(tmp_path):
 
 
 def test_a_write_that_is_cut_off_never_was(tmp_path):
-    journal = Journal(tmp_path / "releases.sqlite")
+    journal = Journal(Store(tmp_path / "releases.sqlite"))
     journal.open(HEAD, recipe="{}")
 
     def commit():

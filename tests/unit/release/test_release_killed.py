@@ -9,6 +9,7 @@ import pytest
 from simulated import OLD, Dying, Killed, World, asked, dies, names, recipe, sha
 
 from saltlick.errors import InvalidInput
+from saltlick.jobs.store import Store
 from saltlick.release.journal.record import Phase, Result
 from saltlick.release.resume import resume, rollback
 from saltlick.release.rollout import release
@@ -64,7 +65,7 @@ def taken_up(world, journal, since, *, back):
 @pytest.mark.parametrize("case", CASES)
 def test_killed_anywhere_and_taken_up_or_back(case, tmp_path):
     kind, rev, stride = CASES[case]
-    journal = Dying(tmp_path / "releases.sqlite", epoch=lambda: world.clock.epoch(), durable=False)
+    journal = Dying(Store(tmp_path / "releases.sqlite", durable=False), epoch=lambda: world.clock.epoch())
     seen = set()
     for at in range(1, 1000, stride):
         world = World(names(3), kind=kind)
@@ -88,7 +89,7 @@ def test_killed_anywhere_and_taken_up_or_back(case, tmp_path):
 
 def test_killed_while_it_goes_on_without_a_dead_server(tmp_path):
     """With all that a recipe may have: budget, soak, waits, hooks. A hook of the whole release that went well is not repeated."""
-    journal = Dying(tmp_path / "releases.sqlite", epoch=lambda: world.clock.epoch(), durable=False)
+    journal = Dying(Store(tmp_path / "releases.sqlite", durable=False), epoch=lambda: world.clock.epoch())
     strategy = {"max_failures": 1, "soak_s": 20, "wait_s": 5, "batch": [1, 2]}
     hooks = {"pre_release": ["mail.send pre"], "post_batch": ["mail.send batch"], "post_release": ["mail.send post"]}
     results = set()
@@ -113,7 +114,7 @@ def test_killed_while_it_goes_on_without_a_dead_server(tmp_path):
 
 def test_who_was_done_and_is_not_well_any_more_walks_again(tmp_path):
     """The balancer alone does not say it: its own check may be another, or none."""
-    journal = Dying(tmp_path / "releases.sqlite", durable=False)
+    journal = Dying(Store(tmp_path / "releases.sqlite", durable=False))
     world = World(names(3))
     world.when = {"app.stop": lambda: world.when.update({"app.stop": die})}  # the second batch's
 

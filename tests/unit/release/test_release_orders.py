@@ -8,6 +8,7 @@ import pytest
 from simulated import OLD, Killed, World, asked, names, recipe, sha
 
 from saltlick.errors import InvalidInput
+from saltlick.jobs.store import Store
 from saltlick.release.journal.controls import ControlAction, ControlRequest, record_control
 from saltlick.release.journal.record import Phase, Result, ServerStatus
 from saltlick.release.journal.store import Journal
@@ -24,7 +25,7 @@ def order(path, world, want, server=""):
     """As another process gives it."""
 
     def gives():
-        journal = Journal(path / "releases.sqlite", epoch=world.clock.epoch, durable=False)
+        journal = Journal(Store(path / "releases.sqlite", durable=False), epoch=world.clock.epoch)
         record_control(journal, "prod", ControlRequest(want=want, who="bob", server=server))
         journal.close()
 
@@ -118,7 +119,7 @@ def killed_in_its_pause(world, path, **strategy):
 
     with pytest.raises(Killed):
         release(recipe(strategy=strategy), asked(world), type(on)(**{**fields(on), "tell": tell}))
-    return Journal(path / "releases.sqlite", epoch=world.clock.epoch, durable=False).unfinished("prod")
+    return Journal(Store(path / "releases.sqlite", durable=False), epoch=world.clock.epoch).unfinished("prod")
 
 
 def test_a_promote_while_nobody_is_there_counts_when_it_is_taken_up(world, tmp_path):
@@ -174,7 +175,7 @@ def test_a_pause_outlives_the_process_that_heard_it(world, tmp_path):
     world.when = {"app.stop": order(tmp_path, world, ControlAction.PAUSE), "restore": dies}
     with pytest.raises(Killed):
         release(recipe(), asked(world), world.on(tmp_path))
-    again = Journal(tmp_path / "releases.sqlite", epoch=world.clock.epoch, durable=False)
+    again = Journal(Store(tmp_path / "releases.sqlite", durable=False), epoch=world.clock.epoch)
     record = resume(again.unfinished("prod").id, world.on(tmp_path), who="bob")
     assert waits(record)["until promoted"].batch == 1
 
@@ -191,7 +192,7 @@ def test_a_promote_in_the_last_moment_counts(world, tmp_path):
 
     def sleep(seconds):
         path = tmp_path / "releases.sqlite"
-        with closing(Journal(path, epoch=world.clock.epoch, durable=False)) as journal:
+        with closing(Journal(Store(path, durable=False), epoch=world.clock.epoch)) as journal:
             there = journal.unfinished("prod")
             pause = [step for step in there.steps if step.name == "until promoted"] if there else []
         slept(seconds)

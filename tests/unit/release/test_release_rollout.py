@@ -7,6 +7,7 @@ from simulated import OLD, Dying, World, asked, dies, names, recipe, sha
 
 from saltlick.errors import AwsUnclear
 from saltlick.fleet.ports import Seen, Traffic
+from saltlick.jobs.store import Store
 from saltlick.release.journal.record import Phase, Result, ServerStatus
 from saltlick.release.resume import resume
 from saltlick.release.rollout import release
@@ -290,7 +291,7 @@ def test_many_servers_cost_the_journal_what_few_cost(tmp_path):
     writes = {}
     for count in (10, 300):
         world = World(names(count), floor=1)
-        journal = Dying(tmp_path / f"{count}.sqlite", epoch=world.clock.epoch, durable=False)
+        journal = Dying(Store(tmp_path / f"{count}.sqlite", durable=False), epoch=world.clock.epoch)
         writes[count] = 0
 
         def tick(count=count):

@@ -1,36 +1,22 @@
-"""The operator's commands about backups: pillar in, ports built, one call of the core, an `Answer` out."""
+"""The operator's commands that take, list and prove backups: one typed request in, one call of the core, a result out."""
 
 from __future__ import annotations
 
-import contextlib
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from saltlick.backup import freshness as judging
-from saltlick.backup import report, restores
-from saltlick.backup import verify as verifying
+from saltlick.backup import freshness as backup_freshness
+from saltlick.backup import report
+from saltlick.backup import verify as backup_verify
 from saltlick.backup.context import BackupContext, BackupJob, source
-from saltlick.backup.history import History
-from saltlick.backup.pillar import parse_backups
-from saltlick.backup.restores import RestoreTarget
 from saltlick.backup.run import take
-from saltlick.commands.arguments import text_argument
-from saltlick.commands.job import locked_work
-from saltlick.commands.release.context import single_environment, state_folder
+from saltlick.commands.arguments import Request, Text, WaitSeconds
+from saltlick.commands.backup.context import backup_context, declared_backups, shared_job
+from saltlick.commands.job import job_progress, running_job
 from saltlick.commands.result import CommandResult
-from saltlick.engine.wait import SystemClock
-from saltlick.environment.pillar import Environment, layout, parse_environment
-from saltlick.errors import InvalidInput, NotReady, Problem, SaltlickError
-from saltlick.jobs.holder import Mode
-from saltlick.salt_io.client import SaltClient
-from saltlick.salt_io.fleet import FleetTimeouts, SaltFleet
-from saltlick.salt_io.pillar import environment_names, pillar_of
-from saltlick.salt_io.progress import Progress, master_publishes
+from saltlick.errors import InvalidInput, Problem, SaltlickError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     from saltlick.backup.catalogue import Catalogue
     from saltlick.backup.freshness import FreshnessResult
 
@@ -38,373 +24,149 @@ FAILED = SaltlickError.exit_code
 MODES = ("full", "incr")
 
 
-@dataclass(frozen=True, kw_only=True)
-class BackupPlan:
-    """What the pillar of one environment says of backups."""
+class BackupJobsRequest(Request):
+    """The backup job; all of the environment where it is empty."""
 
-    environment: Environment
-    subjects: Mapping[str, BackupJob]
-
-    def chosen(self, job: str) -> tuple[BackupJob, ...]:
-        """The job of that name; without a name, all."""
-        if not job:
-            return tuple(self.subjects.values())
-        if job not in self.subjects:
-            raise InvalidInput(
-                [Problem("job", f"there is no job {job}; there is {', '.join(self.subjects)}")], what="arguments"
-            )
-        return (self.subjects[job],)
+    job: Text = ""
 
 
-def run(
-    opts: Mapping[str, Any],
-    name: object,
-    *,
-    job: object = "",
-    mode: object = "full",
-    lock_wait: object = 0,
-    jid: str = "",
-    user: str = "",
-) -> CommandResult:
-    """Take a backup of one job, or of all one after another; one that fails does not keep the others from theirs."""
-    plan = declared_backups(opts, name)
-    wanted, how = plan.chosen(text_argument(opts, "job", job)), str(mode or "full")
-    if how not in MODES:
-        raise InvalidInput([Problem("mode", f"{how} is neither full nor incr")], what="arguments")
-    taken, failed, codes = [], {}, []
+class TakeRequest(BackupJobsRequest):
+    """`mode` is `full` or `incr`."""
+
+    mode: Text = "full"
+    lock_wait: WaitSeconds = 0
+
+
+class VerifyRequest(BackupJobsRequest):
+    """`backup` is an id, `latest` or `all`."""
+
+    backup: Text = "latest"
+    lock_wait: WaitSeconds = 0
+
+
+def run(opts: Mapping[str, Any], request: TakeRequest) -> CommandResult:
+    """Take a backup of one job, or of all one after another. One that fails does not keep the others from theirs."""
+    declared, mode = declared_backups(opts, request.name), request.mode or "full"
+    jobs, name = declared.chosen(request.job), declared.environment.name
+    if mode not in MODES:
+        raise InvalidInput([Problem("mode", f"{mode} is neither full nor incr")], what="arguments")
+    taken, failed = [], {}
     with (
-        _shared(opts, plan, "backup", jid, user, lock_wait) as told,
-        backup_context(opts, plan.environment.name, told) as on,
+        running_job(opts, shared_job(name, "take", "backup", request.caller, request.lock_wait)) as running,
+        backup_context(opts, name, running.progress) as context,
     ):
-        for subject in wanted:
+        for job in jobs:
             try:
-                taken.append(take(subject, how, on, who=user))
+                taken.append(take(job, mode, context, who=request.caller.user))
             except SaltlickError as error:
-                failed[subject.name] = str(error)
-                codes.append(error.exit_code)
+                failed[job.name] = error
+        if failed:
+            running.ended("failed", _errors(failed))
     result: dict[str, Any] = {
-        "environment": plan.environment.name,
-        "backups": [report.taken_data(each) for each in taken],
-        "failed": failed,
+        "environment": name,
+        "backups": [report.taken_data(backup) for backup in taken],
+        "failed": {job: str(error) for job, error in failed.items()},
     }
     if failed:
-        result["error"] = "; ".join(f"{each}: {error}" for each, error in failed.items())
+        result["error"] = _errors(failed)
+    code = max((error.exit_code for error in failed.values()), default=0)
     return CommandResult(
-        result,
-        lambda colour: report.taken_text(taken, failed, colour),
-        max(codes, default=0) and (FAILED if taken else max(codes)),
+        result, lambda colour: report.taken_text(taken, result["failed"], colour), FAILED if code and taken else code
     )
 
 
-def list_(opts: Mapping[str, Any], name: object, *, job: object = "") -> CommandResult:
+def list_(opts: Mapping[str, Any], request: BackupJobsRequest) -> CommandResult:
     """What the stores have."""
-    plan = declared_backups(opts, name)
-    with backup_context(opts, plan.environment.name) as on:
-        found = _catalogues(plan.chosen(text_argument(opts, "job", job)), on)
-    jobs = {
-        each: {"error": told}
-        if isinstance(told, str)
-        else {
-            "backups": [report.backup_data(one) for one in told.backups],
-            "unfinished": list(told.unfinished),
-            "unreadable": list(told.unreadable),
-        }
-        for each, told in found.items()
-    }
-    code = FAILED if any(isinstance(told, str) for told in found.values()) else 0
+    declared = declared_backups(opts, request.name)
+    with backup_context(opts, declared.environment.name) as context:
+        catalogues = _catalogues(declared.chosen(request.job), context)
+    jobs = {job: _listed(catalogue) for job, catalogue in catalogues.items()}
+    code = FAILED if any(isinstance(catalogue, str) for catalogue in catalogues.values()) else 0
     return CommandResult(
-        {"environment": plan.environment.name, "jobs": jobs}, lambda colour: report.listed_text(found, colour), code
+        {"environment": declared.environment.name, "jobs": jobs},
+        lambda colour: report.listed_text(catalogues, colour),
+        code,
     )
 
 
-def verify(
-    opts: Mapping[str, Any],
-    name: object,
-    *,
-    job: object = "",
-    backup: object = "latest",
-    lock_wait: object = 0,
-    jid: str = "",
-    user: str = "",
-) -> CommandResult:
+def verify(opts: Mapping[str, Any], request: VerifyRequest) -> CommandResult:
     """Compare what is in the stores with its manifests, every byte."""
-    plan, which = declared_backups(opts, name), text_argument(opts, "backup", backup) or "latest"
-    found = {}
+    declared = declared_backups(opts, request.name)
+    name, jobs = declared.environment.name, declared.chosen(request.job)
+    verified = {}
     with (
-        _shared(opts, plan, "verification of backups", jid, user, lock_wait) as told,
-        backup_context(opts, plan.environment.name, told) as on,
+        running_job(
+            opts, shared_job(name, "verify", "verification of backups", request.caller, request.lock_wait)
+        ) as running,
+        backup_context(opts, name, running.progress) as context,
     ):
-        for subject in plan.chosen(text_argument(opts, "job", job)):
-            found[subject.name] = verifying.verify(subject, which, on, who=user)
-    bad = {each: one.problems for each, all_ in found.items() for one in all_ if one.problems}
+        for job in jobs:
+            verified[job.name] = backup_verify.verify(job, request.backup or "latest", context, who=request.caller.user)
+        damaged = {job: one.problems for job, backups in verified.items() for one in backups if one.problems}
+        error = "; ".join(f"{job}: {', '.join(problems)}" for job, problems in damaged.items())
+        if damaged:
+            running.ended("failed", error)
     result: dict[str, Any] = {
-        "environment": plan.environment.name,
+        "environment": name,
         "jobs": {
-            each: [{"id": one.backup, "problems": list(one.problems)} for one in all_] for each, all_ in found.items()
+            job: [{"id": backup.backup, "problems": list(backup.problems)} for backup in backups]
+            for job, backups in verified.items()
         },
     }
-    if bad:
-        result["error"] = "; ".join(f"{each}: {', '.join(problems)}" for each, problems in bad.items())
-    return CommandResult(result, lambda colour: report.verified_text(found, colour), FAILED if bad else 0)
+    if damaged:
+        result["error"] = error
+    return CommandResult(result, lambda colour: report.verified_text(verified, colour), FAILED if damaged else 0)
 
 
-def freshness(opts: Mapping[str, Any], name: object, *, job: object = "", jid: str = "") -> CommandResult:
-    """Whether every job is what the pillar promises. Red ones are told on the bus, too."""
-    plan = declared_backups(opts, name)
-    with Progress(opts, jid) as told, backup_context(opts, plan.environment.name, told) as on:
-        verdicts = fresh(plan.chosen(text_argument(opts, "job", job)), on)
-        red = [each for each in verdicts if not each.fresh]
-        for each in red:
-            told.step(plan.environment.name, f"backup/{each.job}/red", **report.verdict_data(each))
-    result: dict[str, Any] = {
-        "environment": plan.environment.name,
-        "jobs": {each.job: report.verdict_data(each) for each in verdicts},
-    }
+def freshness(opts: Mapping[str, Any], request: BackupJobsRequest) -> CommandResult:
+    """Whether every job is what the pillar promises. Red ones are events on the bus, too."""
+    declared = declared_backups(opts, request.name)
+    name = declared.environment.name
+    with (
+        job_progress(opts, request.caller.job_id) as progress,
+        backup_context(opts, name, progress) as context,
+    ):
+        results = judged_freshness(declared.chosen(request.job), context)
+        red = [job for job in results if not job.fresh]
+        for job in red:
+            progress.step(name, f"backup/{job.job}/red", **report.verdict_data(job))
+    result: dict[str, Any] = {"environment": name, "jobs": {job.job: report.verdict_data(job) for job in results}}
     if red:
-        result["error"] = "; ".join(f"{each.job}: {reason}" for each in red for reason in each.reasons)
-    return CommandResult(result, lambda colour: report.verdicts_text(verdicts, colour), FAILED if red else 0)
+        result["error"] = "; ".join(f"{job.job}: {reason}" for job in red for reason in job.reasons)
+    return CommandResult(result, lambda colour: report.verdicts_text(results, colour), FAILED if red else 0)
 
 
-def fresh(subjects: Sequence[BackupJob], on: BackupContext) -> tuple[FreshnessResult, ...]:
-    """The verdicts on these jobs; a store that cannot be seen is a verdict, too."""
-    seen, now = _catalogues(subjects, on), on.today()
+def judged_freshness(jobs: Sequence[BackupJob], context: BackupContext) -> tuple[FreshnessResult, ...]:
+    """One result per job; a store that cannot be seen gives one, too."""
+    catalogues, now = _catalogues(jobs, context), context.today()
     return tuple(
-        judging.judge(each.name, each.job, seen[each.name], on.history.of(each.environment, each.name), now)
-        for each in subjects
-    )
-
-
-def restore(
-    opts: Mapping[str, Any],
-    name: object,
-    *,
-    job: object = "",
-    to: object = "",
-    server: object = "",
-    time: object = "",
-    confirm: object = "",
-    overwrite_production: object = "",
-    lock_wait: object = 0,
-    jid: str = "",
-    user: str = "",
-) -> CommandResult:
-    """Restore a job's data, here or in another environment, to a moment or to all there is."""
-    plan = declared_backups(opts, name)
-    (subject,) = _one(plan.chosen(text_argument(opts, "job", job)), "job")
-    moment = _moment(text_argument(opts, "time", time))
-    goal = (
-        parse_environment(pillar_of(opts, to_name), environment=to_name)
-        if (to_name := text_argument(opts, "to", to))
-        else plan.environment
-    )
-    words = str(overwrite_production or "")
-    target = _target(subject, goal, plan, text_argument(opts, "server", server), words)
-    _agreed(goal, str(confirm or ""), words)
-    names = sorted({goal.name, plan.environment.name})
-    how: dict[str, Any] = {
-        "reason": f"restore of {subject.name} of {plan.environment.name}",
-        "job": jid,
-        "user": user,
-        "lock_wait": lock_wait,
-    }
-    with locked_work(opts, names, **how) as told, backup_context(opts, plan.environment.name, told) as on:
-        _last_words(subject, target, moment, on, told, user)
-        done = restores.restore(subject, target, on, moment=moment, who=user)
-    return CommandResult(
-        {"environment": goal.name, **report.restored_data(done)}, report.restored_text(done, "restored")
-    )
-
-
-def drill(
-    opts: Mapping[str, Any], name: object, *, job: object = "", lock_wait: object = 0, jid: str = "", user: str = ""
-) -> CommandResult:
-    """Rehearse the restore of one job, or of all that have a drill."""
-    plan = declared_backups(opts, name)
-    wanted = [each for each in plan.chosen(text_argument(opts, "job", job)) if each.job.drill or job]
-    if not wanted:
-        raise InvalidInput(
-            [Problem("backup.jobs", f"no job of {plan.environment.name} has a drill")],
-            what=f"pillar of {plan.environment.name}",
+        backup_freshness.judge(
+            job.name, job.job, catalogues[job.name], context.history.of(job.environment, job.name), now
         )
-    done, failed = {}, {}
-    for subject in wanted:
-        goal, target = _rehearsal(opts, subject)
-        how: dict[str, Any] = {"reason": f"drill of {subject.name}", "job": jid, "user": user, "lock_wait": lock_wait}
+        for job in jobs
+    )
+
+
+def _catalogues(jobs: Sequence[BackupJob], context: BackupContext) -> dict[str, Catalogue | str]:
+    """By job; the error of one whose store cannot be seen."""
+    catalogues: dict[str, Catalogue | str] = {}
+    for job in jobs:
         try:
-            with (
-                locked_work(opts, [goal.name], **how, mode=Mode.SHARED) as told,
-                backup_context(opts, plan.environment.name, told) as on,
-            ):
-                done[subject.name] = restores.drill(subject, target, on, who=user)
+            catalogues[job.name] = context.catalogue(source(job, context), job.job.store, job.name)
         except SaltlickError as error:
-            failed[subject.name] = str(error)
-    result: dict[str, Any] = {
-        "environment": plan.environment.name,
-        "drills": {each: report.restored_data(one) for each, one in done.items()},
+            catalogues[job.name] = str(error)
+    return catalogues
+
+
+def _listed(catalogue: Catalogue | str) -> dict[str, Any]:
+    if isinstance(catalogue, str):
+        return {"error": catalogue}
+    return {
+        "backups": [report.backup_data(backup) for backup in catalogue.backups],
+        "unfinished": list(catalogue.unfinished),
+        "unreadable": list(catalogue.unreadable),
     }
-    if failed:
-        result["error"] = "; ".join(f"{each}: {error}" for each, error in failed.items())
-    texts = [report.restored_text(one, f"{each}: rehearsed") for each, one in done.items()]
-    return CommandResult(
-        result, "\n".join([*texts, *(f"{each}: {error}" for each, error in failed.items())]), FAILED if failed else 0
-    )
 
 
-def _rehearsal(opts: Mapping[str, Any], subject: BackupJob) -> tuple[Environment, RestoreTarget]:
-    """Where a job's restore is rehearsed.
-
-    Raises: InvalidInput where the pillar does not say, for an environment that is marked production, or that has no such servers.
-    """
-    where, drill_ = f"backup.jobs.{subject.name}.drill", subject.job.drill
-    if drill_ is None:
-        raise InvalidInput([Problem(where, "is not there")], what=f"pillar of {subject.environment}")
-    goal = parse_environment(pillar_of(opts, drill_.environment), environment=drill_.environment)
-    if goal.production:
-        said = f"{goal.name} is marked production: rehearse elsewhere"
-        raise InvalidInput([Problem(f"{where}.environment", said)], what="backup.drill")
-    if drill_.servers not in goal.servers:
-        said = f"{goal.name} has no server group {drill_.servers}; there is {', '.join(goal.servers)}"
-        raise InvalidInput([Problem(f"{where}.servers", said)], what="backup.drill")
-    servers = tuple(layout.server_names(goal, drill_.servers))
-    return goal, RestoreTarget(environment=goal.name, servers=servers, store=drill_.store)
-
-
-def _last_words(
-    subject: BackupJob, target: RestoreTarget, moment: datetime | None, on: BackupContext, told: Progress, user: str
-) -> None:
-    """What was written since the last backup, if the moment lies after it and any server is left to tell."""
-    there = on.catalogue(target.server or target.servers[0], target.store, subject.name).backups
-    if moment is not None and any(backup.reaches >= moment for backup in there):
-        return
-    try:
-        take(subject, "incr", on, who=user)
-    except SaltlickError as error:
-        told.line(f"{subject.name}: nothing newer than what the store has can be had: {error}")
-
-
-def _target(subject: BackupJob, goal: Environment, plan: BackupPlan, server: str, production: str) -> RestoreTarget:
-    group, store = subject.job.servers, subject.job.store
-    if goal.name != plan.environment.name:
-        if subject.job.drill is None or subject.job.drill.environment != goal.name:
-            said = f"say under `drill` which servers and store of {goal.name} it goes to"
-            raise InvalidInput([Problem(f"backup.jobs.{subject.name}.drill", said)], what="backup.restore")
-        group, store = subject.job.drill.servers, subject.job.drill.store
-    servers = layout.server_names(goal, group) if group in goal.servers else ()
-    if server and server not in servers:
-        raise InvalidInput([Problem("server", f"{server} is not one of {', '.join(servers)}")], what="arguments")
-    return RestoreTarget(
-        environment=goal.name, servers=tuple(servers), store=store, server=server, production=production
-    )
-
-
-def _agreed(goal: Environment, confirm: str, production: str) -> None:
-    """Raises: InvalidInput unless the operator said that this environment's data is to be overwritten."""
-    wanted = f"yes, overwrite {goal.name}"
-    problems = []
-    if confirm != goal.name:
-        problems.append(Problem("confirm", f"this overwrites data of {goal.name}; to do so, add confirm={goal.name}"))
-    if goal.production and production != wanted:
-        problems.append(
-            Problem(
-                "overwrite_production",
-                f"{goal.name} is marked production; to overwrite it, add overwrite_production='{wanted}'",
-            )
-        )
-    if problems:
-        raise InvalidInput(problems, what="backup.restore")
-
-
-def _one(found: Sequence[BackupJob], argument: str) -> Sequence[BackupJob]:
-    if len(found) != 1:
-        said = f"say which: {argument}= one of {', '.join(each.name for each in found)}"
-        raise InvalidInput([Problem(argument, said)], what="arguments")
-    return found
-
-
-def _moment(text: str) -> datetime | None:
-    """A moment as typed: ISO 8601, UTC unless it says otherwise."""
-    if not text:
-        return None
-    try:
-        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError as error:
-        raise InvalidInput(
-            [Problem("time", f"{text} is not a moment (write it like 2026-11-23T02:00:00Z)")], what="arguments"
-        ) from error
-    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
-
-
-def _catalogues(subjects: Sequence[BackupJob], on: BackupContext) -> dict[str, Catalogue | str]:
-    found: dict[str, Catalogue | str] = {}
-    for subject in subjects:
-        try:
-            found[subject.name] = on.catalogue(source(subject, on), subject.job.store, subject.name)
-        except SaltlickError as error:
-            found[subject.name] = str(error)
-    return found
-
-
-def declared_backups(opts: Mapping[str, Any], name: object) -> BackupPlan:
-    """What the pillar says.
-
-    Raises: InvalidInput with every problem.
-    """
-    one = single_environment(opts, name)
-    pillar = pillar_of(opts, one)
-    declared = parse_environment(pillar, environment=one)
-    backups = parse_backups(pillar, declared)
-    return BackupPlan(
-        environment=declared,
-        subjects={
-            job: BackupJob(
-                environment=one, name=job, job=told, servers=tuple(layout.server_names(declared, told.servers))
-            )
-            for job, told in backups.jobs.items()
-        },
-    )
-
-
-@contextlib.contextmanager
-def _shared(
-    opts: Mapping[str, Any], plan: BackupPlan, reason: str, jid: str, user: str, lock_wait: object
-) -> Iterator[Progress]:
-    with locked_work(
-        opts, [plan.environment.name], reason=reason, job=jid, user=user, lock_wait=lock_wait, mode=Mode.SHARED
-    ) as told:
-        yield told
-
-
-@contextlib.contextmanager
-def backup_context(opts: Mapping[str, Any], environment: str, told: Progress | None = None) -> Iterator[BackupContext]:
-    """The ports of one command.
-
-    Raises: NotReady where no master runs.
-    """
-    if not master_publishes(opts):
-        raise NotReady(f"no salt-master runs here (nothing answers in {opts['sock_dir']}): nothing was touched")
-    clock, wire = SystemClock(), SaltClient(opts)
-    history = History(state_folder(opts) / "backups.sqlite")
-
-    def tell(line: str, event: Mapping[str, Any]) -> None:
-        if told and line:
-            told.line(line)
-        if told and event:
-            content = {key: value for key, value in event.items() if key not in {"job", "step"}}
-            told.step(environment, f"backup/{event['job']}/{event['step']}", **content)
-
-    try:
-        yield BackupContext(
-            fleet=SaltFleet(wire=wire, clock=clock, patience=FleetTimeouts.of(opts)),
-            clock=clock,
-            history=history,
-            tell=tell,
-        )
-    finally:
-        history.close()
-        wire.close()
-
-
-def known_jobs(opts: Mapping[str, Any], name: object) -> Mapping[str, BackupJob]:
-    """The jobs of one environment, by name. Raises: InvalidInput."""
-    environment_names(opts, name)
-    return declared_backups(opts, name).subjects
+def _errors(failed: Mapping[str, SaltlickError]) -> str:
+    return "; ".join(f"{job}: {error}" for job, error in failed.items())

@@ -9,6 +9,7 @@ import salt.client
 
 from saltlick import aws
 from saltlick.commands.environment.estate import environments_of
+from saltlick.commands.job import job_progress
 from saltlick.commands.result import plain
 from saltlick.commands.state import state
 from saltlick.environment.admission import AdmissionDecision, AdmissionTargets, KeyAdmission, decide, look
@@ -17,20 +18,20 @@ from saltlick.environment.pillar import Environment, declared_servers
 from saltlick.environment.pillar.servers import BootAs
 from saltlick.salt_io.keys import SaltKeys
 from saltlick.salt_io.pillar import known_environments, require_pillarenv
-from saltlick.salt_io.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from saltlick.engine.ports import Cloud
     from saltlick.environment.admission import Admission
+    from saltlick.jobs.request import Caller
 
 log = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT_S = 10
 
 
-def admitted(opts: Mapping[str, Any], name: str, *, deadline_s: float | None = None, job: str = "") -> dict[str, Any]:
+def admitted(opts: Mapping[str, Any], name: str, *, deadline_s: float | None = None, caller: Caller) -> dict[str, Any]:
     """Wait until every server of the environment is accepted and answers."""
 
     def step() -> dict[str, Any]:
@@ -41,7 +42,7 @@ def admitted(opts: Mapping[str, Any], name: str, *, deadline_s: float | None = N
         if opts.get("test"):
             with SaltKeys(opts) as keys:
                 return _foreseen(decide(home, look(home, keys, Consoles(cloud))))
-        with Progress(opts, job) as progress, SaltKeys(opts) as keys:
+        with job_progress(opts, caller.job_id) as progress, SaltKeys(opts) as keys:
             seen = _gate(opts, keys, cloud, progress.line).admit(home, deadline_s=_deadline_s(declared, deadline_s))
             progress.step(name, "admitted", **plain(seen))
         return _told(seen)

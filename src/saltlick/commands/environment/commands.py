@@ -1,109 +1,135 @@
-"""The operator's commands on environments, one function each: pillar and AWS in, an `Answer` out."""
+"""The operator's commands on environments: one typed request in, one call of the core, a `CommandResult` out."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from saltlick import aws
+from saltlick.commands.arguments import Flag, Remark, Request, WaitSeconds, Words
 from saltlick.commands.environment.admission import forget_stale_keys
+from saltlick.commands.environment.carry_out import carry_out, failures
 from saltlick.commands.environment.estate import environments_of, load
-from saltlick.commands.job import carry_out, locked_work
+from saltlick.commands.job import running_job
 from saltlick.commands.result import CommandResult, plain
 from saltlick.engine import render
 from saltlick.environment import provision
 from saltlick.environment.pillar import declared_servers, server_tiers
 from saltlick.errors import ApplyFailed, InvalidInput
+from saltlick.jobs.request import JobRequest
 from saltlick.kinds import KINDS
 from saltlick.salt_io.pillar import environment_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from saltlick.engine.apply import Report
     from saltlick.engine.plan import Plan
     from saltlick.environment.provision import Estate
 
 
-def plan(opts: Mapping[str, Any], name: object, *, replace: object = None, prune: bool = False) -> CommandResult:
+class EnvironmentPlanRequest(Request):
+    """`replace` names what may be replaced; `prune` deletes what is not declared any more."""
+
+    replace: Words = ()
+    prune: Flag = False
+
+
+class ApplyRequest(EnvironmentPlanRequest):
+    """A plan that is carried out."""
+
+    lock_wait: WaitSeconds = 0
+
+
+class DestroyRequest(Request):
+    """`confirm` is the names, typed back."""
+
+    confirm: Remark = ""
+    lock_wait: WaitSeconds = 0
+
+
+def plan(opts: Mapping[str, Any], request: EnvironmentPlanRequest) -> CommandResult:
     """What apply would do."""
-    estate = load(opts, name)
-    found = provision.plan(estate, aws.connect(estate.region), KINDS, replace=split_list(replace), prune=prune)
-    return _planned(found)
+    estate = load(opts, request.name)
+    plan = provision.plan(estate, aws.connect(estate.region), KINDS, replace=request.replace, prune=request.prune)
+    result = {**render.data(plan), "changes_anything": plan.changes_anything}
+    return CommandResult(result, lambda colour: render.text(plan, colour=colour))
 
 
-def apply(
-    opts: Mapping[str, Any],
-    name: object,
-    *,
-    replace: object = None,
-    prune: bool = False,
-    job: str = "",
-    user: str = "",
-    lock_wait: object = 0,
-) -> CommandResult:
+def apply(opts: Mapping[str, Any], request: ApplyRequest) -> CommandResult:
     """Build what the pillar says, under the lock."""
-    names = environment_names(opts, name)
-    reason = f"environment.apply {','.join(names)}"
-    with locked_work(opts, names, reason=reason, job=job, user=user, lock_wait=lock_wait) as progress:
+    names = environment_names(opts, request.name)
+    with running_job(opts, job_request(request, names, "apply", request.lock_wait)) as job:
         estate = load(opts, names, create_master_key=True)
-        cloud = aws.connect(estate.region, tell=progress.line)
-        found = provision.plan(estate, cloud, KINDS, replace=split_list(replace), prune=prune)
-        return _done(found, carry_out(estate, found, cloud, progress))
+        cloud = aws.connect(estate.region, tell=job.progress.line)
+        plan = provision.plan(estate, cloud, KINDS, replace=request.replace, prune=request.prune)
+        return _applied(plan, carry_out(estate, plan, cloud, job))
 
 
-def destroy(
-    opts: Mapping[str, Any], name: object, *, confirm: str = "", job: str = "", user: str = "", lock_wait: object = 0
-) -> CommandResult:
-    """Delete everything of the environments, under the lock, in order. Unconfirmed, say what that would be."""
-    names = environment_names(opts, name)
+def destroy(opts: Mapping[str, Any], request: DestroyRequest) -> CommandResult:
+    """Delete everything of the environments, under the lock, in order. Unconfirmed, show what that would be."""
+    names = environment_names(opts, request.name)
     typed_back = ",".join(names)
-    if str(confirm or "") != typed_back:
+    if request.confirm != typed_back:
         return _unconfirmed(load(opts, names), typed_back)
-    reason = f"environment.destroy {typed_back}"
-    with locked_work(opts, names, reason=reason, job=job, user=user, lock_wait=lock_wait) as progress:
+    with running_job(opts, job_request(request, names, "destroy", request.lock_wait)) as job:
         estate = load(opts, names)
-        cloud = aws.connect(estate.region, tell=progress.line)
-        found = provision.plan_destroy(estate, cloud, KINDS, confirm=typed_back)
-        done = _done(found, carry_out(estate, found, cloud, progress))
-        return dataclasses.replace(
-            done, result={**done.result, "keys_forgotten": forget_stale_keys(opts, names, cloud)}
-        )
+        cloud = aws.connect(estate.region, tell=job.progress.line)
+        plan = provision.plan_destroy(estate, cloud, KINDS, confirm=typed_back)
+        applied = _applied(plan, carry_out(estate, plan, cloud, job))
+        forgotten = forget_stale_keys(opts, names, cloud)
+        return dataclasses.replace(applied, result={**applied.result, "keys_forgotten": forgotten})
+
+
+def job_request(request: Request, names: tuple[str, ...], action: str, lock_wait_s: float) -> JobRequest:
+    """The lock that a change of environments needs. A plan starts from any state, so a stale lock is taken over."""
+    return JobRequest(
+        environments=names,
+        feature="environment",
+        action=action,
+        reason=f"environment.{action} {','.join(names)}",
+        caller=request.caller,
+        lock_wait_s=lock_wait_s,
+        over_stale=True,
+    )
 
 
 def _unconfirmed(estate: Estate, typed_back: str) -> CommandResult:
-    found = provision.plan_destroy(estate, aws.connect(estate.region), KINDS, confirm=typed_back)
-    count = len(found.actions)
+    plan = provision.plan_destroy(estate, aws.connect(estate.region), KINDS, confirm=typed_back)
+    count = len(plan.actions)
     error = f"nothing was touched: to delete these {count} resources, type the name back as confirm={typed_back}"
-    told = {**render.data(found), "error": error}
-    return CommandResult(told, lambda colour: f"{render.text(found, colour=colour)}\n{error}", InvalidInput.exit_code)
+    result = {**render.data(plan), "error": error}
+    return CommandResult(result, lambda colour: f"{render.text(plan, colour=colour)}\n{error}", InvalidInput.exit_code)
 
 
-def drift(opts: Mapping[str, Any], name: object) -> CommandResult:
-    """What differs between AWS and the pillar, whoever changed which."""
-    estate = load(opts, name)
-    found = provision.plan(estate, aws.connect(estate.region), KINDS)
-    told = render.data(found)
-    told["actions"] = [
-        action for action in told["actions"] if action["action"] != "keep" or action.keys() & {"drift", "undecided"}
+def drift(opts: Mapping[str, Any], request: Request) -> CommandResult:
+    """What differs between AWS and the pillar, whichever of them was changed."""
+    estate = load(opts, request.name)
+    plan = provision.plan(estate, aws.connect(estate.region), KINDS)
+    result = render.data(plan)
+    result["actions"] = [
+        action for action in result["actions"] if action["action"] != "keep" or action.keys() & {"drift", "undecided"}
     ]
-    return CommandResult({**told, "drifted": found.drifted}, lambda colour: _drift_text(found, colour))
+    return CommandResult({**result, "drifted": plan.drifted}, lambda colour: _drift_text(plan, colour))
 
 
-def show(opts: Mapping[str, Any], name: object) -> CommandResult:
+def show(opts: Mapping[str, Any], request: Request) -> CommandResult:
     """Everything of ours in the environments, as AWS has it."""
-    estate = load(opts, name)
-    found = provision.show(estate, aws.connect(estate.region), KINDS)
+    estate = load(opts, request.name)
+    observed = provision.show(estate, aws.connect(estate.region), KINDS)
     resources = {
-        str(one.key): {"name": (one.tags or {}).get("Name"), **one.attributes, "properties": plain(one.properties)}
-        for one in found
+        str(resource.key): {
+            "name": (resource.tags or {}).get("Name"),
+            **resource.attributes,
+            "properties": plain(resource.properties),
+        }
+        for resource in observed
     }
     return CommandResult({"resources": resources}, _show_text(resources))
 
 
-def validate(opts: Mapping[str, Any], name: object) -> CommandResult:
+def validate(opts: Mapping[str, Any], request: Request) -> CommandResult:
     """Whether the pillar of the environments is sound, with its peers; asks AWS nothing."""
-    estate = load(opts, name)
+    estate = load(opts, request.name)
     count = len(estate.resources)
     names = list(estate.environments)
     return CommandResult(
@@ -112,56 +138,50 @@ def validate(opts: Mapping[str, Any], name: object) -> CommandResult:
     )
 
 
-def servers(opts: Mapping[str, Any], name: object) -> CommandResult:
+def servers(opts: Mapping[str, Any], request: Request) -> CommandResult:
     """The servers that the pillar declares, by name."""
-    names = environment_names(opts, name)
-    found = environments_of(opts, names)
+    names = environment_names(opts, request.name)
+    environments = environments_of(opts, names)
     listed = {
-        server.name: plain(dataclasses.asdict(server)) for one in names for server in declared_servers(found[one])
+        server.name: plain(dataclasses.asdict(server))
+        for name in names
+        for server in declared_servers(environments[name])
     }
     return CommandResult({"servers": listed}, "\n".join(listed))
 
 
-def tiers(opts: Mapping[str, Any], name: object) -> CommandResult:
+def tiers(opts: Mapping[str, Any], request: Request) -> CommandResult:
     """The names of the servers, tier by tier in the order in which they are configured."""
-    names = environment_names(opts, name)
-    found = environments_of(opts, names)
-    listed = [list(tier) for one in names for tier in server_tiers(found[one])]
+    names = environment_names(opts, request.name)
+    environments = environments_of(opts, names)
+    listed = [list(tier) for name in names for tier in server_tiers(environments[name])]
     return CommandResult({"tiers": listed}, "\n".join(f"{n}: {', '.join(t)}" for n, t in enumerate(listed, 1)))
 
 
-def split_list(value: object) -> tuple[str, ...]:
-    """`a,b`, a list, one word or nothing, as the command line gives it."""
-    if value is None or value == "":
-        return ()
-    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else (value,)
-    return tuple(str(part).strip() for part in parts if str(part).strip())
-
-
-def _planned(found: Plan) -> CommandResult:
-    told = {**render.data(found), "changes_anything": found.changes_anything}
-    return CommandResult(told, lambda colour: render.text(found, colour=colour))
-
-
-def _drift_text(found: Plan, colour: bool) -> str:
-    if not found.drifted:
-        return f"{', '.join(found.environments)}: no drift, {len(found.actions)} resources as declared"
-    return render.text(found, colour=colour)
+def _drift_text(plan: Plan, colour: bool) -> str:
+    if not plan.drifted:
+        return f"{', '.join(plan.environments)}: no drift, {len(plan.actions)} resources as declared"
+    return render.text(plan, colour=colour)
 
 
 def _show_text(resources: Mapping[str, Mapping[str, Any]]) -> str:
     width = max(map(len, resources), default=0)
-    lines = [f"{address:<{width}}  {one['id']:<24}  {one['name'] or ''}".rstrip() for address, one in resources.items()]
+    lines = [
+        f"{address:<{width}}  {resource['id']:<24}  {resource['name'] or ''}".rstrip()
+        for address, resource in resources.items()
+    ]
     return "\n".join([*lines, f"{len(resources)} resources"])
 
 
-def _done(found: Plan, report: Report) -> CommandResult:
-    told = {"environments": list(found.environments), "counts": dict(found.counts), **render.report_data(report)}
+def _applied(plan: Plan, report: Report) -> CommandResult:
+    result = {"environments": list(plan.environments), "counts": dict(plan.counts), **render.report_data(report)}
     if report.failed:
-        told["error"] = "; ".join(f"{outcome.key}: {outcome.error or 'not started'}" for outcome in report.failed)
-    return CommandResult(told, lambda colour: _done_text(report, colour), ApplyFailed.exit_code if report.failed else 0)
+        result["error"] = failures(report)
+    return CommandResult(
+        result, lambda colour: _applied_text(report, colour), ApplyFailed.exit_code if report.failed else 0
+    )
 
 
-def _done_text(report: Report, colour: bool) -> str:
-    failures = [render.progress(outcome, colour=colour) for outcome in report.failed]
-    return "\n".join([*failures, render.report_text(report, colour=colour)])
+def _applied_text(report: Report, colour: bool) -> str:
+    failed = [render.progress(outcome, colour=colour) for outcome in report.failed]
+    return "\n".join([*failed, render.report_text(report, colour=colour)])

@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from salt.fileserver import Fileserver
 
+from saltlick.commands.context import master_ports
 from saltlick.commands.environment.estate import environments_of
+from saltlick.commands.job import job_progress
 from saltlick.commands.state import state
-from saltlick.engine.wait import SystemClock
 from saltlick.errors import InvalidInput
 from saltlick.fleet.ports import Call
 from saltlick.release.report.wording import count
-from saltlick.salt_io.client import SaltClient
-from saltlick.salt_io.fleet import FleetTimeouts, SaltFleet
 from saltlick.salt_io.pillar import require_pillarenv
-from saltlick.salt_io.progress import Progress
 
 if TYPE_CHECKING:
     from saltlick.fleet.ports import Reply
+    from saltlick.jobs.request import Caller
 
 SYNC_S = 300.0
 KINDS = (
@@ -56,7 +55,7 @@ def synced(opts: Mapping[str, Any], name: str, *, servers: Sequence[str]) -> dic
 
 
 def configured(
-    opts: Mapping[str, Any], name: str, *, servers: Sequence[str], deadline_s: float | None = None, job: str = ""
+    opts: Mapping[str, Any], name: str, *, servers: Sequence[str], deadline_s: float | None = None, caller: Caller
 ) -> dict[str, Any]:
     """Run the highstate on exactly these servers; each that fails, falls silent or is not done in time is named."""
 
@@ -67,7 +66,7 @@ def configured(
         test = bool(opts.get("test"))
         arguments = {"saltenv": "base", "pillarenv": name, "queue": TURN, "test": test}
         replies = _ask(opts, servers, Call("state.highstate", kwargs=arguments), limit_s)
-        with Progress(opts, job) as progress:
+        with job_progress(opts, caller.job_id) as progress:
             for server, reply in replies.items():
                 progress.line(f"{server}  {sentence(reply)}  {reply.duration_ms / 1000:.0f} s")
         return highstate_parts(replies, test=test)
@@ -82,12 +81,8 @@ def _ask(opts: Mapping[str, Any], servers: Sequence[str], call: Call, deadline_s
     """
     if isinstance(servers, str) or not servers:
         raise InvalidInput(["servers: give a list of minion ids"], what="arguments")
-    wire = SaltClient(opts)
-    try:
-        fleet = SaltFleet(wire=wire, clock=SystemClock(), patience=FleetTimeouts.of(opts))
-        return fleet.run(dict.fromkeys(servers, call), deadline_s=deadline_s)
-    finally:
-        wire.close()
+    with master_ports(opts) as ports:
+        return ports.fleet.run(dict.fromkeys(servers, call), deadline_s=deadline_s)
 
 
 def extensions(opts: Mapping[str, Any]) -> tuple[str, ...]:

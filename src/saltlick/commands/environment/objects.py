@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from saltlick import aws
-from saltlick.commands.environment.states import done
-from saltlick.commands.job import locked_work
+from saltlick.commands.arguments import caller
+from saltlick.commands.environment.states import parts as carried_out
+from saltlick.commands.job import running_job
 from saltlick.commands.state import planned, state
 from saltlick.engine import render
 from saltlick.engine.observe import Snapshot
@@ -23,6 +24,7 @@ from saltlick.environment import provision
 from saltlick.environment.pillar import longform
 from saltlick.environment.provision import Estate
 from saltlick.errors import InvalidInput, Problem
+from saltlick.jobs.request import JobRequest
 from saltlick.kinds import KINDS
 from saltlick.schema.problems import path
 
@@ -109,10 +111,21 @@ def _state(opts: Mapping[str, Any], name: str, place: Place, plan: Callable[[Clo
             found = plan(place.cloud())
             found = dataclasses.replace(found, missing=())  # in a dry run, what the SLS makes before is not there yet
             return planned(render.data(found), render.text(found, everything=True))
-        with locked_work(opts, [place.environment], reason=f"state {name}", job=job) as progress:
-            return done(_estate(place, ()), plan(place.cloud()), place.cloud(), progress)
+        with running_job(opts, _job_request(place, name, job)) as running:
+            return carried_out(_estate(place, ()), plan(place.cloud()), place.cloud(), running)
 
     return state(name, step)
+
+
+def _job_request(place: Place, name: str, job_id: str) -> JobRequest:
+    return JobRequest(
+        environments=(place.environment,),
+        feature="environment",
+        action="state",
+        reason=f"state {name}",
+        caller=caller(job_id),
+        over_stale=True,
+    )
 
 
 def _mention(key: Key) -> Resource:

@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from saltlick import aws
 from saltlick.commands.environment.estate import environments_of
+from saltlick.commands.job import job_progress
 from saltlick.commands.result import plain
 from saltlick.commands.state import state
 from saltlick.environment import smoke
 from saltlick.kinds import KINDS
 from saltlick.salt_io.pillar import require_pillarenv
-from saltlick.salt_io.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from saltlick.jobs.request import Caller
+
 
 def reachable(
-    opts: Mapping[str, Any], name: str, *, url: str | None = None, deadline_s: float | None = None, job: str = ""
+    opts: Mapping[str, Any], name: str, *, url: str | None = None, deadline_s: float | None = None, caller: Caller
 ) -> dict[str, Any]:
     """Wait until the balancers find all servers well; ask each public page, or only `url`, until it is well several times."""
 
@@ -31,7 +33,7 @@ def reachable(
         cloud = aws.connect(declared.region)
         urls = (url,) if url else smoke.pages(declared, cloud, KINDS)
         limit_s = declared.deadlines.smoke_s if deadline_s is None else float(deadline_s)
-        with Progress(opts, job) as progress:
+        with job_progress(opts, caller.job_id) as progress:
             if not url:
                 look = partial(smoke.targets, declared, cloud, KINDS)
                 smoke.all_well(look, deadline_s=limit_s, clock=cloud.clock)

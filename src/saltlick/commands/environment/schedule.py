@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from saltlick.backup.pillar import BACKUP_KEY, Backups, Timing, parse_backups
+from saltlick.commands.context import master_ports
 from saltlick.commands.state import state
-from saltlick.engine.wait import SystemClock
 from saltlick.environment.pillar import parse_environment
 from saltlick.errors import ServerFailed
 from saltlick.fleet.ports import Call
-from saltlick.salt_io.client import SaltClient
-from saltlick.salt_io.fleet import FleetTimeouts, SaltFleet
 from saltlick.salt_io.pillar import pillar_of, require_pillarenv
 
 if TYPE_CHECKING:
@@ -31,12 +29,8 @@ def scheduled(opts: Mapping[str, Any], name: str) -> dict[str, Any]:
     def step() -> dict[str, Any]:
         require_pillarenv(opts, name)
         jobs, minion = wanted(opts, name), own_minion(opts)
-        wire = SaltClient(opts)
-        try:
-            fleet = SaltFleet(wire=wire, clock=SystemClock(), patience=FleetTimeouts.of(opts))
-            return installed(fleet, minion, name, jobs, test=bool(opts.get("test")))
-        finally:
-            wire.close()
+        with master_ports(opts) as ports:
+            return installed(ports.fleet, minion, name, jobs, test=bool(opts.get("test")))
 
     return state(name, step)
 

@@ -1,124 +1,142 @@
-"""Whole environments for states: `environment.present` and its siblings, as an orchestration uses them."""
+"""Whole environments as states: `environment.present` and its siblings, as an orchestration uses them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from saltlick import aws
+from saltlick.commands.arguments import Request, WaitSeconds, Words
 from saltlick.commands.environment.admission import forget_stale_keys
-from saltlick.commands.environment.commands import split_list
+from saltlick.commands.environment.carry_out import carry_out
+from saltlick.commands.environment.commands import ApplyRequest, DestroyRequest, job_request
 from saltlick.commands.environment.estate import load
-from saltlick.commands.job import carry_out, locked_work
-from saltlick.commands.lock import environment_locks, wait_seconds
+from saltlick.commands.job import environment_locks, open_store, running_job
 from saltlick.commands.state import applied, planned, state
 from saltlick.engine import render
 from saltlick.engine.plan import Verb
 from saltlick.environment import provision
+from saltlick.jobs.history import JobHistory
 from saltlick.jobs.holder import Mode
 from saltlick.kinds import KINDS
 from saltlick.salt_io.pillar import require_pillarenv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from contextlib import AbstractContextManager
 
     from saltlick.engine.apply import Outcome, Report
     from saltlick.engine.plan import Plan
     from saltlick.engine.ports import Cloud
     from saltlick.environment.provision import Estate
-    from saltlick.salt_io.progress import Progress
+    from saltlick.jobs.request import Caller
+    from saltlick.jobs.running import RunningJob
 
 
-def present(
-    opts: Mapping[str, Any],
-    name: str,
-    *,
-    replace: object = None,
-    prune: bool = False,
-    job: str = "",
-    lock_wait: object = 0,
-) -> dict[str, Any]:
-    """Make the environment what its pillar says; with `test=True` say what that would take."""
+class LockedRequest(Request):
+    """The lock of an orchestration."""
+
+    lock_wait: WaitSeconds = 0
+
+
+def present(opts: Mapping[str, Any], name: str, caller: Caller, **given: Any) -> dict[str, Any]:
+    """Make the environment what its pillar says; with `test=True`, return the plan."""
 
     def step() -> dict[str, Any]:
         require_pillarenv(opts, name)
+        request = ApplyRequest.read(opts, caller, name, **given)
         if opts.get("test"):
             estate = load(opts, name)
-            return _shown(_plan(estate, aws.connect(estate.region), replace, prune))
-        with _working(opts, name, "present", job, lock_wait) as progress:
+            return _shown(_plan(estate, aws.connect(estate.region), request.replace, request.prune))
+        with running_job(opts, job_request(request, (name,), "present", request.lock_wait)) as job:
             estate = load(opts, name, create_master_key=True)
-            cloud = aws.connect(estate.region, tell=progress.line)
-            return done(estate, _plan(estate, cloud, replace, prune), cloud, progress)
+            cloud = aws.connect(estate.region, tell=job.progress.line)
+            return parts(estate, _plan(estate, cloud, request.replace, request.prune), cloud, job)
 
     return state(name, step)
 
 
-def absent(opts: Mapping[str, Any], name: str, *, confirm: str, job: str = "", lock_wait: object = 0) -> dict[str, Any]:
-    """Delete everything of the environment; with `test=True` say what that would be."""
+def absent(opts: Mapping[str, Any], name: str, caller: Caller, **given: Any) -> dict[str, Any]:
+    """Delete everything of the environment; with `test=True`, show what that would be."""
 
     def step() -> dict[str, Any]:
         require_pillarenv(opts, name)
+        request = DestroyRequest.read(opts, caller, name, **given)
         if opts.get("test"):
             estate = load(opts, name)
-            return _shown(provision.plan_destroy(estate, aws.connect(estate.region), KINDS, confirm=confirm))
-        with _working(opts, name, "absent", job, lock_wait) as progress:
+            return _shown(provision.plan_destroy(estate, aws.connect(estate.region), KINDS, confirm=request.confirm))
+        with running_job(opts, job_request(request, (name,), "absent", request.lock_wait)) as job:
             estate = load(opts, name)
-            cloud = aws.connect(estate.region, tell=progress.line)
-            parts = done(estate, provision.plan_destroy(estate, cloud, KINDS, confirm=confirm), cloud, progress)
+            cloud = aws.connect(estate.region, tell=job.progress.line)
+            plan = provision.plan_destroy(estate, cloud, KINDS, confirm=request.confirm)
+            deleted = parts(estate, plan, cloud, job)
             forgotten = forget_stale_keys(opts, [name], cloud)
-            parts["changes"] |= {key: {"key": "forgotten", "why": why} for key, why in forgotten.items()}
-            return parts
+            deleted["changes"] |= {key: {"key": "forgotten", "why": why} for key, why in forgotten.items()}
+            return deleted
 
     return state(name, step)
 
 
-def locked(opts: Mapping[str, Any], name: str, *, reason: str, job: str = "", lock_wait: object = 0) -> dict[str, Any]:
-    """Take the environment's lock for the rest of this process; whatever ends it gives the lock back."""
+def locked(opts: Mapping[str, Any], name: str, caller: Caller, *, reason: str, **given: Any) -> dict[str, Any]:
+    """Take the environment's lock for the rest of this process; whatever ends the process gives it back."""
 
     def step() -> dict[str, Any]:
         require_pillarenv(opts, name)
-        desk = environment_locks(opts)
+        request = LockedRequest.read(opts, caller, name, **given)
+        locks = environment_locks(opts, caller.user)
         if opts.get("test"):
-            there = desk.read(name)
-            return {"result": None, "comment": f"{name} is locked by {there}" if there else f"{name} would be locked"}
-        taken = desk.take(name, reason=reason, job=job, mode=Mode.RUN, wait_s=wait_seconds(lock_wait))
-        desk.release_at_exit(taken)
-        return {"comment": "; ".join(part for part in (f"{name} is locked: {reason}", taken.notice) if part)}
+            holder = locks.read(name)
+            return {"result": None, "comment": f"{name} is locked by {holder}" if holder else f"{name} would be locked"}
+        lease = locks.take(name, reason=reason, job=caller.job_id, mode=Mode.RUN, wait_s=request.lock_wait)
+        locks.release_at_exit(lease, then=lambda: _end_orchestration(opts, name, caller, "failed"))
+        _begin_orchestration(opts, name, caller, reason)
+        return {"comment": "; ".join(part for part in (f"{name} is locked: {reason}", lease.notice) if part)}
 
     return state(name, step)
 
 
-def unlocked(opts: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Give back the lock that `locked` took in this process; anybody else's stays."""
+def unlocked(opts: Mapping[str, Any], name: str, caller: Caller) -> dict[str, Any]:
+    """Give back the lock that `locked` took in this process; another's stays."""
 
     def step() -> dict[str, Any]:
-        desk = environment_locks(opts)
         if opts.get("test"):
             return {"comment": f"{name} would be unlocked"}
-        gone = desk.release_run(name)
-        return {"comment": f"{name} is unlocked" if gone else f"{name} was not locked by this run"}
+        released = environment_locks(opts, caller.user).release_run(name)
+        if released:
+            _end_orchestration(opts, name, caller, "done")
+        return {"comment": f"{name} is unlocked" if released else f"{name} was not locked by this run"}
 
     return state(name, step)
 
 
-def done(estate: Estate, plan: Plan, cloud: Cloud, progress: Progress) -> dict[str, Any]:
-    """Carry a plan out and shape what became of it into a state's parts."""
-    report = carry_out(estate, plan, cloud, progress)
+def parts(estate: Estate, plan: Plan, cloud: Cloud, job: RunningJob) -> dict[str, Any]:
+    """Carry a plan out; the parts of a state's return."""
+    report = carry_out(estate, plan, cloud, job)
     return applied(render.report_data(report), render.data(plan), _comment(report))
 
 
-def _plan(estate: Estate, cloud: Any, replace: object, prune: bool) -> Plan:
-    return provision.plan(estate, cloud, KINDS, replace=split_list(replace), prune=prune)
+def _begin_orchestration(opts: Mapping[str, Any], name: str, caller: Caller, reason: str) -> None:
+    """Its end is recorded by `unlocked`; an orchestration whose process ends before that has failed."""
+    with open_store(opts) as store:
+        JobHistory(store).begin(
+            environment=name,
+            feature="environment",
+            action="orchestrate",
+            detail=reason,
+            user=caller.user,
+            jid=caller.job_id,
+        )
+
+
+def _end_orchestration(opts: Mapping[str, Any], name: str, caller: Caller, outcome: str) -> None:
+    with open_store(opts) as store:
+        JobHistory(store).end_open(environment=name, action="orchestrate", jid=caller.job_id, outcome=outcome)
+
+
+def _plan(estate: Estate, cloud: Any, replace: Words, prune: bool) -> Plan:
+    return provision.plan(estate, cloud, KINDS, replace=replace, prune=prune)
 
 
 def _shown(plan: Plan) -> dict[str, Any]:
     return planned(render.data(plan), render.text(plan, everything=True))
-
-
-def _working(
-    opts: Mapping[str, Any], name: str, what: str, job: str, lock_wait: object
-) -> AbstractContextManager[Progress]:
-    return locked_work(opts, [name], reason=f"environment.{what} {name}", job=job, lock_wait=lock_wait)
 
 
 def _comment(report: Report) -> str:

@@ -1,80 +1,90 @@
-"""The operator's commands on off-hours: pillar in, ports built, one call of the core, an `Answer` out."""
+"""The operator's commands on off-hours: one typed request in, one call of the core, a `CommandResult` out."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from saltlick.commands.arguments import flag_argument, text_argument
-from saltlick.commands.lock import environment_locks
+from saltlick.commands.arguments import Flag, Remark, Request, Text, WaitSeconds
+from saltlick.commands.job import environment_locks, job_progress
 from saltlick.commands.offhours.context import (
     OffHoursEnvironment,
     account_of,
     custodian_of,
     offhours_context,
     offhours_environment,
-    records,
-    switch_locked,
+    open_records,
 )
-from saltlick.commands.release.job import Caller
+from saltlick.commands.offhours.job import SwitchJob, outcome_data, switch_locked
 from saltlick.commands.result import CommandResult
 from saltlick.errors import InvalidInput, Problem, SaltlickError
-from saltlick.offhours import policies as rendering
+from saltlick.offhours import policies as custodian_policies
 from saltlick.offhours import switch, wording
 from saltlick.offhours.due import DueChange, KeepOn, due
+from saltlick.offhours.records import OffHoursRecord
 from saltlick.offhours.schedule import OnOff, following
 from saltlick.offhours.turns import turns
 from saltlick.offhours.until import instant
-from saltlick.salt_io.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from saltlick.offhours.records import OffHoursRecord
+    from saltlick.jobs.request import Caller
 
 log = logging.getLogger(__name__)
 
 CANCEL = {"none", "null"}
 
 
-def policies(opts: Mapping[str, Any], name: object) -> CommandResult:
+class SwitchRequest(Request):
+    """With `test`, only show what would be switched."""
+
+    test: Flag = False
+    lock_wait: WaitSeconds = 0
+
+
+class KeepOnRequest(Request):
+    """Until when, and why. `until=none` cancels."""
+
+    until: Text = ""
+    reason: Remark = ""
+
+
+def policies(opts: Mapping[str, Any], request: Request) -> CommandResult:
     """The standing policies of Cloud Custodian, as the pillar has them."""
-    night = offhours_environment(opts, name)
-    made = rendering.standing(night.hours, night.environment)
-    return CommandResult({"policies": list(made)}, rendering.as_yaml(made, night.name).rstrip())
+    switched = offhours_environment(opts, request.name)
+    rendered = custodian_policies.standing(switched.hours, switched.environment)
+    return CommandResult({"policies": list(rendered)}, custodian_policies.as_yaml(rendered, switched.name).rstrip())
 
 
-def validate(opts: Mapping[str, Any], name: object) -> CommandResult:
-    """Whether the pillar is sound and Custodian takes what is made of it; asks AWS nothing."""
-    night = offhours_environment(opts, name)
-    made = rendering.standing(night.hours, night.environment)
-    custodian_of(opts, night).validate(made)
-    said = f"{night.name}: sound, {len(made)} policies; off {night.hours.off}, on {night.hours.on} ({night.hours.timezone})"
-    return CommandResult({"environment": night.name, "valid": True, "policies": [one["name"] for one in made]}, said)
+def validate(opts: Mapping[str, Any], request: Request) -> CommandResult:
+    """Whether the pillar is sound and Custodian takes what is made of it. Asks AWS nothing."""
+    switched = offhours_environment(opts, request.name)
+    name, hours = switched.name, switched.hours
+    rendered = custodian_policies.standing(hours, switched.environment)
+    custodian_of(opts, switched).validate(rendered)
+    text = f"{name}: sound, {len(rendered)} policies; off {hours.off}, on {hours.on} ({hours.timezone})"
+    return CommandResult(
+        {"environment": name, "valid": True, "policies": [policy["name"] for policy in rendered]}, text
+    )
 
 
-def run(
-    opts: Mapping[str, Any],
-    name: object,
-    *,
-    test: object = False,
-    lock_wait: object = 0,
-    job: str = "",
-    user: str = "",
-) -> CommandResult:
-    """Make the environment what its hours say, where that was not done yet; what the schedule calls."""
-    dry, asking = flag_argument("test", test), Caller(job=job, user=user, lock_wait=lock_wait)
+def run(opts: Mapping[str, Any], request: SwitchRequest) -> CommandResult:
+    """Make the environment what its hours say, where that was not done yet. The schedule calls this."""
     try:
-        answer = run_at(opts, name, _now(), test=dry, asking=asking)
+        result = run_at(
+            opts, request.name, _now(), test=request.test, caller=request.caller, lock_wait_s=request.lock_wait
+        )
     except SaltlickError as error:
-        _complain(opts, name, job, str(error))
+        _report_failure(opts, request, str(error))
         raise
-    if answer.retcode:
-        _complain(opts, name, job, str(answer.result.get("error", "")))
-    return answer
+    if result.retcode:
+        _report_failure(opts, request, str(result.result.get("error", "")))
+    return result
 
 
 def run_at(
@@ -83,199 +93,188 @@ def run_at(
     at: datetime,
     *,
     test: bool,
-    asking: Caller,
-    stage: Callable[..., AbstractContextManager[switch.OffHoursContext]] = offhours_context,
+    caller: Caller,
+    lock_wait_s: float = 0,
+    open_context: Callable[..., AbstractContextManager[switch.OffHoursContext]] = offhours_context,
 ) -> CommandResult:
     """The same, at that instant."""
-    night = offhours_environment(opts, name)
-    found = _due(opts, night, at)
-    if found.side is None:
-        return _nothing(opts, night, found, at)
+    switched = offhours_environment(opts, name)
+    change = _due(opts, switched, at)
+    if change.side is None:
+        return _nothing_due(opts, switched, change, at)
     if test:
-        return _foreseen(opts, night, found.side, f"{found.why} since {wording.at(night.hours, found.moment.at)}")
-    return switch_locked(
-        opts,
-        night,
-        found.side,
-        asking,
-        moment=found.moment.at,
-        why=found.why,
-        still=lambda: _due(opts, night, at).side is found.side,
-        stage=stage,
-    )
-
-
-def stop(
-    opts: Mapping[str, Any],
-    name: object,
-    *,
-    test: object = False,
-    lock_wait: object = 0,
-    job: str = "",
-    user: str = "",
-) -> CommandResult:
-    """Off now, in order, whatever the hour; until its hours say on."""
-    return _by_hand(opts, name, OnOff.OFF, test, Caller(job=job, user=user, lock_wait=lock_wait))
-
-
-def start(
-    opts: Mapping[str, Any],
-    name: object,
-    *,
-    test: object = False,
-    lock_wait: object = 0,
-    job: str = "",
-    user: str = "",
-) -> CommandResult:
-    """On now, in order, whatever the hour; until its hours say off."""
-    return _by_hand(opts, name, OnOff.ON, test, Caller(job=job, user=user, lock_wait=lock_wait))
-
-
-def keep_on(
-    opts: Mapping[str, Any],
-    name: object,
-    *,
-    until: object = "",
-    reason: object = "",
-    user: str = "",
-) -> CommandResult:
-    """Do not switch it off before then; `until=none` takes that back."""
-    night, at = offhours_environment(opts, name), _now()
-    said = "none" if until is None else text_argument(opts, "until", until)
-    if not said:
-        raise InvalidInput(
-            [Problem("until", "say until when: until=22:00, or until=none to take it back")], what="arguments"
+        return _preview(
+            opts, switched, change.side, f"{change.why} since {wording.at(switched.hours, change.moment.at)}"
         )
-    who = Caller(user=user).who
-    if said.lower() in CANCEL:
-        return _cancelled(opts, night, at)
-    keep = KeepOn(until=instant(said, night.hours, at), since=at, by=who, reason=str(reason or ""))
-    record = records(opts).change(night.name, lambda record: replace(record, keep=keep))
-    text = f"{night.name} is {wording.kept(night.hours, keep)}"
-    if (holder := environment_locks(opts).read(night.name)) and holder.job == record.job != "":
-        text += f". It is being switched right now ({holder.reason}): salt-run offhours.start {night.name} afterwards"
+    job = SwitchJob(
+        side=change.side,
+        due_at=change.moment.at,
+        why=change.why,
+        still_due=lambda: _due(opts, switched, at).side is change.side,
+    )
+    return switch_locked(opts, switched, job, caller, lock_wait_s, open_context=open_context)
+
+
+def stop(opts: Mapping[str, Any], request: SwitchRequest) -> CommandResult:
+    """Off now, in order, whatever the hour; until its hours say on."""
+    return _by_hand(opts, request, OnOff.OFF)
+
+
+def start(opts: Mapping[str, Any], request: SwitchRequest) -> CommandResult:
+    """On now, in order, whatever the hour; until its hours say off."""
+    return _by_hand(opts, request, OnOff.ON)
+
+
+def keep_on(opts: Mapping[str, Any], request: KeepOnRequest) -> CommandResult:
+    """Do not switch it off before then; `until=none` cancels that."""
+    switched, at = offhours_environment(opts, request.name), _now()
+    name, hours = switched.name, switched.hours
+    if not request.until:
+        message = "say until when: until=22:00, or until=none to take it back"
+        raise InvalidInput([Problem("until", message)], what="arguments")
+    if request.until.lower() in CANCEL:
+        return _cancelled(opts, switched, at)
+    until = instant(request.until, hours, at)
+    keep = KeepOn(until=until, since=at, by=request.caller.user, reason=request.reason)
+    with open_records(opts) as records:
+        record = records.change(name, lambda record: replace(record, keep=keep))
+    text = f"{name} is {wording.kept(hours, keep)}"
+    holder = environment_locks(opts, request.caller.user).read(name)
+    if holder and holder.job == record.job != "":
+        text += f". It is being switched right now ({holder.reason}): salt-run offhours.start {name} afterwards"
     elif record.last and record.last.side is OnOff.OFF and record.last.ok:
-        text += f". It is off since {wording.at(night.hours, record.last.at)}: salt-run offhours.start {night.name}"
-    return CommandResult({"environment": night.name, "keep": _kept(keep)}, text)
+        text += f". It is off since {wording.at(hours, record.last.at)}: salt-run offhours.start {name}"
+    return CommandResult({"environment": name, "keep": _keep_data(keep)}, text)
 
 
-def status(opts: Mapping[str, Any], name: object) -> CommandResult:
-    """What is due, what was done, who keeps it on, who has the lock, and how everything stands in AWS."""
-    night, at = offhours_environment(opts, name), _now()
-    record, found = records(opts).read(night.name), _due(opts, night, at)
-    account = account_of(night)
-    things = [one for turn in turns(night.hours, night.environment, OnOff.OFF) for one in account.look(turn)]
-    desk = environment_locks(opts)
-    holder = desk.read(night.name)
-    told = {
-        **_told(night, found, at),
-        "keep": _kept(record.keep if record.keep and record.keep.until > at else None),
+def status(opts: Mapping[str, Any], request: Request) -> CommandResult:
+    """What is due, what was done, who keeps it on, who has the lock, and the state of everything in AWS."""
+    switched, at = offhours_environment(opts, request.name), _now()
+    record, change = _read(opts, switched), _due(opts, switched, at)
+    account = account_of(switched)
+    objects = [thing for turn in turns(switched.hours, switched.environment, OnOff.OFF) for thing in account.look(turn)]
+    locks = environment_locks(opts, request.caller.user)
+    holder = locks.read(switched.name)
+    result = {
+        **_due_data(switched, change, at),
+        "keep": _keep_data(record.keep if record.keep and record.keep.until > at else None),
         "last": record.last
         and {"side": record.last.side.value, "at": record.last.at.isoformat(), "ok": record.last.ok},
-        "lock": f"{holder}{' (stale: its process is gone)' if desk.stale(holder) else ''}" if holder else "",
+        "lock": f"{holder}{' (stale: its process is gone)' if locks.stale(holder) else ''}" if holder else "",
         "things": {
-            one.name: {"id": one.id, "state": one.state, "never": one.never, "opted_out": one.opted_out}
-            for one in things
+            thing.name: {"id": thing.id, "state": thing.state, "never": thing.never, "opted_out": thing.opted_out}
+            for thing in objects
         },
     }
-    return CommandResult(told, "\n".join(_lines(night, record, found, told, at)))
+    return CommandResult(result, "\n".join(_status_lines(switched, record, change, result, at)))
 
 
-def _complain(opts: Mapping[str, Any], name: object, job: str, error: str) -> None:
-    """A schedule has nobody who reads its answers: what goes wrong is in the log, and an event for reactors."""
-    log.error("offhours.run %s: %s", name, error)
-    with Progress(opts, job) as told:
-        told.step(str(name), "offhours/failed", error=error)
+def _report_failure(opts: Mapping[str, Any], request: SwitchRequest, error: str) -> None:
+    """The answers of a schedule are read by nobody: a failure is in the log, and an event for reactors."""
+    log.error("offhours.run %s: %s", request.name, error)
+    with job_progress(opts, request.caller.job_id) as progress:
+        progress.step(str(request.name), "offhours/failed", error=error)
 
 
-def _by_hand(opts: Mapping[str, Any], name: object, side: OnOff, test: object, asking: Caller) -> CommandResult:
-    night = offhours_environment(opts, name)
-    if flag_argument("test", test):
-        return _foreseen(opts, night, side, "by hand")
-    return switch_locked(opts, night, side, asking, moment=_now(), why="by hand", still=lambda: True)
+def _by_hand(opts: Mapping[str, Any], request: SwitchRequest, side: OnOff) -> CommandResult:
+    switched = offhours_environment(opts, request.name)
+    if request.test:
+        return _preview(opts, switched, side, "by hand")
+    job = SwitchJob(side=side, due_at=_now(), why="by hand")
+    return switch_locked(opts, switched, job, request.caller, request.lock_wait)
 
 
-def _due(opts: Mapping[str, Any], night: OffHoursEnvironment, at: datetime) -> DueChange:
-    record = records(opts).read(night.name)
-    return due(night.hours, at, done=record.done, keep=record.keep)
+def _read(opts: Mapping[str, Any], switched: OffHoursEnvironment) -> OffHoursRecord:
+    with open_records(opts) as records:
+        return records.read(switched.name)
 
 
-def _nothing(opts: Mapping[str, Any], night: OffHoursEnvironment, found: DueChange, at: datetime) -> CommandResult:
-    """Nothing is to be done; the first run remembers what it took as it was."""
-    record = records(opts).read(night.name)
+def _due(opts: Mapping[str, Any], switched: OffHoursEnvironment, at: datetime) -> DueChange:
+    record = _read(opts, switched)
+    return due(switched.hours, at, done=record.done, keep=record.keep)
+
+
+def _nothing_due(
+    opts: Mapping[str, Any], switched: OffHoursEnvironment, change: DueChange, at: datetime
+) -> CommandResult:
+    """Nothing is to be done. The first run remembers the state in which it met the environment."""
+    record = _read(opts, switched)
     if record.done is None and record.keep is None:
-        records(opts).change(night.name, lambda record: replace(record, done=found.moment.at))
-    why = wording.kept(night.hours, record.keep) if found.why == "kept on" and record.keep else found.why
-    told = _told(night, found, at)
-    return CommandResult(told, f"{night.name}: nothing to do ({why}); {told['next']}")
+        with open_records(opts) as records:
+            records.change(switched.name, lambda record: replace(record, done=change.moment.at))
+    kept_on = change.why == "kept on" and record.keep
+    why = wording.kept(switched.hours, record.keep) if kept_on and record.keep else change.why
+    result = _due_data(switched, change, at)
+    return CommandResult(result, f"{switched.name}: nothing to do ({why}); {result['next']}")
 
 
-def _foreseen(opts: Mapping[str, Any], night: OffHoursEnvironment, side: OnOff, why: str) -> CommandResult:
-    with offhours_context(opts, night) as world:
-        report = switch.foresee(world, side)
-    lines = [f"{night.name}: would go {side.value} ({why})", *(f"  {one}" for one in report.outcomes)]
-    told = {
-        "environment": night.name,
+def _preview(opts: Mapping[str, Any], switched: OffHoursEnvironment, side: OnOff, why: str) -> CommandResult:
+    with offhours_context(opts, switched) as context:
+        report = switch.foresee(context, side)
+    lines = [f"{switched.name}: would go {side.value} ({why})", *(f"  {outcome}" for outcome in report.outcomes)]
+    result = {
+        "environment": switched.name,
         "side": side.value,
         "why": why,
-        "outcomes": [_outcome(one) for one in report.outcomes],
+        "outcomes": [outcome_data(outcome) for outcome in report.outcomes],
     }
-    return CommandResult(told, "\n".join(lines))
+    return CommandResult(result, "\n".join(lines))
 
 
-def _cancelled(opts: Mapping[str, Any], night: OffHoursEnvironment, at: datetime) -> CommandResult:
+def _cancelled(opts: Mapping[str, Any], switched: OffHoursEnvironment, at: datetime) -> CommandResult:
     """It ends now, which is a change of state of its own: what should be off goes off with the next run."""
-    before = records(opts).read(night.name).keep
-    if before is None or before.until <= at:
-        return CommandResult({"environment": night.name, "keep": None}, f"{night.name} was not kept on by anybody")
-    records(opts).change(night.name, lambda record: replace(record, keep=replace(before, until=at)))
-    return CommandResult(
-        {"environment": night.name, "keep": None},
-        f"{night.name} is not kept on any more; it was {wording.kept(night.hours, before)}",
-    )
+    name = switched.name
+    keep = _read(opts, switched).keep
+    if keep is None or keep.until <= at:
+        return CommandResult({"environment": name, "keep": None}, f"{name} was not kept on by anybody")
+    ended = replace(keep, until=at)
+    with open_records(opts) as records:
+        records.change(name, lambda record: replace(record, keep=ended))
+    text = f"{name} is not kept on any more; it was {wording.kept(switched.hours, keep)}"
+    return CommandResult({"environment": name, "keep": None}, text)
 
 
-def _told(night: OffHoursEnvironment, found: DueChange, at: datetime) -> dict[str, Any]:
-    after = following(night.hours, at)
+def _due_data(switched: OffHoursEnvironment, change: DueChange, at: datetime) -> dict[str, Any]:
+    next_change = following(switched.hours, at)
     return {
-        "environment": night.name,
-        "side": found.moment.side.value,
-        "since": found.moment.at.isoformat(),
-        "due": found.side.value if found.side else None,
-        "why": found.why,
-        "next": f"{after.side.value} {wording.at(night.hours, after.at)}",
+        "environment": switched.name,
+        "side": change.moment.side.value,
+        "since": change.moment.at.isoformat(),
+        "due": change.side.value if change.side else None,
+        "why": change.why,
+        "next": f"{next_change.side.value} {wording.at(switched.hours, next_change.at)}",
     }
 
 
-def _lines(
-    night: OffHoursEnvironment, record: OffHoursRecord, found: DueChange, told: Mapping[str, Any], at: datetime
+def _status_lines(
+    switched: OffHoursEnvironment,
+    record: OffHoursRecord,
+    change: DueChange,
+    result: Mapping[str, Any],
+    at: datetime,
 ) -> list[str]:
+    hours = switched.hours
+    since = wording.at(hours, change.moment.at)
     lines = [
-        f"{night.name}: {found.moment.side.value} since {wording.at(night.hours, found.moment.at)} by its hours ({found.why})"
+        f"{switched.name}: {change.moment.side.value} since {since} by its hours ({change.why})",
+        f"next: {result['next']}",
     ]
-    lines.append(f"next: {told['next']}")
     if record.keep and record.keep.until > at:
-        lines.append(wording.kept(night.hours, record.keep))
+        lines.append(wording.kept(hours, record.keep))
     if record.last:
         how = "done" if record.last.ok else f"not done: {record.last.said}"
-        lines.append(
-            f"last: {record.last.side.value} {wording.at(night.hours, record.last.at)} by {record.last.by}: {how}"
-        )
-    if told["lock"]:
-        lines.append(f"locked by {told['lock']}")
-    width = max(map(len, told["things"]), default=0)
-    for name, one in told["things"].items():
-        note = f"never touched: {one['never']}" if one["never"] else "opted out" if one["opted_out"] else ""
-        lines.append(f"  {name:<{width}}  {one['id']}  {one['state']}  {note}".rstrip())
+        lines.append(f"last: {record.last.side.value} {wording.at(hours, record.last.at)} by {record.last.by}: {how}")
+    if result["lock"]:
+        lines.append(f"locked by {result['lock']}")
+    width = max(map(len, result["things"]), default=0)
+    for name, thing in result["things"].items():
+        note = f"never touched: {thing['never']}" if thing["never"] else "opted out" if thing["opted_out"] else ""
+        lines.append(f"  {name:<{width}}  {thing['id']}  {thing['state']}  {note}".rstrip())
     return lines
 
 
-def _kept(keep: KeepOn | None) -> dict[str, Any] | None:
+def _keep_data(keep: KeepOn | None) -> dict[str, Any] | None:
     return {"until": keep.until.isoformat(), "by": keep.by, "reason": keep.reason} if keep else None
-
-
-def _outcome(one: switch.SwitchOutcome) -> dict[str, Any]:
-    return {"turn": one.turn, "name": one.name, "came": one.came.value, "why": one.why}
 
 
 def _now() -> datetime:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from saltlick.commands.offhours.commands import run
-from saltlick.commands.state import state
+from saltlick.commands.offhours.commands import SwitchRequest, run
+from saltlick.commands.state import result_text, state
 from saltlick.salt_io.pillar import require_pillarenv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from saltlick.jobs.request import Caller
 
-def as_scheduled(opts: Mapping[str, Any], name: str, *, lock_wait: object = 0, job: str = "") -> dict[str, Any]:
-    """Make the environment what its hours say; with `test=True` say what that would be."""
+
+def as_scheduled(opts: Mapping[str, Any], name: str, caller: Caller, **given: Any) -> dict[str, Any]:
+    """Make the environment what its hours say; with `test=True`, show what would be switched."""
 
     def step() -> dict[str, Any]:
         require_pillarenv(opts, name)
-        dry = bool(opts.get("test"))
-        answer = run(opts, name, test=dry, lock_wait=lock_wait, job=job)
+        test = bool(opts.get("test"))
+        result = run(opts, SwitchRequest.read(opts, caller, name, **given, test=test))
         changes = {
-            one["name"]: one["came"] for one in answer.result.get("outcomes", ()) if one["came"] in {"done", "due"}
+            outcome["name"]: outcome["came"]
+            for outcome in result.result.get("outcomes", ())
+            if outcome["came"] in {"done", "due"}
         }
-        text = answer.text if isinstance(answer.text, str) else answer.text(False)
-        said = text or str(answer.result.get("error", ""))
-        return {"result": (None if dry and changes else not answer.retcode), "changes": changes, "comment": said}
+        succeeded = None if test and changes else not result.retcode
+        return {"result": succeeded, "changes": changes, "comment": result_text(result)}
 
     return state(name, step)

@@ -1,21 +1,18 @@
-"""The operator's commands that change what servers run: pillar in, ports built, one call of the core, an `Answer` out."""
+"""The operator's commands that change what servers run: one typed request in, one call of the core, a `CommandResult` out."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
-from saltlick.commands.arguments import flag_argument, text_argument
-from saltlick.commands.environment.commands import split_list
-from saltlick.commands.release.context import (
-    ReleaseTarget,
-    open_journal,
-    release_context,
-    release_target,
-    single_environment,
-)
-from saltlick.commands.release.job import Caller, Work, run_release, unfinished_release
+from pydantic import BeforeValidator
+
+from saltlick.commands.arguments import Flag, Remark, Request, Text, WaitSeconds, Words
+from saltlick.commands.context import single_environment
+from saltlick.commands.release.context import ReleaseTarget, open_journal, release_context, release_target
+from saltlick.commands.release.job import ReleaseJob, run_release, unfinished_release
 from saltlick.commands.result import CommandResult
 from saltlick.errors import InvalidInput, Problem
 from saltlick.release import rollout
@@ -23,133 +20,156 @@ from saltlick.release.context import ReleaseRequest
 from saltlick.release.journal.record import ReleaseRecord
 from saltlick.release.pillar import Overrides, restore_recipe
 from saltlick.release.report import lines
-from saltlick.release.resume import resume as take_up
-from saltlick.release.resume import rollback as roll_back
+from saltlick.release.resume import resume as resume_release
+from saltlick.release.resume import rollback as rollback_release
 from saltlick.release.resume import rollback_to
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+Pause = Annotated[Any, BeforeValidator(lambda value: "none" if value is False else value)]
+"""`pause=no` is false in YAML."""
 
 
-def rolling(
-    opts: Mapping[str, Any],
-    name: object,
-    *,
-    rev: object = "",
-    batch: object = None,
-    canary: object = None,
-    group: object = None,
-    pause: object = None,
-    message: object = "",
-    force: object = "",
-    test: object = False,
-    lock_wait: object = 0,
-    job: str = "",
-    user: str = "",
-) -> CommandResult:
-    """Put a revision onto every server; `test`: say what that would be."""
-    rev = text_argument(opts, "rev", rev)
-    if not rev:
-        raise InvalidInput([Problem("rev", "say which revision: rev=, a branch, a tag or a SHA")], what="arguments")
-    asking = Caller(job=job, user=user, lock_wait=lock_wait)
-    subject = release_target(opts, name, Overrides(batch=batch, canary=canary, group=group, pause=_pause(pause)))
-    asked = _asked(subject, asking, rev=rev, message=message, force=force)
-    if flag_argument("test", test):
-        return _plan(opts, subject, asked)
-    return run_release(opts, Work.of(subject, asked), asking, lambda on: rollout.release(subject.recipe, asked, on))
+class ReleasePlanRequest(Request):
+    """Which revision goes onto which servers, and what is overridden. Batches and pauses are checked with the recipe."""
+
+    rev: Text = ""
+    batch: Any = None
+    canary: Any = None
+    group: Any = None
+    pause: Pause = None
+    force: Words = ()
+
+    @property
+    def overrides(self) -> Overrides:
+        """What replaces the recipe's own strategy."""
+        return Overrides(batch=self.batch, canary=self.canary, group=self.group, pause=self.pause)
 
 
-def plan(
-    opts: Mapping[str, Any],
-    name: object,
-    *,
-    rev: object = "",
-    batch: object = None,
-    canary: object = None,
-    group: object = None,
-    pause: object = None,
-    force: object = "",
-    job: str = "",
-    user: str = "",
-) -> CommandResult:
+class RollingRequest(ReleasePlanRequest):
+    """A release."""
+
+    message: Remark = ""
+    test: Flag = False
+    lock_wait: WaitSeconds = 0
+
+
+class RollbackRequest(Request):
+    """A release of an earlier revision: `to`, or the last good one."""
+
+    to: Text = ""
+    batch: Any = None
+    message: Remark = ""
+    force: Words = ()
+    test: Flag = False
+    lock_wait: WaitSeconds = 0
+
+
+class ResumeRequest(Request):
+    """A release that is half done: `release`, or the environment's only one."""
+
+    release: Text = ""
+    lock_wait: WaitSeconds = 0
+
+
+def plan(opts: Mapping[str, Any], request: ReleasePlanRequest) -> CommandResult:
     """What `rolling` would do now, and what stands against it."""
-    how = {"batch": batch, "canary": canary, "group": group, "pause": pause, "force": force}
-    return rolling(opts, name, rev=rev, **how, test=True, job=job, user=user)
+    return _planned(opts, *_target(opts, request))
 
 
-def rollback(
-    opts: Mapping[str, Any],
-    name: object,
-    *,
-    to: object = "",
-    batch: object = None,
-    message: object = "",
-    force: object = "",
-    test: object = False,
-    lock_wait: object = 0,
-    job: str = "",
-    user: str = "",
-) -> CommandResult:
-    """Put an earlier revision onto every server: the last good different one, or `to`. What is half done goes back first."""
-    to = text_argument(opts, "to", to)
-    asking = Caller(job=job, user=user, lock_wait=lock_wait)
-    dry = flag_argument("test", test)
-    if not (to or dry) and (left := unfinished_release(opts, single_environment(opts, name))):
-        return _resumed(opts, left, asking, back=True)
-    subject = release_target(opts, name, Overrides(batch=batch))
-    asked = replace(_asked(subject, asking, rev=to, message=message, force=force), rollback=True)
-    if dry:
-        return _plan(opts, subject, asked)
-    return run_release(opts, Work.of(subject, asked), asking, lambda on: roll_back(subject.recipe, asked, on))
-
-
-def resume(
-    opts: Mapping[str, Any], name: object, *, release: object = "", lock_wait: object = 0, job: str = "", user: str = ""
-) -> CommandResult:
-    """Take up a release whose process died, or that was stuck."""
-    environment, wanted = single_environment(opts, name), text_argument(opts, "release", release)
-    left = unfinished_release(opts, environment)
-    if left is None or (wanted and left.id != wanted):
-        said = f"{wanted} is not half done" if wanted else f"no release of {environment} is half done"
-        raise InvalidInput([f"{said}{f'; {left.id} is' if left else ''}"], what="release.resume")
-    return _resumed(opts, left, Caller(job=job, user=user, lock_wait=lock_wait), back=False)
-
-
-def _resumed(opts: Mapping[str, Any], left: ReleaseRecord, asking: Caller, *, back: bool) -> CommandResult:
-    with open_journal(opts) as journal:
-        recipe = restore_recipe(journal.recipe(left.id))
-    what = f"{'rollback' if back else 'resume'} of {left.id}"
-    work = Work(environment=left.environment, recipe=recipe, reason=what, succeeds=left)
-    return run_release(opts, work, asking, lambda on: take_up(left.id, on, who=asking.who, back=back))
-
-
-def _asked(subject: ReleaseTarget, asking: Caller, *, rev: str, message: object, force: object) -> ReleaseRequest:
-    return ReleaseRequest(
-        environment=subject.environment.name,
-        servers=subject.servers,
-        rev=rev,
-        who=asking.who,
-        host=socket.gethostname(),
-        job=asking.job,
-        message=str(message or ""),
-        force=frozenset(split_list(force if force is not False else "")),
+def rolling(opts: Mapping[str, Any], request: RollingRequest) -> CommandResult:
+    """Put a revision onto every server; with `test`, show the plan."""
+    target, asked = _target(opts, request)
+    asked = replace(asked, message=request.message)
+    if request.test:
+        return _planned(opts, target, asked)
+    job = ReleaseJob.new(target, asked)
+    return run_release(
+        opts,
+        job,
+        job.request(request.caller, request.lock_wait),
+        lambda context: rollout.release(target.recipe, asked, context),
     )
 
 
-def _pause(value: object) -> object:
-    """`pause=no` is what YAML makes of it."""
-    return "none" if value is False else value
+def rollback(opts: Mapping[str, Any], request: RollbackRequest) -> CommandResult:
+    """Put an earlier revision onto every server: the last good different one, or `to`. A half-done release goes back first."""
+    if not (request.to or request.test):
+        unfinished = unfinished_release(opts, single_environment(opts, request.name))
+        if unfinished:
+            return _continued(opts, unfinished, request, back=True)
+    target = release_target(opts, request.name, Overrides(batch=request.batch))
+    asked = _release_request(target, request, rev=request.to, force=request.force)
+    asked = replace(asked, message=request.message, rollback=True)
+    if request.test:
+        return _planned(opts, target, asked)
+    job = ReleaseJob.new(target, asked)
+    return run_release(
+        opts,
+        job,
+        job.request(request.caller, request.lock_wait),
+        lambda context: rollback_release(target.recipe, asked, context),
+    )
 
 
-def _plan(opts: Mapping[str, Any], subject: ReleaseTarget, asked: ReleaseRequest) -> CommandResult:
-    with release_context(opts, asked.environment, subject.recipe, environment=subject.environment) as on:
-        asked = rollback_to(subject.recipe, asked, on) if asked.rollback else asked
-        made = rollout.plan(subject.recipe, asked, on)
-    record, notes = made.as_record(asked), [str(finding) for finding in made.findings]
-    told = {
-        **lines.plan_data(record, floor=made.floor, notes=notes),
-        "refused": made.refused,
-        "unchanged": made.unchanged,
+def resume(opts: Mapping[str, Any], request: ResumeRequest) -> CommandResult:
+    """Continue a release whose process died, or that was stuck."""
+    environment = single_environment(opts, request.name)
+    unfinished = unfinished_release(opts, environment)
+    if unfinished is None or (request.release and unfinished.id != request.release):
+        what = f"{request.release} is not half done" if request.release else f"no release of {environment} is half done"
+        raise InvalidInput([f"{what}{f'; {unfinished.id} is' if unfinished else ''}"], what="release.resume")
+    return _continued(opts, unfinished, request, back=False)
+
+
+def _continued(
+    opts: Mapping[str, Any], unfinished: ReleaseRecord, request: ResumeRequest | RollbackRequest, *, back: bool
+) -> CommandResult:
+    with open_journal(opts) as journal:
+        recipe = restore_recipe(journal.recipe(unfinished.id))
+    action = "rollback" if back else "resume"
+    job = ReleaseJob(
+        environment=unfinished.environment,
+        recipe=recipe,
+        action=action,
+        reason=f"{action} of {unfinished.id}",
+        continues=unfinished,
+    )
+    return run_release(
+        opts,
+        job,
+        job.request(request.caller, request.lock_wait),
+        lambda context: resume_release(unfinished.id, context, who=request.caller.user, back=back),
+    )
+
+
+def _target(opts: Mapping[str, Any], request: ReleasePlanRequest) -> tuple[ReleaseTarget, ReleaseRequest]:
+    if not request.rev:
+        raise InvalidInput([Problem("rev", "say which revision: rev=, a branch, a tag or a SHA")], what="arguments")
+    target = release_target(opts, request.name, request.overrides)
+    return target, _release_request(target, request, rev=request.rev, force=request.force)
+
+
+def _release_request(target: ReleaseTarget, request: Request, *, rev: str, force: tuple[str, ...]) -> ReleaseRequest:
+    return ReleaseRequest(
+        environment=target.environment.name,
+        servers=target.servers,
+        rev=rev,
+        who=request.caller.user,
+        host=socket.gethostname(),
+        job=request.caller.job_id,
+        force=frozenset(force),
+    )
+
+
+def _planned(opts: Mapping[str, Any], target: ReleaseTarget, request: ReleaseRequest) -> CommandResult:
+    with release_context(opts, request.environment, target.recipe, environment=target.environment) as context:
+        request = rollback_to(target.recipe, request, context) if request.rollback else request
+        planned = rollout.plan(target.recipe, request, context)
+    record, notes = planned.as_record(request), [str(finding) for finding in planned.findings]
+    result = {
+        **lines.plan_data(record, floor=planned.floor, notes=notes),
+        "refused": planned.refused,
+        "unchanged": planned.unchanged,
+        "already": list(planned.already),
+        "left": list(planned.left),
     }
-    told |= {"already": list(made.already), "left": list(made.left)}
-    return CommandResult(told, lambda colour: lines.plan(record, colour=colour, floor=made.floor, notes=notes))
+    return CommandResult(result, lambda colour: lines.plan(record, colour=colour, floor=planned.floor, notes=notes))

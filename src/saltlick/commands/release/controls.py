@@ -1,69 +1,66 @@
-"""What operators say to a release that is under way, from any terminal: rows in its journal."""
+"""What operators request of a release that is under way, from any terminal: rows in its journal."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from saltlick.commands.arguments import text_argument
-from saltlick.commands.lock import environment_locks
-from saltlick.commands.release.context import open_journal, single_environment
-from saltlick.commands.release.job import Caller
+from saltlick.commands.arguments import Remark, Request, Text
+from saltlick.commands.context import single_environment
+from saltlick.commands.job import environment_locks
+from saltlick.commands.release.context import open_journal
 from saltlick.commands.result import CommandResult
 from saltlick.errors import InvalidInput, Problem
-from saltlick.release.journal import controls
-from saltlick.release.journal.controls import ControlAction, ControlRequest
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from saltlick.release.journal.controls import ControlAction, ControlRequest, record_control
 
 
-def pause(opts: Mapping[str, Any], name: object, *, reason: object = "", user: str = "") -> CommandResult:
+class PauseRequest(Request):
+    """Why. The same for `promote` and `abort`."""
+
+    reason: Remark = ""
+
+
+class SkipRequest(PauseRequest):
+    """The server that is left out."""
+
+    server: Text = ""
+
+
+def pause(opts: Mapping[str, Any], request: PauseRequest) -> CommandResult:
     """Wait after the batch that is on its way."""
-    return _order(
-        opts, name, ControlAction.PAUSE, user=user, reason=reason, will="waits after this batch, for release.promote"
-    )
+    return _record(opts, request, ControlAction.PAUSE, effect="waits after this batch, for release.promote")
 
 
-def promote(opts: Mapping[str, Any], name: object, *, reason: object = "", user: str = "") -> CommandResult:
+def promote(opts: Mapping[str, Any], request: PauseRequest) -> CommandResult:
     """End a pause, a soak or a wait."""
-    return _order(opts, name, ControlAction.PROMOTE, user=user, reason=reason, will="goes on")
+    return _record(opts, request, ControlAction.PROMOTE, effect="goes on")
 
 
-def abort(opts: Mapping[str, Any], name: object, *, reason: object = "", user: str = "") -> CommandResult:
+def abort(opts: Mapping[str, Any], request: PauseRequest) -> CommandResult:
     """Take back what was touched."""
-    return _order(opts, name, ControlAction.ABORT, user=user, reason=reason, will="goes back")
+    return _record(opts, request, ControlAction.ABORT, effect="goes back")
 
 
-def skip(
-    opts: Mapping[str, Any], name: object, *, server: object = "", reason: object = "", user: str = ""
-) -> CommandResult:
+def skip(opts: Mapping[str, Any], request: SkipRequest) -> CommandResult:
     """Leave a server on what it has."""
-    said = text_argument(opts, "server", server)
-    if not said:
+    if not request.server:
         raise InvalidInput([Problem("server", "say which: server=prod-app-2")], what="arguments")
-    return _order(opts, name, ControlAction.SKIP, user=user, reason=reason, server=said, will=f"leaves {said} as it is")
+    effect = f"leaves {request.server} as it is"
+    return _record(opts, request, ControlAction.SKIP, server=request.server, effect=effect)
 
 
-def _order(
-    opts: Mapping[str, Any],
-    name: object,
-    want: ControlAction,
-    *,
-    user: str,
-    reason: object,
-    will: str,
-    server: str = "",
+def _record(
+    opts: Mapping[str, Any], request: PauseRequest, action: ControlAction, *, effect: str, server: str = ""
 ) -> CommandResult:
-    """Write an order; said loudly where nobody is there to read it."""
-    environment, who = single_environment(opts, name), Caller(user=user).who
+    """Record a request in the journal. The result says where no process is there to read it."""
+    environment = single_environment(opts, request.name)
+    control = ControlRequest(want=action, who=request.caller.user, server=server, reason=request.reason)
     with open_journal(opts) as journal:
-        release = controls.record_control(
-            journal, environment, ControlRequest(want=want, who=who, server=server, reason=str(reason or ""))
-        )
-    desk = environment_locks(opts, user)
-    holder = desk.read(environment)
-    told: dict[str, Any] = {"release": release, "order": want.value, "server": server, "heard": True}
-    if holder is None or desk.stale(holder) or not holder.job:
-        told["heard"] = False
-        will = f"{will} once somebody takes it up: its process is gone (salt-run release.resume {environment})"
-    return CommandResult(told, f"{release} {will}")
+        release = record_control(journal, environment, control)
+    locks = environment_locks(opts, request.caller.user)
+    holder = locks.read(environment)
+    alive = holder is not None and not locks.stale(holder) and bool(holder.job)
+    if not alive:
+        effect = f"{effect} once it is resumed: its process is gone (salt-run release.resume {environment})"
+    result = {"release": release, "order": action.value, "server": server, "heard": alive}
+    return CommandResult(result, f"{release} {effect}")

@@ -1,4 +1,4 @@
-"""A release under way: its lock, its signals, what is told of it, and what becomes of the lock when it is over."""
+"""A release as a job: its lock, its signals, its events, and whether the lock stays when the release is half done."""
 
 from __future__ import annotations
 
@@ -6,113 +6,102 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import salt.utils.user
-
-from saltlick.commands.lock import environment_locks, wait_seconds
+from saltlick.commands.job import running_job
 from saltlick.commands.release.context import ReleaseTarget, open_journal, release_context, release_target
-from saltlick.commands.release.notifier import ReleaseNotifier, progress
+from saltlick.commands.release.notifier import ReleaseNotifier
 from saltlick.commands.release.result import NOTHING_TOUCHED, release_result
 from saltlick.commands.release.webhook import WebhookNotifier
 from saltlick.commands.result import CommandResult
 from saltlick.errors import InvalidInput, Locked
 from saltlick.jobs.interrupts import Interrupted
-from saltlick.release.context import ReleaseRequest
+from saltlick.jobs.request import JobRequest
+from saltlick.jobs.signals import Signals
 from saltlick.release.journal.record import ReleaseRecord, Result
-from saltlick.salt_io.signals import Signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
-    from saltlick.release.context import ReleaseContext
+    from saltlick.jobs.request import Caller
+    from saltlick.release.context import ReleaseContext, ReleaseRequest
     from saltlick.release.pillar import Recipe
-    from saltlick.salt_io.progress import Progress
+    from saltlick.release.pillar.model import Webhook
 
 
 @dataclass(frozen=True, kw_only=True)
-class Caller:
-    """Who asks, and as which job."""
-
-    job: str = ""
-    user: str = ""
-    lock_wait: object = 0
-
-    @property
-    def who(self) -> str:
-        """As Salt says (`sudo_ann`), else who runs the process."""
-        return self.user or str(salt.utils.user.get_specific_user())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """What is to be done, whichever story it is: the environment, the recipe, and the lock it needs."""
+class ReleaseJob:
+    """What is done under the lock: a release, a rollback, or (`continues`) a release that is half done."""
 
     environment: str
     recipe: Recipe
+    action: str
     reason: str
-    subject: ReleaseTarget | None = None
-    succeeds: ReleaseRecord | None = None
-    """The release that is taken up: its lock is taken over."""
+    target: ReleaseTarget | None = None
+    continues: ReleaseRecord | None = None
 
     @classmethod
-    def of(cls, subject: ReleaseTarget, asked: ReleaseRequest) -> Work:
-        what = f"rollback to {asked.rev or 'the last good revision'}" if asked.rollback else f"release of {asked.rev}"
-        said = f"{what} of {subject.recipe.application}" + (f": {asked.message}" if asked.message else "")
-        return cls(environment=asked.environment, recipe=subject.recipe, reason=said, subject=subject)
+    def new(cls, target: ReleaseTarget, request: ReleaseRequest) -> ReleaseJob:
+        """A release that begins."""
+        action = "rollback" if request.rollback else "release"
+        what = (
+            f"rollback to {request.rev or 'the last good revision'}"
+            if request.rollback
+            else f"release of {request.rev}"
+        )
+        reason = f"{what} of {target.recipe.application}" + (f": {request.message}" if request.message else "")
+        return cls(environment=request.environment, recipe=target.recipe, action=action, reason=reason, target=target)
+
+    def request(self, caller: Caller, lock_wait_s: float) -> JobRequest:
+        """The lock that it needs. The job of a half-done release left its lock, which is taken over."""
+        return JobRequest(
+            environments=(self.environment,),
+            feature="release",
+            action=self.action,
+            reason=self.reason,
+            caller=caller,
+            lock_wait_s=lock_wait_s,
+            succeeds=self.continues.job if self.continues else "",
+        )
 
 
 def run_release(
     opts: Mapping[str, Any],
-    work: Work,
-    asking: Caller,
-    story: Callable[[ReleaseContext], ReleaseRecord],
+    job: ReleaseJob,
+    request: JobRequest,
+    rollout: Callable[[ReleaseContext], ReleaseRecord],
     *,
-    stage: Callable[..., AbstractContextManager[ReleaseContext]] = release_context,
+    open_context: Callable[..., AbstractContextManager[ReleaseContext]] = release_context,
 ) -> CommandResult:
-    """Have the lock, tell of it, run the story; what becomes of the lock afterwards, the journal says."""
+    """Run a rollout under the lock. The journal decides whether the lock stays afterwards."""
     signals = Signals()
-    declared = work.subject.environment if work.subject else None
+    declared = job.target.environment if job.target else None
     try:
-        with signals.heard(), progress(opts, asking.job) as told, _locked(opts, work, asking, told):
-            teller = ReleaseNotifier(opts, told, WebhookNotifier(opts, _webhook(opts, work), told.line))
-            with stage(
-                opts, work.environment, work.recipe, tell=teller, interrupts=signals.interrupts, environment=declared
-            ) as on:
-                with signals.rolling():
-                    record = story(on)
-                record = on.journal.read(record.id) or record
+        with (
+            signals.handled(),
+            running_job(
+                opts,
+                request,
+                explain=lambda refused: _explained(opts, job.environment, refused),
+                keep=lambda: _half_done(opts, job.environment, request.job_id),
+            ) as running,
+        ):
+            progress = running.progress
+            notify = ReleaseNotifier(opts, progress, WebhookNotifier(opts, _webhook(opts, job), progress.line))
+            with open_context(
+                opts,
+                job.environment,
+                job.recipe,
+                notify=notify,
+                interrupts=signals.interrupts,
+                environment=declared,
+            ) as context:
+                with signals.abortable():
+                    record = rollout(context)
+                record = context.journal.read(record.id) or record
+            running.ended(record.result.value, record.reason)
             return release_result(opts, record)
     except Interrupted as stopped:
         return CommandResult({"error": f"{stopped}: nothing was touched"}, retcode=NOTHING_TOUCHED)
-
-
-@contextlib.contextmanager
-def _locked(opts: Mapping[str, Any], work: Work, asking: Caller, told: Progress) -> Iterator[None]:
-    """The environment's lock for the block. A release that is left half done keeps it, whatever ended the block.
-
-    Raises: Locked; where a release died under it, with the way to take that up.
-    """
-    desk, succeeds = environment_locks(opts, asking.who), work.succeeds.job if work.succeeds else ""
-    job = succeeds or asking.job
-    wait_s = wait_seconds(asking.lock_wait)
-    try:
-        taken = desk.take(
-            work.environment, reason=work.reason, job=job, wait_s=wait_s, over_stale=False, succeeds=succeeds
-        )
-    except Locked as refused:
-        left = unfinished_release(opts, work.environment)
-        raise (Locked(f"{refused}. {next_commands(left)}") if left else refused) from None
-    if taken.notice:
-        told.line(f"{work.environment}: {taken.notice}")
-        told.step(work.environment, "lock", notice=taken.notice)
-    try:
-        yield
-    finally:
-        left = unfinished_release(opts, work.environment)
-        if left is not None and left.job == job:
-            desk.keep(taken, reason=f"{left.id} is half done. {next_commands(left)}")
-        else:
-            desk.release(taken)
 
 
 def unfinished_release(opts: Mapping[str, Any], environment: str) -> ReleaseRecord | None:
@@ -122,16 +111,32 @@ def unfinished_release(opts: Mapping[str, Any], environment: str) -> ReleaseReco
     return latest if latest and latest.result in {Result.RUNNING, Result.STUCK} else None
 
 
-def next_commands(left: ReleaseRecord) -> str:
-    env = left.environment
-    return f"To go on with {left.id}: salt-run release.resume {env}; to take it back: salt-run release.rollback {env}"
+def next_commands(release: ReleaseRecord) -> str:
+    """How to go on with a release that is half done."""
+    name = release.environment
+    return (
+        f"To go on with {release.id}: salt-run release.resume {name}; to take it back: salt-run release.rollback {name}"
+    )
 
 
-def _webhook(opts: Mapping[str, Any], work: Work) -> Any:
-    """An address that is a secret is not in the journal: for a release that is taken up, the pillar says it again."""
-    webhook = work.recipe.webhook
+def _explained(opts: Mapping[str, Any], environment: str, refused: Locked) -> Locked:
+    unfinished = unfinished_release(opts, environment)
+    return Locked(f"{refused}. {next_commands(unfinished)}") if unfinished else refused
+
+
+def _half_done(opts: Mapping[str, Any], environment: str, job_id: str) -> str:
+    """Why the lock stays, empty where this job's release is over."""
+    unfinished = unfinished_release(opts, environment)
+    if unfinished is None or unfinished.job != job_id:
+        return ""
+    return f"{unfinished.id} is half done. {next_commands(unfinished)}"
+
+
+def _webhook(opts: Mapping[str, Any], job: ReleaseJob) -> Webhook | None:
+    """The journal has no secret address: for a release that is continued, the pillar is read again."""
+    webhook = job.recipe.webhook
     if webhook is None or webhook.kept:
         return webhook
     with contextlib.suppress(InvalidInput):
-        return release_target(opts, work.environment).recipe.webhook
+        return release_target(opts, job.environment).recipe.webhook
     return None

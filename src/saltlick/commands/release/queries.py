@@ -1,29 +1,30 @@
-"""What anybody may look at: servers as they are now, releases as the journal has them, and one as it happens."""
+"""What an operator can look at: servers as they are now, releases as the journal has them, and one release as it happens."""
 
 from __future__ import annotations
 
 import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from pydantic import BeforeValidator
 from rich.console import Console
 from rich.live import Live
 
-from saltlick.commands.arguments import flag_argument, number_argument, text_argument
-from saltlick.commands.lock import environment_locks
-from saltlick.commands.release.context import open_journal, release_context, release_target, single_environment
-from saltlick.commands.release.notifier import local_zone
+from saltlick.commands.arguments import Flag, Limit, Request, number, text
+from saltlick.commands.context import single_environment
+from saltlick.commands.job import environment_locks
+from saltlick.commands.release.context import open_journal, release_context, release_target
 from saltlick.commands.release.result import write_page
 from saltlick.commands.result import CommandResult
+from saltlick.commands.terminal import colour_wanted, local_zone
 from saltlick.errors import InvalidInput, Problem
 from saltlick.release.journal.record import ReleaseRecord, Result
 from saltlick.release.planning.server_health import observe_servers
-from saltlick.release.report import history as past
+from saltlick.release.report import history as release_history
 from saltlick.release.report import lines
-from saltlick.release.report import status as now
+from saltlick.release.report import status as server_status
 from saltlick.release.report.watch import frame, new_lines
-from saltlick.salt_io.progress import colour_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,100 +34,124 @@ if TYPE_CHECKING:
 SHORTEST_S = 0.1
 
 
-def status(opts: Mapping[str, Any], name: object) -> CommandResult:
+class ReleaseHistoryRequest(Request):
+    """The newest `limit` releases; 0 is all."""
+
+    limit: Limit = 20
+
+
+class ShowRequest(Request):
+    """One release, by its id, or the latest one of an environment."""
+
+    steps: Flag = True
+
+
+class WatchRequest(Request):
+    """The release to follow, and the pause between two looks."""
+
+    interval_s: Annotated[float, BeforeValidator(number)] = 0.5
+
+
+def status(opts: Mapping[str, Any], request: Request) -> CommandResult:
     """What each server runs now, how well, and who has the lock."""
-    subject = release_target(opts, name)
-    environment = subject.environment.name
-    with release_context(opts, environment, subject.recipe, environment=subject.environment) as on:
-        seen = observe_servers(subject.recipe, environment, subject.servers, on)
-        last = on.journal.latest(environment, subject.recipe.application)
-    desk = environment_locks(opts)
-    holder = desk.read(environment)
-    lock = f"{holder}{' (stale: its process is gone)' if desk.stale(holder) else ''}" if holder else ""
-    at = time.time()
+    target = release_target(opts, request.name)
+    environment = target.environment.name
+    with release_context(opts, environment, target.recipe, environment=target.environment) as context:
+        servers = observe_servers(target.recipe, environment, target.servers, context)
+        last = context.journal.latest(environment, target.recipe.application)
+    locks = environment_locks(opts, request.caller.user)
+    holder = locks.read(environment)
+    lock = f"{holder}{' (stale: its process is gone)' if locks.stale(holder) else ''}" if holder else ""
+    now = time.time()
     return CommandResult(
-        now.data(environment, seen, now=at, lock=lock, last=last),
-        lambda colour: now.text(environment, seen, now=at, lock=lock, last=last, colour=colour),
+        server_status.data(environment, servers, now=now, lock=lock, last=last),
+        lambda colour: server_status.text(environment, servers, now=now, lock=lock, last=last, colour=colour),
     )
 
 
-def history(opts: Mapping[str, Any], name: object, *, limit: object = 20) -> CommandResult:
+def history(opts: Mapping[str, Any], request: ReleaseHistoryRequest) -> CommandResult:
     """Releases of the past, newest first."""
-    environment, most = single_environment(opts, name), int(number_argument("limit", limit))
+    environment = single_environment(opts, request.name)
     with open_journal(opts) as journal:
-        records = journal.history(environment, limit=most or -1)
-    at = time.time()
-    told = {"environment": environment, "releases": past.table_data(records, now=at)}
-    return CommandResult(told, lambda colour: past.table(records, colour=colour, zone=local_zone(), now=at))
+        records = journal.history(environment, limit=request.limit or -1)
+    now = time.time()
+    result = {"environment": environment, "releases": release_history.table_data(records, now=now)}
+    return CommandResult(
+        result, lambda colour: release_history.table(records, colour=colour, zone=local_zone(), now=now)
+    )
 
 
-def show(opts: Mapping[str, Any], name: object, *, steps: object = True) -> CommandResult:
+def show(opts: Mapping[str, Any], request: ShowRequest) -> CommandResult:
     """One release, by its id or (an environment's name) the latest one."""
     with open_journal(opts) as journal:
-        record = _wanted(opts, journal, name)
-    at, where = time.time(), write_page(opts, record)
-    told = {**past.show_data(record, now=at), "page": where}
-    if not flag_argument("steps", steps):
+        record = _named_release(opts, journal, request.name)
+    now, page = time.time(), write_page(opts, record)
+    result = {**release_history.show_data(record, now=now), "page": page}
+    if not request.steps:
         record = replace(record, steps=())
-        del told["steps"]
+        del result["steps"]
     return CommandResult(
-        told, lambda colour: f"{past.show(record, colour=colour, zone=local_zone(), now=at)}\nPage: {where}"
+        result,
+        lambda colour: f"{release_history.show(record, colour=colour, zone=local_zone(), now=now)}\nPage: {page}",
     )
 
 
-def watch(opts: Mapping[str, Any], name: object, *, interval_s: object = 0.5) -> CommandResult:
-    """Follow a release until it is over; what it says then is the answer."""
-    pause_s = max(number_argument("interval_s", interval_s), SHORTEST_S)
+def watch(opts: Mapping[str, Any], request: WatchRequest) -> CommandResult:
+    """Follow a release until it is over. The result is its summary."""
+    pause_s = max(request.interval_s, SHORTEST_S)
     with open_journal(opts) as journal:
-        wanted = _wanted(opts, journal, name).id
+        release_id = _named_release(opts, journal, request.name).id
 
-        def look() -> ReleaseRecord:
-            record = journal.read(wanted)
+        def read() -> ReleaseRecord:
+            record = journal.read(release_id)
             assert record is not None  # the journal forgets nothing
             return record
 
         follow = _screen if sys.stderr.isatty() else _lines
-        record = follow(opts, look, pause_s)
-    return CommandResult(past.brief(record), lambda colour: lines.summary(record, colour=colour))
+        record = follow(opts, read, pause_s)
+    return CommandResult(release_history.brief(record), lambda colour: lines.summary(record, colour=colour))
 
 
-def _screen(opts: Mapping[str, Any], look: Callable[[], ReleaseRecord], pause_s: float) -> ReleaseRecord:
+def _screen(opts: Mapping[str, Any], read: Callable[[], ReleaseRecord], pause_s: float) -> ReleaseRecord:
     """Frame after frame in one place."""
     console = Console(file=sys.stderr, no_color=not colour_wanted(opts, sys.stderr))
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
-            record = look()
+            record = read()
             live.update(frame(record, time.time(), height=console.height, zone=local_zone()), refresh=True)
             if record.result is not Result.RUNNING:
                 return record
             time.sleep(pause_s)
 
 
-def _lines(opts: Mapping[str, Any], look: Callable[[], ReleaseRecord], pause_s: float) -> ReleaseRecord:
+def _lines(opts: Mapping[str, Any], read: Callable[[], ReleaseRecord], pause_s: float) -> ReleaseRecord:
     """A line for each step that is new."""
-    colour, seen = colour_wanted(opts, sys.stderr), frozenset[tuple[int, bool]]()
+    colour, printed = colour_wanted(opts, sys.stderr), frozenset[tuple[int, bool]]()
     while True:
-        record = look()
-        told, seen = new_lines(record, seen, colour=colour, zone=local_zone())
-        sys.stderr.writelines(f"{line}\n" for line in told)
+        record = read()
+        new, printed = new_lines(record, printed, colour=colour, zone=local_zone())
+        sys.stderr.writelines(f"{line}\n" for line in new)
         sys.stderr.flush()
         if record.result is not Result.RUNNING:
             return record
         time.sleep(pause_s)
 
 
-def _wanted(opts: Mapping[str, Any], journal: Journal, name: object) -> ReleaseRecord:
-    """A release by its id, or the one of an environment: what is under way there, else the latest.
+def _named_release(opts: Mapping[str, Any], journal: Journal, name: object) -> ReleaseRecord:
+    """A release by its id, or the one of an environment: the one under way, else the latest.
 
     Raises: InvalidInput.
     """
-    said = text_argument(opts, "name", name)
-    if not said:
+    try:
+        typed = text(opts, "name", name)
+    except ValueError as error:
+        raise InvalidInput([Problem("name", str(error))], what="arguments") from error
+    if not typed:
         raise InvalidInput([Problem("name", "name an environment or a release")], what="arguments")
-    if found := journal.read(said):
-        return found
-    environment = single_environment(opts, said)
-    found = journal.unfinished(environment) or next(iter(journal.history(environment, limit=1)), None)
-    if found is None:
+    if record := journal.read(typed):
+        return record
+    environment = single_environment(opts, typed)
+    latest = journal.unfinished(environment) or next(iter(journal.history(environment, limit=1)), None)
+    if latest is None:
         raise InvalidInput([f"nothing was ever released in {environment} from this master"], what="release")
-    return journal.read(found.id) or found
+    return journal.read(latest.id) or latest

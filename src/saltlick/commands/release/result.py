@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saltlick.commands.release.context import state_folder
-from saltlick.commands.release.notifier import local_zone
+from saltlick.commands.job import state_folder
 from saltlick.commands.result import CommandResult
+from saltlick.commands.terminal import local_zone
 from saltlick.release.journal.record import Result
 from saltlick.release.report import history, lines, page, wording
 

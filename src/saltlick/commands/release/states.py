@@ -7,12 +7,11 @@ Salt merges that into the recipe, which has the same key; here the two are told 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from saltlick.commands.release.commands import rolling
-from saltlick.commands.state import state
+from saltlick.commands.release.commands import RollingRequest, rolling
+from saltlick.commands.state import result_text, state
 from saltlick.errors import InvalidInput, Problem
 from saltlick.release.journal.record import ServerStatus
 from saltlick.release.pillar import Recipe
@@ -21,25 +20,21 @@ from saltlick.schema.problems import did_you_mean
 
 if TYPE_CHECKING:
     from saltlick.commands.result import CommandResult
+    from saltlick.jobs.request import Caller
 
 KEY = "release"
-ARGUMENTS = tuple(
-    name
-    for name, one in inspect.signature(rolling).parameters.items()
-    if one.kind is one.KEYWORD_ONLY and name not in {"job", "user", "test"}
-)
+ARGUMENTS = tuple(name for name in RollingRequest.arguments() if name != "test")
 
 
-def rolled(
-    opts: Mapping[str, Any], pillar: Mapping[str, Any], name: str, *, job: str = "", user: str = ""
-) -> dict[str, Any]:
-    """Release the revision that the run's pillar names; with `test=True` say what that would be."""
+def rolled(opts: Mapping[str, Any], pillar: Mapping[str, Any], name: str, caller: Caller) -> dict[str, Any]:
+    """Release the revision that the run's pillar names; with `test=True`, return the plan."""
 
     def step() -> dict[str, Any]:
         require_pillarenv(opts, name)
+        test = bool(opts.get("test"))
         given = arguments(pillar, pillar_of(opts, name))
-        answer = rolling(opts, name, **given, test=bool(opts.get("test")), job=job, user=user)
-        return _parts(answer, dry=bool(opts.get("test")))
+        result = rolling(opts, RollingRequest.read(opts, caller, name, **given, test=test))
+        return _parts(result, test=test)
 
     return state(name, step)
 
@@ -47,19 +42,18 @@ def rolled(
 def arguments(pillar: Mapping[str, Any], recorded: Mapping[str, Any]) -> dict[str, Any]:
     """What the operator gave along under `release`, beside the recipe as it is in git.
 
-    Raises: InvalidInput for what is no argument, and for a recipe that is meant to be another for this once.
+    Raises: InvalidInput for what is not an argument, and for a recipe that differs from the one in git.
     """
-    found, recipe = pillar.get(KEY), recorded.get(KEY)
-    found = found if isinstance(found, Mapping) else {}
+    given, recipe = pillar.get(KEY), recorded.get(KEY)
+    given = given if isinstance(given, Mapping) else {}
     recipe = recipe if isinstance(recipe, Mapping) else {}
-    meant = {
-        key for key, value in found.items() if key not in ARGUMENTS and not (key in recipe and recipe[key] == value)
+    others = {
+        key for key, value in given.items() if key not in ARGUMENTS and not (key in recipe and recipe[key] == value)
     }
-    problems = [Problem(f"{KEY}.{key}", _not_here(key)) for key in sorted(meant)]
+    problems = [Problem(f"{KEY}.{key}", _not_here(key)) for key in sorted(others)]
     if problems:
         raise InvalidInput(problems, what="arguments")
-    given = {key: found[key] for key in ARGUMENTS if key in found}
-    return {"lock_wait": pillar.get("lock_wait", 0), **given}
+    return {"lock_wait": pillar.get("lock_wait", 0), **{key: given[key] for key in ARGUMENTS if key in given}}
 
 
 def _not_here(key: str) -> str:
@@ -68,18 +62,18 @@ def _not_here(key: str) -> str:
     return f"is not an argument{did_you_mean(key, ARGUMENTS)}"
 
 
-def _parts(answer: CommandResult, *, dry: bool) -> dict[str, Any]:
-    text = answer.text if isinstance(answer.text, str) else answer.text(False)
-    if dry:
-        refused, something = answer.result["refused"], bool(answer.result["batches"])
-        return {"result": False if refused else None if something else True, "comment": text}
-    return {"result": answer.retcode == 0, "changes": _changes(answer.result), "comment": text}
+def _parts(result: CommandResult, *, test: bool) -> dict[str, Any]:
+    text = result_text(result)
+    if test:
+        refused, changes = result.result["refused"], bool(result.result["batches"])
+        return {"result": False if refused else None if changes else True, "comment": text}
+    return {"result": result.retcode == 0, "changes": _changes(result.result), "comment": text}
 
 
-def _changes(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Servers that run something else than before."""
+def _changes(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Servers that run another revision than before."""
     return {
-        server: {"old": one["previous"], "new": one["sha"]}
-        for server, one in told.get("servers", {}).items()
-        if one["standing"] == ServerStatus.DONE.value and one["sha"] != one["previous"]
+        name: {"old": server["previous"], "new": server["sha"]}
+        for name, server in result.get("servers", {}).items()
+        if server["standing"] == ServerStatus.DONE.value and server["sha"] != server["previous"]
     }

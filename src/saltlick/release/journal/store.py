@@ -1,4 +1,4 @@
-"""The durable record of releases: SQLite in WAL mode, so that others read while one release writes.
+"""The durable record of releases, in the master's store.
 
 Each write is one transaction, whatever number of servers it is about: begin steps, end steps, move servers. A step is committed
 before it starts and again after it ended, so whoever reads after a SIGKILL knows what may have happened and what did.
@@ -9,42 +9,38 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from saltlick.release.journal.controls import ControlAction, ControlRequest
 from saltlick.release.journal.record import ReleaseRecord, Result, ServerRecord, StepRecord
 from saltlick.release.journal.tables import FIELDS, SCHEMA, STEP_FIELDS, head_from, server_from, step_from
 
-BUSY_S = 30.0
+if TYPE_CHECKING:
+    from saltlick.jobs.store import Store
 
 
 class Journal:
-    """The releases of a master, in one file. Open one per process and thread.
+    """The releases of a master, in its store. The journal owns the store that it is given.
 
-    `durable` False leaves out the wait for the disk: for tests only, as a power cut then loses the last steps.
+    `releases.jsonl` beside the store has the same as lines that are only ever appended.
     """
 
-    def __init__(self, path: Path, *, epoch: Callable[[], float] = time.time, durable: bool = True) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path = path
-        for file in (path, path.with_suffix(".jsonl")):  # arguments of steps are in there
-            file.touch(mode=0o600)
-        self._audit = path.with_suffix(".jsonl").open("a", encoding="utf-8", buffering=1)
+    def __init__(self, store: Store, *, epoch: Callable[[], float] = time.time) -> None:
+        self.path = store.path
+        audit = store.path.with_name("releases.jsonl")
+        audit.touch(mode=0o600)  # arguments of steps are in there
+        self._audit = audit.open("a", encoding="utf-8", buffering=1)
         self._epoch = epoch
-        self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
-        self._db.executescript(SCHEMA)
+        self._store = store
+        self._db = store.db
+        store.create(SCHEMA)
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
+        """Let go of the files."""
+        self._store.close()
         self._audit.close()
 
     # -- what a release writes
@@ -58,7 +54,7 @@ class Journal:
                 (*values, recipe),
             )
             self._db.executemany(
-                "INSERT INTO servers VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO release_servers VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (head.id, n, s.name, s.zone, s.batch, s.previous, s.standing, s.detail)
                     for n, s in enumerate(head.servers)
@@ -76,7 +72,7 @@ class Journal:
         """The same steps ended."""
         with self._transaction("end", release, steps=steps):
             self._db.executemany(
-                "UPDATE steps SET ended = ?, ok = ?, detail = ? WHERE release = ? AND number = ?",
+                "UPDATE release_steps SET ended = ?, ok = ?, detail = ? WHERE release = ? AND number = ?",
                 [(step.ended, step.ok, step.detail, release, step.number) for step in steps],
             )
             self._move(release, moved)
@@ -120,7 +116,7 @@ class Journal:
         """Requests that servers answered, by second."""
         with self._transaction("requests", release):
             self._db.executemany(
-                "INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?)", [(release, *row) for row in counts]
+                "INSERT OR REPLACE INTO release_requests VALUES (?, ?, ?, ?)", [(release, *row) for row in counts]
             )
 
     # -- orders
@@ -131,13 +127,15 @@ class Journal:
             "order", release, want=order.want, server=order.server, who=order.who, reason=order.reason
         ):
             self._db.execute(
-                "INSERT INTO orders (release, want, server, who, reason, given) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO release_controls (release, want, server, who, reason, given) VALUES (?, ?, ?, ?, ?, ?)",
                 (release, order.want, order.server, order.who, order.reason, self._epoch()),
             )
 
     def orders(self, release: str) -> tuple[ControlRequest, ...]:
         """What is wanted and was not followed yet, oldest first."""
-        rows = self._db.execute("SELECT * FROM orders WHERE release = ? AND NOT taken ORDER BY number", (release,))
+        rows = self._db.execute(
+            "SELECT * FROM release_controls WHERE release = ? AND NOT taken ORDER BY number", (release,)
+        )
         return tuple(
             ControlRequest(
                 **{key: row[key] for key in ("number", "server", "who", "reason", "given")},
@@ -150,7 +148,9 @@ class Journal:
         """These were followed."""
         if orders:
             with self._transaction("took", release, orders=[str(order) for order in orders]):
-                self._db.executemany("UPDATE orders SET taken = 1 WHERE number = ?", [(o.number,) for o in orders])
+                self._db.executemany(
+                    "UPDATE release_controls SET taken = 1 WHERE number = ?", [(o.number,) for o in orders]
+                )
 
     # -- what anybody reads
 
@@ -199,7 +199,7 @@ class Journal:
 
     def _insert(self, release: str, steps: Sequence[StepRecord]) -> None:
         self._db.executemany(
-            "INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO release_steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (release, s.number, s.phase, s.name, s.server, s.batch, s.undo, s.started, s.ended, s.ok, s.detail)
                 for s in steps
@@ -208,7 +208,7 @@ class Journal:
 
     def _move(self, release: str, moved: Iterable[ServerRecord]) -> None:
         self._db.executemany(
-            "UPDATE servers SET batch = ?, standing = ?, detail = ? WHERE release = ? AND name = ?",
+            "UPDATE release_servers SET batch = ?, standing = ?, detail = ? WHERE release = ? AND name = ?",
             [(server.batch, server.standing, server.detail, release, server.name) for server in moved],
         )
 
@@ -220,12 +220,12 @@ class Journal:
         return next(iter(self._heads(where, values, 1)), None)
 
     def _servers(self, release: str) -> tuple[ServerRecord, ...]:
-        rows = self._db.execute("SELECT * FROM servers WHERE release = ? ORDER BY position", (release,))
+        rows = self._db.execute("SELECT * FROM release_servers WHERE release = ? ORDER BY position", (release,))
         return tuple(map(server_from, rows))
 
     def _whole(self, head: ReleaseRecord) -> ReleaseRecord:
-        steps = self._db.execute("SELECT * FROM steps WHERE release = ? ORDER BY number", (head.id,))
-        counts = self._db.execute("SELECT server, second, count FROM requests WHERE release = ?", (head.id,))
+        steps = self._db.execute("SELECT * FROM release_steps WHERE release = ? ORDER BY number", (head.id,))
+        counts = self._db.execute("SELECT server, second, count FROM release_requests WHERE release = ?", (head.id,))
         return replace(
             head,
             servers=self._servers(head.id),

@@ -12,25 +12,25 @@ CREATE TABLE IF NOT EXISTS releases (
     rollback INTEGER, who TEXT, host TEXT, job TEXT, message TEXT, started REAL, ended REAL, result TEXT, reason TEXT,
     undoing INTEGER, failure TEXT DEFAULT '', recipe TEXT, attempt INTEGER DEFAULT 0
 );
-CREATE TABLE IF NOT EXISTS servers (
+CREATE TABLE IF NOT EXISTS release_servers (
     release TEXT, position INTEGER, name TEXT, zone TEXT, batch INTEGER, previous TEXT, standing TEXT, detail TEXT,
     PRIMARY KEY (release, name)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS steps (
+CREATE TABLE IF NOT EXISTS release_steps (
     release TEXT, number INTEGER, phase TEXT, name TEXT, server TEXT, batch INTEGER, undo INTEGER,
     started REAL, ended REAL, ok INTEGER, detail TEXT,
     PRIMARY KEY (release, number)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS requests (
+CREATE TABLE IF NOT EXISTS release_requests (
     release TEXT, server TEXT, second REAL, count INTEGER,
     PRIMARY KEY (release, server, second)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS orders (
+CREATE TABLE IF NOT EXISTS release_controls (
     number INTEGER PRIMARY KEY, release TEXT, want TEXT, server TEXT, who TEXT, reason TEXT, given REAL,
     taken INTEGER DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS releases_by_start ON releases (environment, started);
-CREATE INDEX IF NOT EXISTS orders_by_release ON orders (release, taken);
+CREATE INDEX IF NOT EXISTS release_controls_by_release ON release_controls (release, taken);
 """
 
 FIELDS = (

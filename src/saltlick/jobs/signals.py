@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a lost terminal during a release: orders to the rollout, not the end of the process.
+"""Ctrl-C, SIGTERM and a lost terminal during a job: requests to the job, not the end of the process.
 
 Source: `salt.scripts._handle_signals` makes `SystemExit(0)` of both signals, wherever the runner is and with exit code 0.
 """
@@ -22,21 +22,22 @@ FIRST = (
     "\n{name}: aborting. What was touched goes back to what it ran before, then the lock is given back.\n"
     "Once more stops this instant, and leaves everything as it is then, locked.\n"
 )
-HANGUP = "\nThe terminal is gone; the release goes on. To look on: salt-run release.watch\n"
+HANGUP = "\nThe terminal is gone; the job goes on. To see releases: salt-run release.watch\n"
 
 
 def say_raw(text: str) -> None:
-    """Write to stderr past its buffer, in which the interrupted code may be writing itself; nobody may be there any more."""
+    """Write to stderr past its buffer, which the interrupted code may be writing to. A closed stderr is no error."""
     with contextlib.suppress(OSError, ValueError):
         os.write(2, text.encode("utf-8", "replace"))
         sys.stderr.flush()
 
 
 class Signals:
-    """What a signal means just now. `interrupts` is what the rollout reads.
+    """What a signal means at the moment.
 
-    While it waits (for the lock, for a pillar): the end, nothing was touched. While it rolls: the first an abort, the
-    second the end at once. While it closes (writes the page, gives the lock back): nothing, that takes a moment.
+    Before `abortable` and outside it, a signal raises `Interrupted` at once. Inside `abortable`, the first one requests an abort
+    (`interrupts`, which the job reads) and the second raises `Interrupted`. After it (the job closes: writes its page, gives its
+    lock back), signals do nothing.
     """
 
     def __init__(self, say: Callable[[str], None] = say_raw) -> None:
@@ -45,10 +46,10 @@ class Signals:
         self._meaning: Callable[[str], None] = self._end
 
     @contextlib.contextmanager
-    def heard(self) -> Iterator[Signals]:
-        """Own handlers for the block, those of before after it. SIGHUP changes nothing: the journal does not need a terminal.
+    def handled(self) -> Iterator[Signals]:
+        """Install the handlers for the block, and the earlier ones after it. SIGHUP only prints: no job needs its terminal.
 
-        Outside the main thread (salt-api's) no handler can be set, and no signal arrives either.
+        Outside the main thread (salt-api) no handler can be set, and no signal arrives.
         """
         if threading.current_thread() is not threading.main_thread():
             yield self
@@ -63,8 +64,8 @@ class Signals:
                 signal.signal(number, handler)
 
     @contextlib.contextmanager
-    def rolling(self) -> Iterator[Interrupts]:
-        """The rollout runs; what comes after it is not interrupted."""
+    def abortable(self) -> Iterator[Interrupts]:
+        """The job can be aborted; what comes after the block is not interrupted."""
         self._meaning = self._abort
         try:
             yield self.interrupts
