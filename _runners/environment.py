@@ -14,6 +14,7 @@ IAM: what ``saltlick iam-policy`` prints. ``plan``, ``drift`` and ``show`` need 
 from saltlick.commands import arguments, result
 from saltlick.commands import lock as locks
 from saltlick.commands.environment import commands
+from saltlick.commands.environment import history as job_history
 
 __virtualname__ = "environment"
 
@@ -208,6 +209,29 @@ def locked(name=None, *rest, **extra):
         salt-run environment.locked prod
     """
     return _run(locks.locked, arguments.Request, name, *rest, **extra)
+
+
+def history(name=None, *rest, limit=20, **extra):
+    """
+    Show what happened in an environment, in order: deployments, releases, backups, refreshes, off-hours, locks by hand.
+
+    Each job has its start, how long it took, who began it, and how it ended. ``died`` is a job whose process is gone and
+    wrote no end.
+
+    name
+        The environment.
+
+    limit
+        How many jobs, the newest; ``0`` is all.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run environment.history prod
+        salt-run environment.history prod limit=100 --out=json
+    """
+    return _run(job_history.history, job_history.JobHistoryRequest, name, *rest, **extra, limit=limit)
 
 
 def _run(command, request, name, *rest, **given):

@@ -31,7 +31,8 @@ from bench.master import salt_run
 from bench.run import required, say, temporary_folder
 from bench.servers import ROOT
 from bench.shop import BY_FILES, SERVERS, Shop, shop
-from saltlick.commands.release.commands import rolling
+from saltlick.commands.arguments import caller
+from saltlick.commands.release.commands import RollingRequest, rolling
 from saltlick.commands.release.context import open_journal
 from saltlick.release.report.timeline import State, lanes
 
@@ -215,7 +216,8 @@ class Bench:
         with salt.client.LocalClient(mopts=dict(self.shop.opts)) as client:
             before = set(jobs(client))
             with Watch() as release, contextlib.redirect_stderr(io.StringIO()):
-                answer = rolling(self.shop.opts, "test", rev=rev, job=f"bench-{rev}")
+                request = RollingRequest.read(self.shop.opts, caller(f"bench-{rev}"), "test", rev=rev)
+                answer = rolling(self.shop.opts, request)
             if answer.retcode:
                 raise SystemExit(f"a measured release failed with exit code {answer.retcode}: {answer.result}")
             self.check(rev)

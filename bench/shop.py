@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 import salt.config
 from salt.exceptions import SaltClientError
-from saltlick.salt_io.progress import master_listens
 
 from bench.servers import ROOT, free_port, started
 from saltlick.commands.environment.admission import ping
+from saltlick.salt_io.events import master_listens
 from saltlick.salt_io.keys import master_finger
 
 sys.path.insert(0, str(ROOT / "tests/integration"))

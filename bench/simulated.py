@@ -19,11 +19,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from saltlick.salt_io.progress import Progress
-from saltlick.salt_io.webhook import WebhookNotifier
-
 from bench.servers import ROOT
 from saltlick.commands.release.notifier import ReleaseNotifier
+from saltlick.commands.release.webhook import WebhookNotifier
+from saltlick.jobs.progress import Progress
 from saltlick.jobs.store import Store
 from saltlick.release.journal.record import Result
 from saltlick.release.journal.store import Journal
@@ -45,6 +44,16 @@ class World(simulated.World):
         return
 
 
+class Quiet:
+    """A bus that nobody listens to."""
+
+    def fire(self, tag: str, content: Any) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 def main() -> None:
     count, batch, what = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     with tempfile.TemporaryDirectory(prefix="saltlick-bench-") as folder:
@@ -56,7 +65,7 @@ def _released(count: int, batch: str, folder: Path, *, traced: bool) -> dict[str
     journal = Journal(Store(folder / "releases.sqlite"), epoch=world.clock.epoch)
     recipe = simulated.recipe(strategy={"batch": batch if batch.endswith("%") else int(batch)})
     told = io.StringIO()
-    progress = Progress({}, "bench", stream=told)
+    progress = Progress("bench", Quiet(), stream=told)
     teller = ReleaseNotifier({}, progress, WebhookNotifier({}, None, progress.line))
     stage = replace(world.on(folder, journal=journal), tell=teller)
     if traced:

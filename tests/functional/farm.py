@@ -20,11 +20,12 @@ sys.path.insert(0, str(ROOT))
 
 import checker  # noqa: E402
 import salt.config  # noqa: E402
+from support.commands import run_typed  # noqa: E402
 
 from bench import master  # noqa: E402
 from bench.servers import Servers, running  # noqa: E402
 from saltlick.commands.environment import commands  # noqa: E402
-from saltlick.commands.result import CommandResult, guarded  # noqa: E402
+from saltlick.commands.result import CommandResult  # noqa: E402
 from saltlick.demo.bus import deaf_bus  # noqa: E402
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Farm:
         self.servers.reset(latency_s=0, **faults)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("AWS_ENDPOINT_URL", self.servers.url)
-            return guarded(getattr(commands, name), options(self.config), *arguments, **keywords)
+            return run_typed(getattr(commands, name), options(self.config), *arguments, **keywords)
 
     def stats(self) -> Mapping[str, Any]:
         """The calls of the last run."""
@@ -102,4 +103,4 @@ def farm(folder: Path, *, pillars: Path | None = None) -> Iterator[Farm]:
 
 if __name__ == "__main__":
     _, folder, command, *words = sys.argv
-    sys.exit(guarded(getattr(commands, command), options(Path(folder)), *words).retcode)
+    sys.exit(run_typed(getattr(commands, command), options(Path(folder)), *words).retcode)

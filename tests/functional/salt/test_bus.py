@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import salt.utils.event
 
-from saltlick.salt_io.progress import master_listens, master_publishes
+from saltlick.salt_io.events import master_listens, master_publishes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -76,7 +76,7 @@ class Bus:
         if minion.heard:
             self.queue.append((self.time_s + after_s, MinionReturn(jid, name, content)))
 
-    def hear(self, wait_s: float) -> MinionReturn | None:
+    def next_return(self, wait_s: float) -> MinionReturn | None:
         assert wait_s > 0
         if self.queue and self.queue[-1][0] <= self.time_s + wait_s:
             at, heard = self.queue.pop()
@@ -85,12 +85,12 @@ class Bus:
         self.time_s += wait_s
         return None
 
-    def look_up(self, jid: str) -> Mapping[str, Mapping[str, Any]]:
+    def cached_returns(self, jid: str) -> Mapping[str, Mapping[str, Any]]:
         return {name: content for name, (at, content) in self.cache.get(jid, {}).items() if at <= self.time_s}
 
     @property
     def fleet(self) -> SaltFleet:
-        return SaltFleet(wire=self, clock=self)
+        return SaltFleet(client=self, clock=self)
 
 
 def bus(**minions: Minion) -> Bus:
@@ -123,7 +123,7 @@ def test_a_dead_server_is_known_long_before_a_long_deadline():
 
 def test_the_masters_configuration_says_how_patient_it_is():
     there = bus(b=Minion(answers_s=None, pings_s=None))
-    fleet = SaltFleet(wire=there, clock=there, patience=FleetTimeouts.of({"saltlick_silent_after_s": 8}))
+    fleet = SaltFleet(client=there, clock=there, timeouts=FleetTimeouts.of({"saltlick_silent_after_s": 8}))
     assert fleet.run({"b": UP}, deadline_s=900)["b"].duration_ms == 10_000
     assert FleetTimeouts.of({}) == FleetTimeouts.of({"saltlick_silent_after_s": "long"}) == FleetTimeouts()
 
@@ -194,7 +194,7 @@ def test_without_a_master_every_server_has_its_reply():
             raise NotPublishedError("is salt-master running here?")
             yield
 
-    replies = SaltFleet(wire=NoBus({}), clock=NoBus({})).run({"a": UP, "b": UP}, deadline_s=9)
+    replies = SaltFleet(client=NoBus({}), clock=NoBus({})).run({"a": UP, "b": UP}, deadline_s=9)
     assert [reply.error for reply in replies.values()] == ["is salt-master running here?"] * 2
 
 

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from saltlick.jobs.interrupts import Interrupted
-from saltlick.salt_io.signals import Signals
+from saltlick.jobs.signals import Signals
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def send(number: signal.Signals) -> None:
 
 
 def test_the_first_asks_for_an_abort_and_the_second_stops_at_once(signals, said):
-    with signals.heard(), signals.rolling() as interrupts:
+    with signals.handled(), signals.abortable() as interrupts:
         send(signal.SIGINT)
         assert interrupts.asked == "Ctrl-C"
         assert "Once more stops this instant" in said[0]
@@ -37,13 +37,13 @@ def test_the_first_asks_for_an_abort_and_the_second_stops_at_once(signals, said)
 
 
 def test_before_the_rollout_the_first_ends_it(signals):
-    with signals.heard(), pytest.raises(Interrupted, match="SIGTERM"):
+    with signals.handled(), pytest.raises(Interrupted, match="SIGTERM"):
         send(signal.SIGTERM)
 
 
 def test_after_the_rollout_none_is_heard(signals, said):
-    with signals.heard():
-        with signals.rolling():
+    with signals.handled():
+        with signals.abortable():
             pass
         send(signal.SIGINT)
         send(signal.SIGINT)
@@ -51,7 +51,7 @@ def test_after_the_rollout_none_is_heard(signals, said):
 
 
 def test_a_lost_terminal_does_not_end_it(signals, said):
-    with signals.heard(), signals.rolling() as interrupts:
+    with signals.handled(), signals.abortable() as interrupts:
         send(signal.SIGHUP)
         assert interrupts.asked == ""
     assert "goes on" in said[0]
@@ -59,7 +59,7 @@ def test_a_lost_terminal_does_not_end_it(signals, said):
 
 def test_handlers_of_before_come_back(signals):
     before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
-    with signals.heard():
+    with signals.handled():
         assert signal.getsignal(signal.SIGTERM) != before[1]
     assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
 
@@ -67,7 +67,7 @@ def test_handlers_of_before_come_back(signals):
 def test_a_hangup_that_is_ignored_stays_ignored(signals):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with signals.heard():
+        with signals.handled():
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -77,7 +77,7 @@ def test_outside_the_main_thread_there_are_no_handlers_to_set(signals):
     seen: list[object] = []
 
     def run() -> None:
-        with signals.heard(), signals.rolling() as interrupts:
+        with signals.handled(), signals.abortable() as interrupts:
             seen.append(interrupts.asked)
 
     thread = threading.Thread(target=run)

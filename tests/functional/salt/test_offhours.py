@@ -20,11 +20,12 @@ import pytest
 import requests
 import salt.config
 import yaml
+from support.commands import run_typed
 
 from saltlick.aws import connect
+from saltlick.commands.arguments import caller
 from saltlick.commands.offhours import commands, context
 from saltlick.commands.offhours.states import as_scheduled
-from saltlick.commands.release.job import Caller
 from saltlick.commands.result import guarded
 from saltlick.engine.wait import SystemClock
 from saltlick.environment import provision
@@ -221,17 +222,19 @@ def run(
     house: Any, at: datetime, diary: Diary | None = None, hand: Hand | None = None
 ) -> tuple[int, dict[str, Any], str]:
     """`offhours.run night` at that instant."""
-    how = {"test": False, "asking": Caller(job="77", user="ann"), "stage": playing(diary or Diary(), hand)}
+    how = {"test": False, "caller": caller("77", "ann"), "open_context": playing(diary or Diary(), hand)}
     answer = guarded(commands.run_at, opts(house), "night", at, **how)
     return answer.retcode, answer.result, str(answer.text)
 
 
 def record(house: Any) -> OffHoursRecord:
-    return commands.records(opts(house)).read("night")
+    with context.open_records(opts(house)) as records:
+        return records.read("night")
 
 
 def remember(house: Any, **how: Any) -> None:
-    commands.records(opts(house)).change("night", lambda _: OffHoursRecord(**how))
+    with context.open_records(opts(house)) as records:
+        records.change("night", lambda _: OffHoursRecord(**how))
 
 
 def desk(house: Any, user: str = "bob") -> Locks:
@@ -405,7 +408,7 @@ def test_production_is_refused_by_every_command(house, aws, asked):
 
 def test_production_is_refused_in_disguise(house, aws):
     """By another name, by pillar given along, by pillar that has no off-hours, in an orchestration."""
-    assert guarded(commands.stop, opts(house), "night,live").retcode == 2
+    assert run_typed(commands.stop, opts(house), "night,live").retcode == 2
     told = house.call("offhours.stop", "live", 'pillar={"environment": {"production": false}}')["return"]
     assert told["retcode"] == 2
     assert "pillar: is not an argument" in told["error"]
@@ -415,7 +418,7 @@ def test_production_is_refused_in_disguise(house, aws):
     [state] = next(iter(told["return"]["data"].values())).values()
     assert (state["result"], "marked production" in state["comment"]) == (False, True)
     (house.folder / "pillar/common/offhours.sls").write_text("")
-    assert "marked production" in guarded(commands.stop, opts(house), "live").result["error"]
+    assert "marked production" in run_typed(commands.stop, opts(house), "live").result["error"]
     assert running(aws) >= LIVE
 
 
@@ -465,7 +468,7 @@ def test_an_interruption_says_so_gives_the_lock_back_and_the_next_run_goes_on(ho
 
 
 def test_a_run_that_goes_wrong_is_in_the_log_for_nobody_reads_its_answer(house, caplog):
-    assert guarded(commands.run, opts(house), "live").retcode == 2
+    assert run_typed(commands.run, opts(house), "live").retcode == 2
     assert "offhours.run live: offhours: 1 problem, nothing was touched" in caplog.text
 
 
@@ -506,16 +509,16 @@ def test_it_is_kept_on_until_then_and_goes_off_by_itself(house, aws):
 
 
 def test_keep_on_is_said_and_taken_back(house):
-    said = guarded(commands.keep_on, opts(house), "night", until="2026-11-20T22:00", user="ann")
+    said = run_typed(commands.keep_on, opts(house), "night", until="2026-11-20T22:00", user="ann")
     assert said.retcode == 2
     in_two_hours = (datetime.now(timezone.utc) + timedelta(hours=2)).isoformat()
-    answer = guarded(commands.keep_on, opts(house), "night", until=in_two_hours, reason="late work", user="ann")
+    answer = run_typed(commands.keep_on, opts(house), "night", until=in_two_hours, reason="late work", user="ann")
     assert (answer.retcode, answer.result["keep"]["by"]) == (0, "ann")
     assert record(house).keep.reason == "late work"
-    assert "late work" in str(guarded(commands.status, opts(house), "night").text)
-    assert guarded(commands.keep_on, opts(house), "night", until="none").retcode == 0
+    assert "late work" in str(run_typed(commands.status, opts(house), "night").text)
+    assert run_typed(commands.keep_on, opts(house), "night", until="none").retcode == 0
     assert record(house).keep.until <= datetime.now(timezone.utc)
-    assert "not kept on by anybody" in str(guarded(commands.keep_on, opts(house), "night", until="none").text)
+    assert "not kept on by anybody" in str(run_typed(commands.keep_on, opts(house), "night", until="none").text)
 
 
 # -- databases and Auto Scaling groups
@@ -616,7 +619,7 @@ def test_the_masters_policy_allows_what_custodian_and_we_ask(house, aws, managed
 
 
 def test_custodian_validates_what_is_rendered_and_refuses_what_is_not_policy(house):
-    assert guarded(commands.validate, opts(house), "night").retcode == 0
+    assert run_typed(commands.validate, opts(house), "night").retcode == 0
     found = context.offhours_environment(opts(house), "night")
     made = [{**one, "actions": ["destroy"]} for one in policies.standing(found.hours, found.environment)]
     with pytest.raises(InvalidInput, match="Cloud Custodian refuses"):
@@ -628,7 +631,7 @@ def test_a_custodian_that_fails_is_a_failure_and_nothing_is_done(house, aws, mon
     broken.write_text("#!/bin/sh\necho boom >&2\nexit 2\n")
     broken.chmod(0o755)
     given = {**opts(house), "saltlick_custodian": str(broken)}
-    how = {"test": False, "asking": Caller(job="77", user="ann"), "stage": playing(Diary())}
+    how = {"test": False, "caller": caller("77", "ann"), "open_context": playing(Diary())}
     answer = guarded(commands.run_at, given, "night", FRIDAY_EVENING, **how)
     assert (answer.retcode, "Cloud Custodian: exit code 2: boom" in answer.result["error"]) == (4, True)
     assert record(house).done is None
@@ -639,15 +642,15 @@ def test_a_custodian_that_does_nothing_is_found_out(house, aws):
     idle = house.folder / "custodian"
     idle.write_text("#!/bin/sh\nexit 0\n")
     idle.chmod(0o755)
-    how = {"test": False, "asking": Caller(job="77", user="ann"), "stage": playing(Diary())}
+    how = {"test": False, "caller": caller("77", "ann"), "open_context": playing(Diary())}
     answer = guarded(commands.run_at, {**opts(house), "saltlick_custodian": str(idle)}, "night", FRIDAY_EVENING, **how)
     assert (answer.retcode, "Custodian's own filters left it out" in answer.result["error"]) == (4, True)
 
 
 def test_without_custodian_or_a_master_it_says_so_and_touches_nothing(house, aws):
-    answer = guarded(commands.stop, {**opts(house), "saltlick_custodian": "/nowhere/custodian"}, "night")
+    answer = run_typed(commands.stop, {**opts(house), "saltlick_custodian": "/nowhere/custodian"}, "night")
     assert (answer.retcode, "/nowhere/custodian is not there" in answer.result["error"]) == (7, True)
-    answer = guarded(commands.stop, opts(house), "night")
+    answer = run_typed(commands.stop, opts(house), "night")
     assert (answer.retcode, "no salt-master runs here" in answer.result["error"]) == (7, True)
     assert desk(house).read("night") is None
     assert running(aws) >= APPS
@@ -672,7 +675,7 @@ def test_the_command_line(house):
 
 
 def test_the_state_and_the_orchestration(house):
-    state = as_scheduled(opts(house), "night")
+    state = as_scheduled(opts(house), "night", caller())
     assert state["result"] is True, state
     told = house.call("state.orchestrate", "orch.offhours", "pillarenv=night")["return"]
     [state] = next(iter(told["data"].values())).values()

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from saltlick.salt_io.progress import Progress
+from support.commands import run_typed
 
 from saltlick.commands import lock
-from saltlick.commands.arguments import flag_argument, number_argument, text_argument
+from saltlick.commands.arguments import caller, flag, number, text
 from saltlick.commands.release import commands, controls, queries
 from saltlick.commands.release.context import open_journal, release_target
-from saltlick.commands.release.job import Caller, Work, run_release
-from saltlick.commands.release.notifier import ReleaseNotifier, ResilientStream
+from saltlick.commands.release.job import ReleaseJob, run_release
+from saltlick.commands.release.notifier import ReleaseNotifier
 from saltlick.commands.release.states import arguments
 from saltlick.commands.release.states import rolled as state_of_a_release
 from saltlick.commands.release.webhook import WebhookNotifier
@@ -32,6 +32,7 @@ from saltlick.fleet.ports import Fleet
 from saltlick.jobs.holder import Mode
 from saltlick.jobs.interrupts import Interrupted
 from saltlick.jobs.lock import Locks
+from saltlick.jobs.progress import Progress
 from saltlick.release.context import ReleaseContext, ReleaseEvent
 from saltlick.release.journal.controls import ControlAction
 from saltlick.release.journal.record import Phase, ReleaseRecord, Result, ServerRecord, StepRecord
@@ -106,8 +107,8 @@ def dead(master, job: str) -> None:
     path.write_text(json.dumps({**taken.holder.as_data(), "process": {"pid": 2**22 + 1, "started": "long ago"}}))
 
 
-def code(command: Any, *args: Any, **kwargs: Any) -> tuple[int, str]:
-    answer = guarded(command, *args, **kwargs)
+def code(command: Any, opts: Any, name: str, **typed: Any) -> tuple[int, str]:
+    answer = run_typed(command, opts, name, **typed)
     return answer.retcode, str(answer.result.get("error", ""))
 
 
@@ -153,15 +154,15 @@ def test_without_a_master_it_says_so_and_gives_the_lock_back(house):
 
 def test_what_was_typed_is_what_is_meant():
     opts = {"arg": ["prod", "rev=0012345", "to=1e5"]}
-    assert text_argument(opts, "rev", 5349) == "0012345"
-    assert text_argument(opts, "message", 5349) == "5349"
-    assert text_argument({"arg": ["rev=on"]}, "rev", True) == "on"
-    assert text_argument({}, "rev", " main ") == "main"
-    assert flag_argument("test", "True")
-    assert not flag_argument("test", None)
-    assert number_argument("limit", "3") == 3
-    with pytest.raises(InvalidInput):
-        number_argument("limit", -1)
+    assert text(opts, "rev", 5349) == "0012345"
+    assert text(opts, "message", 5349) == "5349"
+    assert text({"arg": ["rev=on"]}, "rev", True) == "on"
+    assert text({}, "rev", " main ") == "main"
+    assert flag("True")
+    assert not flag(None)
+    assert number("3") == 3
+    with pytest.raises(ValueError, match="-1 is not a number from 0 up"):
+        number(-1)
 
 
 # -- through Salt
@@ -205,7 +206,7 @@ def test_the_orchestration_fails_with_the_sentence(house):
     ],
 )
 def test_the_state_says_what_is_wrong_with_what_was_given_along(house, name, given, said):
-    state = state_of_a_release(house.opts, {"release": given}, name)
+    state = state_of_a_release(house.opts, {"release": given}, name, caller())
     assert state["result"] is False
     assert said in state["comment"]
 
@@ -230,7 +231,7 @@ class Nobody:
 
 @contextlib.contextmanager
 def played(
-    opts: Any, name: str, recipe: Any, *, tell: Any, interrupts: Any, environment: Any
+    opts: Any, name: str, recipe: Any, *, notify: Any, interrupts: Any, environment: Any
 ) -> Iterator[ReleaseContext]:
     nobody: Fleet = Nobody()
     with open_journal(opts) as journal:
@@ -240,15 +241,27 @@ def played(
             balancer=nobody,
             journal=journal,
             clock=nobody,
-            tell=tell,
+            tell=notify,
             interrupts=interrupts,
         )
 
 
 def rolled(house, story: Any, *, succeeds: ReleaseRecord | None = None, job: str = "41") -> Any:
-    subject = release_target(house.opts, "one")
-    work = Work(environment="one", recipe=subject.recipe, reason="release of main", subject=subject, succeeds=succeeds)
-    return guarded(run_release, house.opts, work, Caller(job=job, user="ann"), story, stage=played)
+    release = release_job(house, succeeds)
+    request = release.request(caller(job, "ann"), 0)
+    return guarded(run_release, house.opts, release, request, story, open_context=played)
+
+
+def release_job(house, continues: ReleaseRecord | None = None) -> ReleaseJob:
+    target = release_target(house.opts, "one")
+    return ReleaseJob(
+        environment="one",
+        recipe=target.recipe,
+        action="release",
+        reason="release of main",
+        target=target,
+        continues=continues,
+    )
 
 
 def ends(result: Result, reason: str = "") -> Any:
@@ -294,7 +307,7 @@ def test_a_release_whose_process_died_is_said_and_only_its_resume_takes_the_lock
     assert refused.retcode == 3
     assert "Its process is gone" in refused.result["error"]
     assert f"To go on with {record().id}: salt-run release.resume one" in refused.result["error"]
-    answer = guarded(commands.resume, house.opts, "one", job="43", user="ann")
+    answer = run_typed(commands.resume, house.opts, "one", job_id="43", user="ann")
     assert "no salt-master runs here" in answer.result["error"], "it had the lock, and got as far as that"
     assert desk(house).read("one").mode is Mode.MANUAL, "and left it as it was: it is still half done"
 
@@ -335,8 +348,7 @@ def test_the_second_signal_keeps_the_lock_and_says_what_is_left(house, capfd):
 
 def test_a_signal_while_it_waits_for_the_lock_ends_it(house):
     desk(house).take("one", reason="deploy", job="1")
-    subject = release_target(house.opts, "one")
-    work = Work(environment="one", recipe=subject.recipe, reason="release", subject=subject)
+    release = release_job(house)
     usual = signal.getsignal(signal.SIGINT)
 
     def interrupt() -> None:
@@ -345,7 +357,8 @@ def test_a_signal_while_it_waits_for_the_lock_ends_it(house):
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
-    answer = guarded(run_release, house.opts, work, Caller(job="2", lock_wait=30), ends(Result.DONE), stage=played)
+    request = release.request(caller("2"), 30)
+    answer = guarded(run_release, house.opts, release, request, ends(Result.DONE), open_context=played)
     assert (answer.retcode, answer.result["error"]) == (7, "Ctrl-C: nothing was touched")
     assert desk(house).read("one").job == "1"
 
@@ -363,12 +376,12 @@ def test_orders_reach_the_journal_and_a_dead_release_is_said(house):
     assert code(controls.pause, house.opts, "one")[0] == 2
     written(house)
     dead(house, job="41")
-    answer = controls.abort(house.opts, "one", reason="wrong one", user="bob")
+    answer = run_typed(controls.abort, house.opts, "one", reason="wrong one", user="bob")
     assert answer.result["heard"] is False
     assert "its process is gone" in answer.text
     desk(house).unlock("one")
     desk(house).take("one", reason="release", job="41")
-    answer = controls.skip(house.opts, "one", server="one-app-2", user="bob")
+    answer = run_typed(controls.skip, house.opts, "one", server="one-app-2", user="bob")
     assert answer.result["heard"] is True
     assert answer.text == f"{record().id} leaves one-app-2 as it is"
     assert "one-app-9" in code(controls.skip, house.opts, "one", server="one-app-9")[1]
@@ -382,14 +395,14 @@ def test_orders_reach_the_journal_and_a_dead_release_is_said(house):
 def test_history_show_and_watch(house, capfd):
     assert "nothing was ever released in one" in code(queries.show, house.opts, "one")[1]
     made = written(house, result=Result.DONE, ended=1795356200.0)
-    assert queries.history(house.opts, "one").result["releases"][0]["id"] == made.id
+    assert run_typed(queries.history, house.opts, "one").result["releases"][0]["id"] == made.id
     for name in ("one", made.id):
-        shown = queries.show(house.opts, name)
+        shown = run_typed(queries.show, house.opts, name)
         assert shown.result["id"] == made.id
         assert shown.result["steps"][0]["name"] == "preflight"
         assert made.id in shown.text(False)
-    assert "steps" not in queries.show(house.opts, "one", steps=False).result
-    watched = queries.watch(house.opts, "one")
+    assert "steps" not in run_typed(queries.show, house.opts, "one", steps=False).result
+    watched = run_typed(queries.watch, house.opts, "one")
     assert watched.result["id"] == made.id
     assert "pre-flight" in capfd.readouterr().err
 
@@ -407,7 +420,7 @@ def test_watch_follows_until_it_is_over(house, capfd):
             journal.finish(made.id, Result.DONE)
 
     threading.Timer(0.4, go_on).start()
-    assert queries.watch(house.opts, "one", interval_s=0.1).result["outcome"] == "done"
+    assert run_typed(queries.watch, house.opts, "one", interval_s=0.1).result["outcome"] == "done"
     assert "drain" in capfd.readouterr().err
 
 
@@ -427,7 +440,7 @@ class Bus:
 
 def tell(*news: ReleaseEvent, webhook: Webhook | None = None) -> tuple[list[str], list[tuple[str, dict[str, Any]]]]:
     stream, bus = io.StringIO(), Bus()
-    with Progress({}, "77", stream=ResilientStream(stream), bus=bus) as progress:
+    with Progress("77", bus, stream=stream) as progress:
         teller = ReleaseNotifier({"no_color": True}, progress, WebhookNotifier({}, webhook, progress.line))
         for one in news:
             teller(one)
@@ -465,7 +478,7 @@ def test_what_is_told_cannot_end_a_release():
         def flush(self) -> None:
             raise OSError(5, "Input/output error")
 
-    with Progress({}, "77", stream=ResilientStream(Gone()), bus=Bus()) as progress:
+    with Progress("77", Bus(), stream=Gone()) as progress:
         teller = ReleaseNotifier({}, progress, WebhookNotifier({}, None, progress.line))
         teller(ReleaseEvent(release=record(), text="hello"))
         teller(ReleaseEvent(release=None, text="a defect"))

@@ -14,9 +14,10 @@ from saltlick.engine.apply import Outcome
 from saltlick.engine.plan import Verb
 from saltlick.engine.resource import Key
 from saltlick.errors import AwsError, InvalidInput
+from saltlick.jobs.progress import Progress
+from saltlick.salt_io.events import MasterBus
 from saltlick.salt_io.keys import MinionKey, SaltKeys, finger, master_finger
 from saltlick.salt_io.pillar import pillar_of
-from saltlick.salt_io.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,7 +119,7 @@ OUTCOME = {"key": Key("one", "vpc/main"), "title": "one-vpc", "id": "vpc-1", "du
 
 def test_progress_tells_what_changed_with_its_milliseconds_and_not_what_was_fine(master):
     stream = io.StringIO()
-    with Progress(master.opts, "2026", stream=stream) as progress:
+    with Progress("2026", MasterBus(master.opts), stream=stream) as progress:
         progress.watch(Outcome(verb=Verb.KEEP, **OUTCOME))
         progress.watch(Outcome(verb=Verb.CREATE, **OUTCOME))
         progress.watch(
@@ -140,7 +141,7 @@ def test_progress_is_an_event_each_on_the_bus(master):
         def close(self):
             pass
 
-    with Progress(master.opts, "2026", stream=io.StringIO(), bus=Recorder()) as progress:
+    with Progress("2026", Recorder(), stream=io.StringIO()) as progress:
         progress.watch(Outcome(verb=Verb.CREATE, **OUTCOME))
     [(tag, content)] = seen
     assert tag == "saltlick/one/2026/create/vpc/main"
