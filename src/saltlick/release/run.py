@@ -13,6 +13,7 @@ from saltlick.fleet.ports import Reply
 from saltlick.release.context import ReleaseEvent
 from saltlick.release.journal.controls import ControlAction, ControlRequest, is_waiting
 from saltlick.release.journal.record import Phase, ReleaseRecord, Result, ServerRecord, ServerStatus, StepRecord
+from saltlick.release.step_result import NOTHING_DONE, StepResult
 from saltlick.release.steps.replies import ended
 
 if TYPE_CHECKING:
@@ -48,8 +49,6 @@ class Run:
         self._note(record.steps)
         self.batches = max((server.batch for server in record.servers), default=0)
         """How many there are, as planned."""
-        self.failed: dict[str, str] = {}
-        """Servers that failed since the last decision, and why."""
         self.silent: set[str] = set()
         """Servers whose last word was none."""
         self.attempt, self.failure = on.journal.attempt(record.id)
@@ -108,8 +107,13 @@ class Run:
         undo: bool = False,
         entering: ServerStatus | None = None,
         leaving: ServerStatus | None = None,
-    ) -> Replies:
-        """Do one thing on some servers at once. `entering`: where they stand from its start; `leaving`: where good ones end."""
+        own_word: bool = True,
+    ) -> StepResult:
+        """Do one thing on some servers at once.
+
+        `entering` is their status from its start, `leaving` that of the good ones after it. `own_word` says whether the replies
+        tell which servers are silent.
+        """
         first = next(reversed(self.steps), 0) + 1
         started = self.on.epoch()
         begun = [
@@ -128,9 +132,9 @@ class Run:
         moved = self._move(good, leaving) if leaving else ()
         self.on.journal.end(self.id, over, moved)
         self._tell(over)
-        self.failed |= failed
-        self._listen(replies)
-        return {step.server: replies.get(step.server) or no_reply() for step in over}
+        if own_word:
+            self._note_silence(replies)
+        return StepResult({step.server: replies.get(step.server) or no_reply() for step in over}, failed)
 
     def call(
         self,
@@ -142,14 +146,14 @@ class Run:
         step: Step | None = None,
         batch: int = 0,
         undo: bool = False,
-    ) -> Replies:
+    ) -> StepResult:
         """One call each, as one step; values are judged where the recipe has a `step` for it."""
 
         def do(_: tuple[str, ...]) -> Replies:
             replies = self.on.fleet.run(told, deadline_s=deadline_s)
             return {server: judged(reply, step) for server, reply in replies.items()} if step else replies
 
-        return self.step(phase, name, tuple(told), do, batch=batch, undo=undo) if told else {}
+        return self.step(phase, name, tuple(told), do, batch=batch, undo=undo) if told else NOTHING_DONE
 
     def job(
         self,
@@ -162,7 +166,7 @@ class Run:
         step: Step | None = None,
         batch: int = 0,
         undo: bool = False,
-    ) -> Replies:
+    ) -> StepResult:
         """The same for what takes long: a detached job, by an id that is the same after a resume.
 
         On the way back a job may be tried again, once per time that somebody took the release up after it was stuck.
@@ -176,13 +180,13 @@ class Run:
             replies = run_detached(self.on.fleet, self.on.clock, told, job=job_id, deadline_s=deadline_s, stop=stop)
             return {server: judged(reply, step) for server, reply in replies.items()} if step else replies
 
-        return self.step(phase, name, tuple(told), do, batch=batch, undo=undo) if told else {}
+        return self.step(phase, name, tuple(told), do, batch=batch, undo=undo) if told else NOTHING_DONE
 
     def _to_stop(self) -> str:
         self.heed()
         return self.aborted
 
-    def _listen(self, replies: Replies) -> None:
+    def _note_silence(self, replies: Replies) -> None:
         self.silent -= {server for server, reply in replies.items() if not reply.silent}
         self.silent |= {server for server, reply in replies.items() if reply.silent}
 
@@ -200,7 +204,7 @@ class Run:
         self.on.journal.undo(self.id, reason)
         self.on.journal.took(self.id, self.on.journal.orders(self.id))
         self.head, self.failure = replace(self.head, undoing=True, reason=reason), reason
-        self.failed, self.aborted = {}, ""
+        self.aborted = ""
         self.say(f"going back: {reason}")
 
     def finish(self, result: Result, reason: str = "") -> None:

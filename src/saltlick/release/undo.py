@@ -31,7 +31,6 @@ def undo(run: Run, reason: str) -> None:
         hooks(run, "on_failure", undo=True)
     stuck = _take_back(run)
     tasks = undo_once(run)
-    run.failed = {}
     _tell_servers(run)
     hooks(run, "on_rollback", undo=True)
     result = Result.STUCK if stuck or any(task.tried for task in tasks) else Result.ROLLED_BACK
@@ -82,8 +81,8 @@ def _walk_back(run: Run, servers: Servers, batch: int) -> dict[str, str]:
     """Returns those that are stuck. One that is silent and out of traffic is not: it is left out, and named."""
     servers = _put_back(run, servers, batch)
     new = tuple(name for name in servers if not run.servers[name].previous)
-    walk(run, tuple(name for name in servers if name not in new), Direction(batch, back=True))
-    failed = {name: _nowhere(run, name) for name in new} | run.failed
+    walked = walk(run, tuple(name for name in servers if name not in new), Direction(batch, back=True))
+    failed = {**{name: _nowhere(run, name) for name in new}, **walked}
     inside = put_out(run, tuple(failed), batch=batch, undo=True)
     stuck = {}
     for name, why in failed.items():
@@ -96,12 +95,9 @@ def _walk_back(run: Run, servers: Servers, batch: int) -> dict[str, str]:
 
 def _put_back(run: Run, servers: Servers, batch: int) -> Servers:
     """Servers that were drained at most go straight back into traffic. Returns those that have to walk."""
-    run.failed = {}
-    if drained := tuple(name for name in servers if name not in run.moved):
-        restore(run, drained, Direction(batch, back=True))
-    walking = tuple(name for name in servers if name not in drained or name in run.failed)
-    run.failed = {}
-    return walking
+    drained = tuple(name for name in servers if name not in run.moved)
+    failed = restore(run, drained, Direction(batch, back=True)) if drained else {}
+    return tuple(name for name in servers if name not in drained or name in failed)
 
 
 def _nowhere(run: Run, name: str) -> str:

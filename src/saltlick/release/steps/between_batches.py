@@ -10,8 +10,9 @@ from saltlick.release.journal.record import Phase, ServerStatus
 from saltlick.release.pillar.model import Pause
 from saltlick.release.planning.batches import following, ordered
 from saltlick.release.run import EVERYONE, RollbackRequired
+from saltlick.release.step_result import Failed
 from saltlick.release.steps.batch import Direction, healthy
-from saltlick.release.steps.failure_budget import FailureVerdict, decide
+from saltlick.release.steps.failure_budget import FailureVerdict, judge
 from saltlick.release.steps.traffic import in_traffic, put_out
 
 if TYPE_CHECKING:
@@ -59,35 +60,30 @@ def next_batch(run: Run, number: int) -> Servers:
     return tuple(server.name for server in batch)
 
 
-def check_failures(run: Run, batch: int = 0) -> None:
-    """Decide about the servers that failed: go on without them, or not at all.
+def check_failures(run: Run, failed: Failed, batch: int = 0) -> None:
+    """Go on without the servers that failed, or not at all.
 
-    Raises: GoBack when the failure budget is spent, or the release was aborted.
+    Raises: RollbackRequired when the failure budget is spent, or the release was aborted.
     """
-    run.heed()
-    left_out = len(run.standing(ServerStatus.LEFT_OUT))
-    budget = run.recipe.strategy.max_failures
-    decision = decide(run.failed, left_out=left_out, max_failures=budget, abort=run.aborted)
+    decision = judge(run, failed)
     if decision.verdict is FailureVerdict.UNDO:
-        run.explain(run.failed)
+        run.explain(failed)
         raise RollbackRequired(decision.reason)
     if decision.verdict is FailureVerdict.LEAVE_OUT:
-        leave_out(run, batch)
+        leave_out(run, failed, batch)
 
 
-def leave_out(run: Run, batch: int) -> None:
+def leave_out(run: Run, failed: Failed, batch: int) -> None:
     """Go on without the servers that failed: out of traffic, and named.
 
     Raises: GoBack when one cannot be put out, or too few would stay.
     """
-    failed = dict(run.failed)
     if len(in_traffic(run) - set(failed)) < run.rule.keep:
         raise RollbackRequired(f"{_said(failed)}; without it fewer than {run.rule.keep} servers would be in traffic")
     if inside := put_out(run, tuple(failed), batch=batch):
         raise RollbackRequired(f"{_said(failed)}; {', '.join(sorted(inside))} could not be taken out of traffic")
     run.explain(failed, ServerStatus.LEFT_OUT)
     run.say(f"left out: {_said(failed)}")
-    run.failed = {}
 
 
 def keep_out(run: Run) -> None:
@@ -110,8 +106,8 @@ def pause_between(run: Run, *, after: int) -> None:
         return
     strategy = run.recipe.strategy
     if after == 1 and strategy.soak_s and _wait(run, "soak", strategy.soak_s, after):
-        healthy(run, run.standing(ServerStatus.DONE), Direction(after), started=False)
-        check_failures(run, after)
+        failed = healthy(run, run.standing(ServerStatus.DONE), Direction(after), started=False)
+        check_failures(run, failed, after)
     paused = strategy.pause is Pause.EVERY or (strategy.pause is Pause.CANARY and after == 1)
     run.heed()
     if paused or run.pause:
@@ -135,7 +131,7 @@ def _wait(run: Run, name: str, seconds: float, batch: int) -> bool:
             return {"": Reply(False, error=run.aborted or f"nobody promoted it within {seconds:g} s")}
         return {"": Reply(True, "promoted" if promoted else "")}
 
-    reply = run.step(Phase.WAIT, name, EVERYONE, do, batch=batch)[""]
+    reply = run.step(Phase.WAIT, name, EVERYONE, do, batch=batch).replies[""]
     if not reply.ok:
         raise RollbackRequired(reply.error)
     if run.promoted:

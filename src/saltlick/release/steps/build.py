@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from saltlick.fleet.placeholders import fill
 from saltlick.release.journal.record import Phase, ServerStatus
 from saltlick.release.pillar.model import StrategyKind
+from saltlick.release.step_result import Failed, still_well
 from saltlick.release.steps import calls
 from saltlick.release.steps.replies import placeholders_for
 
@@ -22,36 +23,34 @@ BUILT_S = 120.0
 Servers = tuple[str, ...]
 
 
-def build_ahead(run: Run) -> None:
-    """Lay out and build the revision on every server that waits for its turn; complete folders are left as they are."""
+def build_ahead(run: Run) -> Failed:
+    """Lay out and build the revision on every server that waits for its turn. Complete folders are left as they are."""
     if run.recipe.strategy.kind is not StrategyKind.PREPARED:
-        return
+        return {}
     source, sha = run.recipe.source, run.head.sha
     servers = run.standing(ServerStatus.WAITING, ServerStatus.TOUCHED)
     told = dict.fromkeys(servers, calls.prepare(source, sha, run.id))
     laid_out = run.job(Phase.BUILD, "prepare", told, job="prepare", deadline_s=PREPARE_S)
-    empty = tuple(server for server, reply in laid_out.items() if reply.ok and _state(reply.value) != "built")
-    _build(run, empty)
-    done = dict.fromkeys(_well(run, empty), calls.built(source, sha, run.id))
-    run.call(Phase.BUILD, "complete", done, deadline_s=BUILT_S)
+    replies = laid_out.replies.items()
+    empty = tuple(server for server, reply in replies if reply.ok and _state(reply.value) != "built")
+    unbuilt = build_here(run, empty)
+    done = dict.fromkeys(still_well(empty, unbuilt), calls.built(source, sha, run.id))
+    completed = run.call(Phase.BUILD, "complete", done, deadline_s=BUILT_S)
+    return {**laid_out.failed, **unbuilt, **completed.failed}
 
 
-def build_here(run: Run, servers: Servers, *, batch: int, back: bool) -> None:
-    """Build in the checkout of servers that are out of traffic."""
-    _build(run, servers, batch=batch, back=back)
-
-
-def _build(run: Run, servers: Servers, *, batch: int = 0, back: bool = False) -> None:
+def build_here(run: Run, servers: Servers, *, batch: int = 0, back: bool = False) -> Failed:
+    """Run the steps that build, one after the other, on all servers that came so far."""
+    failed: dict[str, str] = {}
     for number, step in enumerate(run.recipe.build, start=1):
-        going = _well(run, servers)
+        going = still_well(servers, failed)
         words = {server: placeholders_for(run.recipe, run.head, run.servers[server], back=back) for server in going}
         told = {server: fill(step, words[server]) for server in going}
         job = f"{number}-build"
-        run.job(Phase.BUILD, step.label, told, job=job, deadline_s=step.deadline_s, step=step, batch=batch, undo=back)
-
-
-def _well(run: Run, servers: Servers) -> Servers:
-    return tuple(server for server in servers if server not in run.failed)
+        failed |= run.job(
+            Phase.BUILD, step.label, told, job=job, deadline_s=step.deadline_s, step=step, batch=batch, undo=back
+        ).failed
+    return failed
 
 
 def _state(value: object) -> str:

@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
+
+from saltlick.release.journal.record import ServerStatus
+
+if TYPE_CHECKING:
+    from saltlick.release.run import Run
+    from saltlick.release.step_result import Failed
 
 
 class FailureVerdict(str, Enum):
@@ -21,6 +28,14 @@ class FailureDecision:
 
     verdict: FailureVerdict
     reason: str = ""
+
+
+def judge(run: Run, failed: Failed) -> FailureDecision:
+    """How a release goes on after these failures. Requests of operators are read first: an abort wins."""
+    run.heed()
+    left_out = len(run.standing(ServerStatus.LEFT_OUT))
+    budget = run.recipe.strategy.max_failures
+    return decide(failed, left_out=left_out, max_failures=budget, abort=run.aborted)
 
 
 def decide(failed: Mapping[str, str], *, left_out: int, max_failures: int, abort: str = "") -> FailureDecision:

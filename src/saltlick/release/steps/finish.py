@@ -30,7 +30,6 @@ def finish(run: Run) -> None:
     run.call(Phase.FINISH, "note", notes, deadline_s=DIRECT_S)
     count_requests(run)
     hooks(run, "post_release")
-    run.failed = {}
     left = [
         f"{s.name}: {s.detail}"
         for s in run.servers.values()
@@ -45,7 +44,7 @@ def count_requests(run: Run) -> None:
         return
     servers = tuple(name for name in run.servers if name not in run.silent)
     ask = calls.requests_seen(run.recipe.traffic.log, run.head.started, run.on.epoch())
-    replies = run.call(Phase.FINISH, "count requests", dict.fromkeys(servers, ask), deadline_s=DIRECT_S)
+    replies = run.call(Phase.FINISH, "count requests", dict.fromkeys(servers, ask), deadline_s=DIRECT_S).replies
     run.on.journal.requests(
         run.id,
         [

@@ -9,6 +9,7 @@ from saltlick.fleet.placeholders import fill
 from saltlick.fleet.step import StepPlace
 from saltlick.release.journal.record import Phase
 from saltlick.release.run import EVERYONE, RollbackRequired
+from saltlick.release.step_result import Failed, still_well
 from saltlick.release.steps.replies import placeholders_for
 
 if TYPE_CHECKING:
@@ -36,28 +37,26 @@ def hooks(run: Run, moment: str, servers: Servers = (), *, batch: int = 0, undo:
             raise RollbackRequired("; ".join(failed.values()))
 
 
-def host_hooks(run: Run, moment: str, servers: Servers, *, batch: int) -> None:
-    """Run the hooks around each server. One whose `pre_host` fails has failed; after `post_host` that is a warning."""
+def host_hooks(run: Run, moment: str, servers: Servers, *, batch: int) -> Failed:
+    """Run the hooks around each server, each on those whose earlier hooks went well. Returns the servers whose hook failed."""
+    failed: dict[str, str] = {}
     for number, step in enumerate(getattr(run.recipe.hooks, moment), start=1):
-        going = tuple(server for server in servers if server not in run.failed)
-        if going:
-            failed = _run(run, step, f"{moment} {number}: {step.label}", going, (), batch=batch)
-            run.failed |= failed if moment == "pre_host" else {}
+        if going := still_well(servers, failed):
+            failed |= _run(run, step, f"{moment} {number}: {step.label}", going, (), batch=batch)
+    return failed
 
 
 def _run(
     run: Run, step: PlacedStep, name: str, addresses: Servers, about: Servers, *, batch: int, undo: bool = False
 ) -> dict[str, str]:
-    """Returns those that failed. A hook's failure is the server's only where the caller says so."""
-    before = dict(run.failed)
+    """Returns the addresses where it failed. Whether a hook's failure is the server's is for the caller."""
     fleet = run.on.fleet if step.on is StepPlace.SERVER else run.on.master
     told = {address: fill(step, _words(run, address, about or (address,))) for address in addresses}
 
     def do(_: Servers) -> Replies:
         return {at: judged(reply, step) for at, reply in fleet.run(told, deadline_s=step.deadline_s).items()}
 
-    replies = run.step(Phase.HOOK, name, addresses, do, batch=batch, undo=undo)
-    run.failed = before
+    replies = run.step(Phase.HOOK, name, addresses, do, batch=batch, undo=undo).replies
     failed = {address: labelled(name, reply.error) for address, reply in replies.items() if not reply.ok}
     for address, why in failed.items():
         run.say(f"hook failed: {address} {why}".replace("  ", " "))

@@ -16,8 +16,9 @@ from saltlick.release.steps.replies import placeholders_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from saltlick.fleet.ports import Reply
     from saltlick.fleet.step import BuildStep, OnceStep
-    from saltlick.release.run import Replies, Run
+    from saltlick.release.run import Run
 
 Servers = tuple[str, ...]
 
@@ -64,7 +65,7 @@ def undo_once(run: Run) -> tuple[NotUndone, ...]:
             left.append(NotUndone(step.label, "it has no `undo` in the recipe", tried=False))
             continue
         server = undone.server if undone else _answering(run, began.server)
-        reply = _do(run, number, step.undo, name, server, back=True)[server]
+        reply = _do(run, number, step.undo, name, server, back=True)
         if not reply.ok:
             left.append(NotUndone(step.label, reply.error, tried=True))
     return tuple(left)
@@ -78,14 +79,16 @@ def _each(run: Run, when: When, servers: Servers) -> None:
         server = began.server if began else _chosen(step, servers)
         if server is None:
             continue
-        reply = _do(run, number, step, _name(number, step), server)[server]
+        reply = _do(run, number, step, _name(number, step), server)
         if not reply.ok:
             raise RollbackRequired(f"{server}: once: {labelled(step.label, reply.error)}")
 
 
-def _do(run: Run, number: int, step: BuildStep, name: str, server: str, *, back: bool = False) -> Replies:
+def _do(run: Run, number: int, step: BuildStep, name: str, server: str, *, back: bool = False) -> Reply:
     told = {server: fill(step, placeholders_for(run.recipe, run.head, run.servers[server]))}
-    return run.job(Phase.ONCE, name, told, job=f"{number}-once", deadline_s=step.deadline_s, step=step, undo=back)
+    job = f"{number}-once"
+    done = run.job(Phase.ONCE, name, told, job=job, deadline_s=step.deadline_s, step=step, undo=back)
+    return done.replies[server]
 
 
 def _answering(run: Run, server: str) -> str:

@@ -26,9 +26,8 @@ def put_out(
     """Drain whoever of these may still get requests; returns those that still may after that."""
     may = {Traffic.IN, Traffic.DRAINING}
     if inside := sorted(_those(run, servers, may)):
-        failed, silent = dict(run.failed), set(run.silent)
-        run.step(Phase.DRAIN, "drain", inside, run.on.balancer.drain, batch=batch, undo=undo, entering=entering)
-        run.failed, run.silent = failed, silent
+        out = run.on.balancer.drain
+        run.step(Phase.DRAIN, "drain", inside, out, batch=batch, undo=undo, entering=entering, own_word=False)
         return _those(run, inside, may)
     return frozenset()
 
