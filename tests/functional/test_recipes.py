@@ -18,7 +18,7 @@ from saltlick.fleet.ports import Call
 from saltlick.fleet.step import Step
 from saltlick.release.pillar import HOOK_PLACEHOLDERS, PLACEHOLDERS, fill_check, parse_recipe
 from saltlick.release.pillar.model import StrategyKind
-from saltlick.release.steps import calls
+from saltlick.release.steps import server_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,20 +95,20 @@ def test_what_a_release_calls_by_itself_is_there(checkout: Path, environment: En
     raw = yaml.safe_load((checkout / "pillar/common/release.sls").read_text("utf-8"))
     source = parse_recipe(raw, environment).source
     told = [
-        calls.current(source, StrategyKind.IN_PLACE),
-        calls.resolve(source, "main"),
-        calls.free(source),
-        calls.prepare(source, SHA, "id"),
-        calls.built(source, SHA, "id"),
-        calls.activate(source, SHA),
-        calls.checkout(source, SHA),
-        calls.mark(source, SHA, "id", good=True),
-        calls.prune(source, SHA),
-        calls.note("a line"),
-        calls.forget_jobs(),
+        server_calls.current(source, StrategyKind.IN_PLACE),
+        server_calls.resolve(source, "main"),
+        server_calls.free(source),
+        server_calls.prepare(source, SHA, "id"),
+        server_calls.built(source, SHA, "id"),
+        server_calls.activate(source, SHA),
+        server_calls.checkout(source, SHA),
+        server_calls.mark(source, SHA, "id", good=True),
+        server_calls.prune(source, SHA),
+        server_calls.note("a line"),
+        server_calls.forget_jobs(),
         Call("detached.start", ("id", "test.ping"), {"args": [], "kwargs": {}, "deadline_s": 900}),
         *(Call(f"detached.{verb}", ("id",)) for verb in ("status", "kill")),
-        calls.requests_seen("/var/log/x", 0, 1),
+        server_calls.requests_seen("/var/log/x", 0, 1),
         Call("health.command", ("true",), {"runas": "app", "timeout_s": 5}),
         Call("haproxy_runtime.show", ("app",), {"socket": "/run/x"}),
         *(Call(f"haproxy_runtime.{verb}", ("app", "a"), {"socket": "/run/x"}) for verb in ("drain", "maint", "ready")),

@@ -61,7 +61,7 @@ def settled(server: str, reply: Reply) -> Any:
     return reply.value
 
 
-def source(subject: BackupJob, on: BackupContext) -> str:
+def source(subject: BackupJob, context: BackupContext) -> str:
     """The server that a backup is taken from: the standby where there is one, whatever answers otherwise.
 
     Raises: NotReady when no server has it, with what each said.
@@ -69,7 +69,7 @@ def source(subject: BackupJob, on: BackupContext) -> str:
     calls = {
         server: Call("backup.holds", (subject.job.kind.value,), dict(subject.job.options)) for server in subject.servers
     }
-    replies = on.fleet.run(calls, deadline_s=60)
+    replies = context.fleet.run(calls, deadline_s=60)
     roles = {
         server: reply.value.get("role", "")
         for server, reply in replies.items()
@@ -84,12 +84,12 @@ def source(subject: BackupJob, on: BackupContext) -> str:
     )
 
 
-def primary(servers: Sequence[str], on: BackupContext) -> str:
+def primary(servers: Sequence[str], context: BackupContext) -> str:
     """The one server whose database takes writes.
 
     Raises: NotReady where there is none, or more than one.
     """
-    replies = on.fleet.run(
+    replies = context.fleet.run(
         {server: Call("backup.holds", (BackupKind.POSTGRESQL.value,)) for server in servers}, deadline_s=60
     )
     found = [server for server, reply in replies.items() if reply.ok and reply.value.get("role") == "primary"]

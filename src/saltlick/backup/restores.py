@@ -43,7 +43,7 @@ class Restored:
 def restore(
     subject: BackupJob,
     target: RestoreTarget,
-    on: BackupContext,
+    context: BackupContext,
     *,
     moment: datetime | None = None,
     scripts: Sequence[Script] = (),
@@ -56,50 +56,53 @@ def restore(
 
     Raises: NotReady before anything is touched; ServerFailed.
     """
-    number = on.history.begin(subject.environment, Attempt.RESTORE, subject.name, who=who)
+    number = context.history.begin(subject.environment, Attempt.RESTORE, subject.name, who=who)
     try:
-        server = place(subject, target, on)
-        chain = on.catalogue(server, target.store, subject.name).until(moment)
-        done = carried_out(subject, target, server, chain, on, moment=moment, scripts=scripts, checks=checks, swap=True)
+        server = place(subject, target, context)
+        chain = context.catalogue(server, target.store, subject.name).until(moment)
+        done = carried_out(
+            subject, target, server, chain, context, moment=moment, scripts=scripts, checks=checks, swap=True
+        )
         kept = {server: str(done["kept"])}
         if subject.job.kind is BackupKind.POSTGRESQL:
-            kept |= standbys(subject, [each for each in target.servers if each != server], on)
+            kept |= standbys(subject, [each for each in target.servers if each != server], context)
     except SaltlickError as error:
-        on.history.end(number, ok=False, error=str(error))
+        context.history.end(number, ok=False, error=str(error))
         raise
-    on.history.end(number, ok=True, backup=chain[-1].id, server=server)
+    context.history.end(number, ok=True, backup=chain[-1].id, server=server)
     return _told(server, chain, done, kept)
 
 
-def drill(subject: BackupJob, target: RestoreTarget, on: BackupContext, *, who: str = "") -> Restored:
+def drill(subject: BackupJob, target: RestoreTarget, context: BackupContext, *, who: str = "") -> Restored:
     """Rehearse: the latest backup beside what serves on the target, checked and removed.
 
     Raises: NotReady where the pillar has no drill or nothing to restore; ServerFailed.
     """
     if subject.job.drill is None:
         raise NotReady(f"backup.jobs.{subject.name} has no drill")
-    how, number = subject.job.drill, on.history.begin(subject.environment, Attempt.DRILL, subject.name, who=who)
+    how, number = subject.job.drill, context.history.begin(subject.environment, Attempt.DRILL, subject.name, who=who)
     try:
-        server = place(subject, target, on)
-        chain = on.catalogue(server, target.store, subject.name).until(None)
-        done = carried_out(subject, target, server, chain, on, scripts=how.scripts, checks=how.checks, swap=False)
+        server = place(subject, target, context)
+        chain = context.catalogue(server, target.store, subject.name).until(None)
+        done = carried_out(subject, target, server, chain, context, scripts=how.scripts, checks=how.checks, swap=False)
     except SaltlickError as error:
-        on.history.end(number, ok=False, error=str(error))
-        on.tell("", {"job": subject.name, "step": "drill failed", "error": str(error)})
+        context.history.end(number, ok=False, error=str(error))
+        context.tell("", {"job": subject.name, "step": "drill failed", "error": str(error)})
         raise
-    on.history.end(number, ok=True, backup=chain[-1].id, server=server)
+    context.history.end(number, ok=True, backup=chain[-1].id, server=server)
     return _told(server, chain, done, {})
 
 
-def place(subject: BackupJob, target: RestoreTarget, on: BackupContext) -> str:
+def place(subject: BackupJob, target: RestoreTarget, context: BackupContext) -> str:
     """Databases go to the primary, unless the operator names a server; a sole server is taken as it is."""
     if target.server:
         return target.server
     if subject.job.kind is not BackupKind.POSTGRESQL:
         return source(
-            BackupJob(environment=target.environment, name=subject.name, job=subject.job, servers=target.servers), on
+            BackupJob(environment=target.environment, name=subject.name, job=subject.job, servers=target.servers),
+            context,
         )
-    return primary(target.servers, on) if len(target.servers) > 1 else target.servers[0]
+    return primary(target.servers, context) if len(target.servers) > 1 else target.servers[0]
 
 
 def carried_out(
@@ -107,7 +110,7 @@ def carried_out(
     target: RestoreTarget,
     server: str,
     chain: Sequence[Backup],
-    on: BackupContext,
+    context: BackupContext,
     *,
     moment: datetime | None = None,
     scripts: Sequence[Script] = (),
@@ -117,7 +120,7 @@ def carried_out(
 ) -> Mapping[str, Any]:
     """The server's part, as a job of its own: it goes on when the master dies, and under the same id it is never done twice."""
     ids = [each.id for each in chain]
-    on.tell(
+    context.tell(
         f"{subject.name}: {' + '.join(ids)} on {server}", {"job": subject.name, "step": "restore", "server": server}
     )
     how = {
@@ -129,23 +132,23 @@ def carried_out(
         "deadline_s": subject.job.deadline_s,
     }
     call = Call("backup.restore", (target.store, subject.name, ids, subject.job.kind.value), how)
-    job = job or f"restore {subject.environment} {subject.name} {on.today():%Y%m%dT%H%M%S}"
-    told: Mapping[str, Any] = on.long(server, call, job=job, deadline_s=2 * subject.job.deadline_s)
+    job = job or f"restore {subject.environment} {subject.name} {context.today():%Y%m%dT%H%M%S}"
+    told: Mapping[str, Any] = context.long(server, call, job=job, deadline_s=2 * subject.job.deadline_s)
     return told
 
 
-def standbys(subject: BackupJob, servers: Sequence[str], on: BackupContext) -> dict[str, str]:
+def standbys(subject: BackupJob, servers: Sequence[str], context: BackupContext) -> dict[str, str]:
     """The others still follow the cluster that was: each is made anew. All are tried; those that fail are named."""
     kept, failed = {}, []
     for server in servers:
-        on.tell(
+        context.tell(
             f"{subject.name}: {server} becomes a standby anew",
             {"job": subject.name, "step": "reseed", "server": server},
         )
         try:
-            job = f"reseed {subject.environment} {server} {on.today():%Y%m%dT%H%M%S}"
+            job = f"reseed {subject.environment} {server} {context.today():%Y%m%dT%H%M%S}"
             kept[server] = str(
-                on.long(server, Call("backup.reseed"), job=job, deadline_s=subject.job.deadline_s)["kept"]
+                context.long(server, Call("backup.reseed"), job=job, deadline_s=subject.job.deadline_s)["kept"]
             )
         except ServerFailed as error:
             failed.append(str(error))

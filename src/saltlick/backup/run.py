@@ -25,49 +25,51 @@ class BackupResult:
     warning: str = ""
 
 
-def take(subject: BackupJob, mode: str, on: BackupContext, *, who: str = "") -> BackupResult:
+def take(subject: BackupJob, mode: str, context: BackupContext, *, who: str = "") -> BackupResult:
     """Take a backup, then delete what the pillar does not want kept.
 
     Raises: NotReady, ServerFailed; the history has it either way.
     """
-    number = on.history.begin(subject.environment, Attempt.TAKE, subject.name, who=who)
+    number = context.history.begin(subject.environment, Attempt.TAKE, subject.name, who=who)
     try:
-        server = source(subject, on)
-        taken = _taken(subject, mode, server, on)
+        server = source(subject, context)
+        taken = _taken(subject, mode, server, context)
     except SaltlickError as error:
-        on.history.end(number, ok=False, error=str(error))
-        on.tell("", {"job": subject.name, "step": "failed", "error": str(error)})
+        context.history.end(number, ok=False, error=str(error))
+        context.tell("", {"job": subject.name, "step": "failed", "error": str(error)})
         raise
-    on.history.end(number, ok=True, backup=taken["id"], server=server)
+    context.history.end(number, ok=True, backup=taken["id"], server=server)
     backup = Backup.read(taken)
-    on.tell("", {"job": subject.name, "step": "done", "backup": backup.id, "size": backup.size})
-    deleted, warning = _tidied(subject, server, on)
+    context.tell("", {"job": subject.name, "step": "done", "backup": backup.id, "size": backup.size})
+    deleted, warning = _tidied(subject, server, context)
     return BackupResult(backup=backup, manifest=taken, deleted=deleted, warning=warning)
 
 
-def _taken(subject: BackupJob, mode: str, server: str, on: BackupContext) -> Any:
-    known = on.history.of(subject.environment, subject.name, limit=10)
-    backup = after(on.today(), [entry.backup for entry in known], mode)
-    on.tell(
+def _taken(subject: BackupJob, mode: str, server: str, context: BackupContext) -> Any:
+    known = context.history.of(subject.environment, subject.name, limit=10)
+    backup = after(context.today(), [entry.backup for entry in known], mode)
+    context.tell(
         f"{subject.name}: {mode} backup {backup} on {server}", {"job": subject.name, "step": "start", "server": server}
     )
     job = subject.job
     how = {"mode": mode, "options": job.options, "environment": subject.environment, "deadline_s": job.deadline_s}
     call = Call("backup.take", (job.store, subject.name, backup, job.kind.value), how)
-    return on.long(server, call, job=f"backup {subject.environment} {subject.name} {backup}", deadline_s=job.deadline_s)
+    return context.long(
+        server, call, job=f"backup {subject.environment} {subject.name} {backup}", deadline_s=job.deadline_s
+    )
 
 
-def _tidied(subject: BackupJob, server: str, on: BackupContext) -> tuple[tuple[str, ...], str]:
+def _tidied(subject: BackupJob, server: str, context: BackupContext) -> tuple[tuple[str, ...], str]:
     """A backup is good whether or not old ones can be deleted: what stands against that is said, and tried again next time."""
     try:
-        catalogue = on.catalogue(server, subject.job.store, subject.name)
+        catalogue = context.catalogue(server, subject.job.store, subject.name)
         gone = (
-            *unwanted(catalogue, subject.job.keep, bad_ids(on.history.of(subject.environment, subject.name))),
+            *unwanted(catalogue, subject.job.keep, bad_ids(context.history.of(subject.environment, subject.name))),
             *_ruins(catalogue),
         )
         if gone:
-            on.one(server, Call("backup.prune", (subject.job.store, subject.name, list(gone))))
-            on.history.deleted(subject.environment, subject.name, gone)
+            context.one(server, Call("backup.prune", (subject.job.store, subject.name, list(gone))))
+            context.history.deleted(subject.environment, subject.name, gone)
     except SaltlickError as error:
         return (), f"nothing old was deleted: {error}"
     return gone, ""

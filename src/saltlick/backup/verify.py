@@ -20,16 +20,16 @@ class Verified:
     problems: tuple[str, ...]
 
 
-def verify(subject: BackupJob, wanted: str, on: BackupContext, *, who: str = "") -> tuple[Verified, ...]:
+def verify(subject: BackupJob, wanted: str, context: BackupContext, *, who: str = "") -> tuple[Verified, ...]:
     """Compare backups with their manifests: `latest` (with all it builds on), `all`, or one id.
 
     Raises: NotReady where there is no such backup; ServerFailed.
     """
-    server = source(subject, on)
-    catalogue = on.catalogue(server, subject.job.store, subject.name)
+    server = source(subject, context)
+    catalogue = context.catalogue(server, subject.job.store, subject.name)
     found = []
     for backup in _wanted(subject, catalogue, wanted):
-        number = on.history.begin(
+        number = context.history.begin(
             subject.environment, Attempt.VERIFY, subject.name, backup=backup.id, server=server, who=who
         )
         call = Call(
@@ -37,13 +37,13 @@ def verify(subject: BackupJob, wanted: str, on: BackupContext, *, who: str = "")
         )
         try:
             job = f"verify {subject.environment} {subject.name} {backup.id} {number}"
-            told = on.long(server, call, job=job, deadline_s=subject.job.deadline_s)
+            told = context.long(server, call, job=job, deadline_s=subject.job.deadline_s)
         except SaltlickError as error:
-            on.history.end(number, ok=False, error=str(error))
+            context.history.end(number, ok=False, error=str(error))
             raise
-        on.history.end(number, ok=not told["problems"], error="; ".join(told["problems"]))
+        context.history.end(number, ok=not told["problems"], error="; ".join(told["problems"]))
         found.append(Verified(backup=backup.id, problems=tuple(told["problems"])))
-        on.tell(f"{subject.name}: {backup.id} {'is damaged' if told['problems'] else 'is as it was written'}", {})
+        context.tell(f"{subject.name}: {backup.id} {'is damaged' if told['problems'] else 'is as it was written'}", {})
     return (
         *found,
         *(Verified(backup=each, problems=("its manifest cannot be read",)) for each in catalogue.unreadable),

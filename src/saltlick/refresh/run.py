@@ -39,36 +39,36 @@ class RefreshRequest:
     who: str = ""
 
 
-def refresh(asked: RefreshRequest, records: RefreshRecords, on: BackupContext) -> Refreshed:
+def refresh(asked: RefreshRequest, records: RefreshRecords, context: BackupContext) -> Refreshed:
     """Do it, or finish the one that was interrupted. The guard has been asked.
 
     Raises: NotReady, ServerFailed; the target then is as it was, or the record says that the exchange was done.
     """
     left = records.latest(asked.target.environment)
-    if left and left.phase in OPEN and _settled(left, asked, records, on):
+    if left and left.phase in OPEN and _settled(left, asked, records, context):
         return _read(records, asked)
     number = records.begin(asked.subject.environment, asked.target.environment, asked.who)
     try:
-        server, chain = _chosen(asked, on)
+        server, chain = _chosen(asked, context)
         records.reached(
             number, RefreshPhase.RESTORING, server=server, backups=[each.id for each in chain], job=_job(asked, number)
         )
-        done = _exchanged(asked, number, server, chain, on)
+        done = _exchanged(asked, number, server, chain, context)
     except SaltlickError as error:
         records.reached(number, RefreshPhase.FAILED, error=str(error))
         raise
     records.reached(number, RefreshPhase.EXCHANGED, **_told(done))
-    _finish(asked, number, server, records, on)
+    _finish(asked, number, server, records, context)
     return _read(records, asked)
 
 
-def _chosen(asked: RefreshRequest, on: BackupContext) -> tuple[str, Sequence[Backup]]:
+def _chosen(asked: RefreshRequest, context: BackupContext) -> tuple[str, Sequence[Backup]]:
     """The primary that gets it, and the backup that it gets."""
-    server = restores.place(asked.subject, asked.target, on)
+    server = restores.place(asked.subject, asked.target, context)
     if asked.how.newest:
-        take(asked.subject, "incr", on, who=asked.who)
-    chain = on.catalogue(server, asked.target.store, asked.subject.name).until(None)
-    age_s = (on.today() - chain[-1].reaches).total_seconds()
+        take(asked.subject, "incr", context, who=asked.who)
+    chain = context.catalogue(server, asked.target.store, asked.subject.name).until(None)
+    age_s = (context.today() - chain[-1].reaches).total_seconds()
     if age_s > asked.how.max_age_s:
         raise NotReady(
             f"{chain[-1].id} is the newest backup, {span(age_s)} old, and {span(asked.how.max_age_s)} are allowed"
@@ -77,37 +77,37 @@ def _chosen(asked: RefreshRequest, on: BackupContext) -> tuple[str, Sequence[Bac
 
 
 def _exchanged(
-    asked: RefreshRequest, number: int, server: str, chain: Sequence[Backup], on: BackupContext
+    asked: RefreshRequest, number: int, server: str, chain: Sequence[Backup], context: BackupContext
 ) -> Mapping[str, Any]:
     """Without its users the data is exchanged for the new; where that fails they come back to the old."""
     application = asked.how.application
     try:
         if application:
-            _each(asked, asked.application, application.stop, on)
+            _each(asked, asked.application, application.stop, context)
         return restores.carried_out(
-            asked.subject, asked.target, server, chain, on,
+            asked.subject, asked.target, server, chain, context,
             scripts=asked.how.scripts, checks=asked.how.checks, swap=True, job=_job(asked, number),
         )  # fmt: skip
     except SaltlickError as error:
         try:
             if application:
-                _each(asked, asked.application, application.start, on)
+                _each(asked, asked.application, application.start, context)
         except SaltlickError as second:
             raise ServerFailed(f"{error}; and the application did not come back: {second}") from error
         raise
 
 
-def _finish(asked: RefreshRequest, number: int, server: str, records: RefreshRecords, on: BackupContext) -> None:
+def _finish(asked: RefreshRequest, number: int, server: str, records: RefreshRecords, context: BackupContext) -> None:
     """All that follows the exchange.
 
     Each part may be repeated; what fails keeps the record open, and the next refresh goes on here.
     """
     others = [each for each in asked.target.servers if each != server]
     try:
-        _each(asked, [server], asked.how.after, on)
-        kept = restores.standbys(asked.subject, others, on)
+        _each(asked, [server], asked.how.after, context)
+        kept = restores.standbys(asked.subject, others, context)
         if asked.how.application:
-            _each(asked, asked.application, asked.how.application.start, on)
+            _each(asked, asked.application, asked.how.application.start, context)
     except SaltlickError as error:
         records.reached(number, RefreshPhase.EXCHANGED, error=str(error))
         raise ServerFailed(
@@ -116,17 +116,17 @@ def _finish(asked: RefreshRequest, number: int, server: str, records: RefreshRec
     records.reached(number, RefreshPhase.DONE, standbys=kept)
 
 
-def _settled(left: Refreshed, asked: RefreshRequest, records: RefreshRecords, on: BackupContext) -> bool:
+def _settled(left: Refreshed, asked: RefreshRequest, records: RefreshRecords, context: BackupContext) -> bool:
     """Finish what was interrupted; False where it came to nothing and all is as before."""
     server = str(left.told.get("server", ""))
     phase = left.phase
     if phase is RefreshPhase.RESTORING:
         state = settled(
-            server, on.fleet.run({server: Call("detached.status", (left.told["job"],))}, deadline_s=60)[server]
+            server, context.fleet.run({server: Call("detached.status", (left.told["job"],))}, deadline_s=60)[server]
         )
         if state["state"] == "running":
-            on.tell(f"{left.target}: the refresh that {left.who} began still runs on {server}; waiting for it", {})
-            state = _waited(server, str(left.told["job"]), asked.how.deadline_s, on)
+            context.tell(f"{left.target}: the refresh that {left.who} began still runs on {server}; waiting for it", {})
+            state = _waited(server, str(left.told["job"]), asked.how.deadline_s, context)
         if state["state"] == "done":
             records.reached(left.number, RefreshPhase.EXCHANGED, **_told(state.get("value") or {}))
             phase = RefreshPhase.EXCHANGED
@@ -135,35 +135,35 @@ def _settled(left: Refreshed, asked: RefreshRequest, records: RefreshRecords, on
             left.number, RefreshPhase.FAILED, error=left.error or "interrupted before anything was exchanged"
         )
         if asked.how.application:
-            _each(asked, asked.application, asked.how.application.start, on)
+            _each(asked, asked.application, asked.how.application.start, context)
         return False
-    on.tell(
+    context.tell(
         f"{left.target}: finishing the refresh of {left.began:%Y-%m-%d %H:%M} UTC, which was interrupted after its exchange",
         {},
     )
-    _finish(asked, left.number, server, records, on)
+    _finish(asked, left.number, server, records, context)
     return True
 
 
-def _waited(server: str, job: str, deadline_s: float, on: BackupContext) -> Mapping[str, Any]:
-    ends = on.clock.now() + deadline_s
+def _waited(server: str, job: str, deadline_s: float, context: BackupContext) -> Mapping[str, Any]:
+    ends = context.clock.now() + deadline_s
     while True:
         state: Mapping[str, Any] = settled(
-            server, on.fleet.run({server: Call("detached.status", (job,))}, deadline_s=60)[server]
+            server, context.fleet.run({server: Call("detached.status", (job,))}, deadline_s=60)[server]
         )
         if state["state"] != "running":
             return state
-        if on.clock.now() > ends:
+        if context.clock.now() > ends:
             raise ServerFailed(f"{server}: the restore that was begun before still runs after {deadline_s:g} s more")
-        on.clock.sleep(5)
+        context.clock.sleep(5)
 
 
-def _each(asked: RefreshRequest, servers: Sequence[str], steps: Sequence[Step], on: BackupContext) -> None:
+def _each(asked: RefreshRequest, servers: Sequence[str], steps: Sequence[Step], context: BackupContext) -> None:
     """Steps on servers, one server after another. Raises: ServerFailed at the first that fails."""
     for server in servers:
         for step in steps:
             words = {"environment": asked.target.environment, "server": server}
-            reply = on.fleet.run({server: fill(step, words)}, deadline_s=step.deadline_s)[server]
+            reply = context.fleet.run({server: fill(step, words)}, deadline_s=step.deadline_s)[server]
             settled(server, judged(reply, step))
 
 

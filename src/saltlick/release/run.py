@@ -36,12 +36,12 @@ class RollbackRequired(Exception):
 class Run:
     """What is known of a release while it runs: a mirror of its rows in the journal, and the ports."""
 
-    def __init__(self, recipe: Recipe, record: ReleaseRecord, rule: BatchRule, on: ReleaseContext) -> None:
-        self.recipe, self.rule, self.on = recipe, rule, on
+    def __init__(self, recipe: Recipe, record: ReleaseRecord, rule: BatchRule, context: ReleaseContext) -> None:
+        self.recipe, self.rule, self.context = recipe, rule, context
         self.head = replace(record, servers=(), steps=(), requests=())
         self.servers = {server.name: server for server in record.servers}
         self.steps: dict[int, StepRecord] = {}
-        self.walked = 0
+        self.batches_begun = 0
         """How many batches have begun."""
         self.moved: set[str] = set()
         """Servers on which something was begun after their drain; the others run what they ran."""
@@ -51,9 +51,9 @@ class Run:
         """How many there are, as planned."""
         self.silent: set[str] = set()
         """Servers whose last word was none."""
-        self.attempt, self.failure = on.journal.attempt(record.id)
+        self.attempt, self.failure = context.journal.attempt(record.id)
         self.aborted = ""
-        self.heard: list[ControlRequest] = []
+        self.open_controls: list[ControlRequest] = []
         """Pauses and promotes: followed, and so no longer in the journal, when a wait is over."""
 
     # -- facts
@@ -70,18 +70,18 @@ class Run:
     @property
     def pause(self) -> bool:
         """Whether it is to wait after the batch that is on its way."""
-        return any(order.want is ControlAction.PAUSE for order in self.heard)
+        return any(order.want is ControlAction.PAUSE for order in self.open_controls)
 
     @property
     def promoted(self) -> bool:
         """Whether the wait that it stands in is to end."""
-        return any(order.want is ControlAction.PROMOTE for order in self.heard)
+        return any(order.want is ControlAction.PROMOTE for order in self.open_controls)
 
-    def standing(self, *standings: ServerStatus) -> tuple[str, ...]:
+    def servers_with(self, *standings: ServerStatus) -> tuple[str, ...]:
         """Servers that stand so, in order."""
         return tuple(server.name for server in self.servers.values() if server.standing in standings)
 
-    def had(self, phase: Phase, name: str, *, batch: int = 0, undo: bool = False) -> StepRecord | None:
+    def last_step(self, phase: Phase, name: str, *, batch: int = 0, undo: bool = False) -> StepRecord | None:
         """The latest step of that name, if there was one."""
         return self._latest.get((phase, name, batch, undo))
 
@@ -92,7 +92,7 @@ class Run:
             if step.batch and step.phase not in {Phase.HOOK, Phase.DRAIN}:
                 self.moved.add(step.server)
             if step.phase is Phase.DRAIN and not step.undo:
-                self.walked = max(self.walked, step.batch)
+                self.batches_begun = max(self.batches_begun, step.batch)
 
     # -- what is written
 
@@ -115,22 +115,22 @@ class Run:
         tell which servers are silent.
         """
         first = next(reversed(self.steps), 0) + 1
-        started = self.on.epoch()
+        started = self.context.epoch()
         begun = [
             StepRecord(number=n, phase=phase, name=name, server=server, batch=batch, undo=undo, started=started)
             for n, server in enumerate(servers, start=first)
         ]
-        self.on.journal.begin(self.id, begun, self._move(servers, entering, batch=batch) if entering else ())
+        self.context.journal.begin(self.id, begun, self._move(servers, entering, batch=batch) if entering else ())
         self._tell(begun)
         try:
             replies = do(tuple(servers))
         except SaltlickError as error:  # a balancer that cannot be reached has an answer for each server, too
             replies = dict.fromkeys(servers, Reply(False, error=str(error)))
-        over = [ended(step, replies.get(step.server), started, self.on.epoch()) for step in begun]
+        over = [ended(step, replies.get(step.server), started, self.context.epoch()) for step in begun]
         good = [step.server for step in over if step.ok]
         failed = {step.server: labelled(step.name, step.detail) for step in over if not step.ok and step.server}
         moved = self._move(good, leaving) if leaving else ()
-        self.on.journal.end(self.id, over, moved)
+        self.context.journal.end(self.id, over, moved)
         self._tell(over)
         if own_word:
             self._note_silence(replies)
@@ -150,7 +150,7 @@ class Run:
         """One call each, as one step; values are judged where the recipe has a `step` for it."""
 
         def do(_: tuple[str, ...]) -> Replies:
-            replies = self.on.fleet.run(told, deadline_s=deadline_s)
+            replies = self.context.fleet.run(told, deadline_s=deadline_s)
             return {server: judged(reply, step) for server, reply in replies.items()} if step else replies
 
         return self.step(phase, name, tuple(told), do, batch=batch, undo=undo) if told else NOTHING_DONE
@@ -172,18 +172,20 @@ class Run:
         On the way back a job may be tried again, once per time that somebody took the release up after it was stuck.
         An abort ends a build, which may take long and changes nothing that serves; a `once` task is never cut off.
         """
-        way = f"undo-{self.attempt}-" if undo else ""
+        direction = f"undo-{self.attempt}-" if undo else ""
 
         def do(_: tuple[str, ...]) -> Replies:
-            job_id = f"{self.id}/{way}{job}"
+            job_id = f"{self.id}/{direction}{job}"
             stop = self._to_stop if phase is Phase.BUILD and not undo else lambda: ""
-            replies = run_detached(self.on.fleet, self.on.clock, told, job=job_id, deadline_s=deadline_s, stop=stop)
+            replies = run_detached(
+                self.context.fleet, self.context.clock, told, job=job_id, deadline_s=deadline_s, stop=stop
+            )
             return {server: judged(reply, step) for server, reply in replies.items()} if step else replies
 
         return self.step(phase, name, tuple(told), do, batch=batch, undo=undo) if told else NOTHING_DONE
 
     def _to_stop(self) -> str:
-        self.heed()
+        self.read_controls()
         return self.aborted
 
     def _note_silence(self, replies: Replies) -> None:
@@ -197,33 +199,33 @@ class Run:
     def explain(self, why: Mapping[str, str], standing: ServerStatus | None = None) -> None:
         """Each server's own reason, and where it stands by that."""
         if moved := tuple(server for name in why for server in self._move([name], standing, detail=why[name])):
-            self.on.journal.move(self.id, moved)
+            self.context.journal.move(self.id, moved)
 
-    def go_back(self, reason: str) -> None:
+    def start_rollback(self, reason: str) -> None:
         """From here on everything goes back, whoever resumes it."""
-        self.on.journal.undo(self.id, reason)
-        self.on.journal.took(self.id, self.on.journal.orders(self.id))
+        self.context.journal.undo(self.id, reason)
+        self.context.journal.took(self.id, self.context.journal.orders(self.id))
         self.head, self.failure = replace(self.head, undoing=True, reason=reason), reason
         self.aborted = ""
-        self.say(f"going back: {reason}")
+        self.remark(f"going back: {reason}")
 
     def finish(self, result: Result, reason: str = "") -> None:
         """It is over."""
-        self.on.journal.finish(self.id, result, reason)
-        self.head = replace(self.head, result=result, reason=reason, ended=self.on.epoch())
-        self.on.tell(ReleaseEvent(release=self.record, batches=self.batches))
+        self.context.journal.finish(self.id, result, reason)
+        self.head = replace(self.head, result=result, reason=reason, ended=self.context.epoch())
+        self.context.tell(ReleaseEvent(release=self.record, batches=self.batches))
 
-    def begins(self) -> None:
+    def announce(self) -> None:
         """Tell that it starts, or goes on."""
-        self.on.tell(ReleaseEvent(release=self.record, batches=self.batches))
+        self.context.tell(ReleaseEvent(release=self.record, batches=self.batches))
 
-    def unless_going_back(self) -> None:
-        """Raises: GoBack when that was decided before the release was taken up again, or it is aborted already."""
-        self.heed()
+    def require_forward(self) -> None:
+        """Raises: RollbackRequired when that was decided before the release was taken up again, or it is aborted already."""
+        self.read_controls()
         if self.head.undoing or self.aborted:
             raise RollbackRequired(self.failure or self.aborted)
 
-    def stops(self, why: str) -> None:
+    def stop_at_once(self, why: str) -> None:
         """Stopped at once: nothing is undone, what is left is said, it can be taken up again."""
         left = "; ".join(
             f"{server.name}: {server.standing.value}"
@@ -232,59 +234,59 @@ class Run:
         )
         reason = f"{self.head.reason}. " if self.head.reason else ""
         self.head = replace(self.head, reason=f"{reason}stopped at once ({why}); left: {left or 'nothing'}")
-        self.on.journal.explain(self.id, self.head.reason)
-        self.say(self.head.reason)
+        self.context.journal.explain(self.id, self.head.reason)
+        self.remark(self.head.reason)
 
     def whole(self) -> ReleaseRecord:
         """As the journal has it."""
-        record = self.on.journal.read(self.id)
+        record = self.context.journal.read(self.id)
         assert record is not None
         return record
 
     # -- what is heard and said
 
-    def say(self, text: str) -> None:
+    def remark(self, text: str) -> None:
         """A sentence to whoever watches."""
-        self.on.tell(ReleaseEvent(release=self.record, batches=self.batches, text=text))
+        self.context.tell(ReleaseEvent(release=self.record, batches=self.batches, text=text))
 
-    def heed(self) -> None:
+    def read_controls(self) -> None:
         """Read the orders that came."""
-        if self.on.interrupts.asked and not self.head.undoing:
-            self.aborted = f"{self.on.interrupts.asked} by {self.head.who}"
-        for order in self.on.journal.orders(self.id):
+        if self.context.interrupts.asked and not self.head.undoing:
+            self.aborted = f"{self.context.interrupts.asked} by {self.head.who}"
+        for order in self.context.journal.orders(self.id):
             if order.want is ControlAction.ABORT and not self.head.undoing:
                 self.aborted = str(order)  # followed when the journal says that it goes back
-            elif order not in self.heard:
-                self._heed(order)
+            elif order not in self.open_controls:
+                self._follow(order)
 
-    def _heed(self, order: ControlRequest) -> None:
-        self.say(str(order))
+    def _follow(self, order: ControlRequest) -> None:
+        self.remark(str(order))
         if order.want is ControlAction.PAUSE or (
             order.want is ControlAction.PROMOTE and is_waiting(self.steps.values())
         ):
-            self.heard.append(order)
+            self.open_controls.append(order)
             return
         if order.want is ControlAction.PROMOTE:
-            self.say("the pause that was asked for is taken back" if self.pause else "it does not wait any more")
-            self.followed()
+            self.remark("the pause that was asked for is taken back" if self.pause else "it does not wait any more")
+            self.close_wait()
         elif (server := self.servers.get(order.server)) and server.standing is ServerStatus.WAITING:
             self.move([server.name], ServerStatus.SKIPPED, str(order))
-        self.on.journal.took(self.id, [order])
+        self.context.journal.took(self.id, [order])
 
-    def followed(self) -> None:
+    def close_wait(self) -> None:
         """A wait is over, and what was said about it done."""
-        self.on.journal.took(self.id, self.heard)
-        self.heard = []
+        self.context.journal.took(self.id, self.open_controls)
+        self.open_controls = []
 
     def wait(self, seconds: float, ready: Callable[[], bool] = lambda: False) -> bool:
         """Wait until `ready`, at most so long; orders are heeded meanwhile, an abort ends it. Returns whether it was ready."""
-        deadline = self.on.clock.now() + seconds
+        deadline = self.context.clock.now() + seconds
         while not ready():
-            self.heed()
-            left = deadline - self.on.clock.now()
+            self.read_controls()
+            left = deadline - self.context.clock.now()
             if self.aborted or left <= 0:
                 return not self.aborted and ready()
-            self.on.clock.sleep(min(1.0, left))
+            self.context.clock.sleep(min(1.0, left))
         return True
 
     def _move(
@@ -308,4 +310,4 @@ class Run:
         self._note(steps)
         release, batches = self.record, self.batches
         for step in steps:
-            self.on.tell(ReleaseEvent(release=release, step=step, batches=batches))
+            self.context.tell(ReleaseEvent(release=release, step=step, batches=batches))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from saltlick.release.journal.record import Phase, Result, ServerStatus
 from saltlick.release.pillar.model import StrategyKind
 from saltlick.release.planning.batches import within_floor
-from saltlick.release.steps import calls
-from saltlick.release.steps.batch import DIRECT_S, Direction, restore, walk
+from saltlick.release.steps import server_calls
+from saltlick.release.steps.batch import DIRECT_S, Direction, restore, take_through
 from saltlick.release.steps.hooks import hooks
 from saltlick.release.steps.run_once import undo_once
-from saltlick.release.steps.traffic import in_traffic, put_out
+from saltlick.release.steps.traffic import in_traffic, take_out_of_traffic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ Servers = tuple[str, ...]
 def undo(run: Run, reason: str) -> None:
     """Take everything back and close the release: ROLLED_BACK, or STUCK with every server named that is in between."""
     if not run.head.undoing:
-        run.go_back(reason)
+        run.start_rollback(reason)
         hooks(run, "on_failure", undo=True)
     stuck = _take_back(run)
     tasks = undo_once(run)
@@ -58,8 +58,8 @@ def _take_back(run: Run) -> dict[str, str]:
 
 def _touched(run: Run) -> Servers:
     """Whoever is not where it was, newest first; those out of traffic before others, as they cost no capacity."""
-    names = [*run.standing(ServerStatus.TOUCHED, ServerStatus.LEFT_OUT)]
-    names += [name for name in run.standing(ServerStatus.DONE) if run.servers[name].batch]
+    names = [*run.servers_with(ServerStatus.TOUCHED, ServerStatus.LEFT_OUT)]
+    names += [name for name in run.servers_with(ServerStatus.DONE) if run.servers[name].batch]
     out = set(names) - in_traffic(run) if names else set()
     return tuple(sorted(names, key=lambda name: (name not in out, -run.servers[name].batch)))
 
@@ -81,9 +81,9 @@ def _walk_back(run: Run, servers: Servers, batch: int) -> dict[str, str]:
     """Returns those that are stuck. One that is silent and out of traffic is not: it is left out, and named."""
     servers = _put_back(run, servers, batch)
     new = tuple(name for name in servers if not run.servers[name].previous)
-    walked = walk(run, tuple(name for name in servers if name not in new), Direction(batch, back=True))
+    walked = take_through(run, tuple(name for name in servers if name not in new), Direction(batch, back=True))
     failed = {**{name: _nowhere(run, name) for name in new}, **walked}
-    inside = put_out(run, tuple(failed), batch=batch, undo=True)
+    inside = take_out_of_traffic(run, tuple(failed), batch=batch, undo=True)
     stuck = {}
     for name, why in failed.items():
         lost = name not in inside and (name in run.silent or name in new)
@@ -106,12 +106,12 @@ def _nowhere(run: Run, name: str) -> str:
 
 def _tell_servers(run: Run) -> None:
     """Each server that answers learns that the revision is bad; nothing hangs on it."""
-    touched = run.standing(ServerStatus.UNDONE, ServerStatus.TOUCHED)
+    touched = run.servers_with(ServerStatus.UNDONE, ServerStatus.TOUCHED)
     there = tuple(name for name in touched if name not in run.silent)
     source, sha = run.recipe.source, run.head.sha
-    told = [("note", calls.note(f"{run.head.rev} ({sha[:12]}) failed and was taken back, release {run.id}"))]
+    told = [("note", server_calls.note(f"{run.head.rev} ({sha[:12]}) failed and was taken back, release {run.id}"))]
     if run.recipe.strategy.kind is StrategyKind.PREPARED:
-        told.insert(0, ("mark failed", calls.mark(source, sha, run.id, good=False)))
+        told.insert(0, ("mark failed", server_calls.mark(source, sha, run.id, good=False)))
     for name, call in told:
         if there:
             run.call(Phase.FINISH, name, dict.fromkeys(there, call), deadline_s=DIRECT_S, undo=True)
@@ -119,7 +119,7 @@ def _tell_servers(run: Run) -> None:
 
 def _reason(run: Run, stuck: Mapping[str, str], tasks: Sequence[NotUndone]) -> str:
     """Why it failed, and all that is not as it was."""
-    left_out = [_named(run, name) for name in run.standing(ServerStatus.LEFT_OUT)]
+    left_out = [_named(run, name) for name in run.servers_with(ServerStatus.LEFT_OUT)]
     said = [
         run.failure,
         "out of traffic, and left there: " + "; ".join(left_out) if left_out else "",

@@ -15,7 +15,7 @@ from saltlick.fleet.balancers import BalancerContext
 from saltlick.fleet.ports import Call, Reply
 from saltlick.offhours.application import FleetApplicationControl
 from saltlick.release.pillar import parse_recipe
-from saltlick.release.steps import calls
+from saltlick.release.steps import server_calls
 
 PILLAR = Path(__file__).parents[3] / "pillar"
 APPS = ("test-app-1", "test-app-2")
@@ -85,7 +85,7 @@ def made(fleet: Fleet, *, recipe: bool = True, **change):
     cloud = Elb(fleet.told)
     ground = BalancerContext("test", lambda: environment, fleet, fleet, lambda: cloud, clock)
     found = parse_recipe(read("common/release.sls"), environment) if recipe else None
-    current = calls.current(found.source, found.strategy.kind) if found else None
+    current = server_calls.current(found.source, found.strategy.kind) if found else None
     return FleetApplicationControl(
         environment=environment, hours=hours(**change), recipe=found, current_revision=current, ground=ground
     )

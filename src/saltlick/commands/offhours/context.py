@@ -18,7 +18,7 @@ from saltlick.offhours.pillar import OffHours, parse_offhours
 from saltlick.offhours.records import OffHoursRecords
 from saltlick.offhours.switch import OffHoursContext
 from saltlick.release.pillar import Recipe, parse_recipe
-from saltlick.release.steps import calls
+from saltlick.release.steps import server_calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ class OffHoursEnvironment:
     @property
     def current_revision(self) -> Call | None:
         """Asks a server which revision of the application it runs."""
-        return calls.current(self.recipe.source, self.recipe.strategy.kind) if self.recipe else None
+        return server_calls.current(self.recipe.source, self.recipe.strategy.kind) if self.recipe else None
 
 
 def offhours_environment(opts: Mapping[str, Any], name: object) -> OffHoursEnvironment:

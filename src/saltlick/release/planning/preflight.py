@@ -13,7 +13,7 @@ from saltlick.release.context import FORCE_WORDS
 from saltlick.release.journal.record import Result
 from saltlick.release.pillar.windows import denied
 from saltlick.release.planning.server_health import ASK_S, healths
-from saltlick.release.steps import calls
+from saltlick.release.steps import server_calls
 
 if TYPE_CHECKING:
     from saltlick.release.context import ReleaseContext, ReleaseRequest
@@ -54,7 +54,7 @@ class PreflightFindings:
     findings: tuple[PreflightFinding, ...] = ()
 
 
-def look(recipe: Recipe, asked: ReleaseRequest, on: ReleaseContext) -> PreflightFindings:
+def look(recipe: Recipe, asked: ReleaseRequest, context: ReleaseContext) -> PreflightFindings:
     """Ask every server, the balancer, the repository, the calendar and the journal; changes nothing.
 
     Raises: InvalidInput for a force word that means nothing.
@@ -62,21 +62,23 @@ def look(recipe: Recipe, asked: ReleaseRequest, on: ReleaseContext) -> Preflight
     if unknown := sorted(asked.force - set(FORCE_WORDS)):
         raise InvalidInput([f"force={word}: there is {', '.join(FORCE_WORDS)}" for word in unknown], what="release")
     names = tuple(server.name for server in asked.servers)
-    replies = on.fleet.run(dict.fromkeys(names, calls.current(recipe.source, recipe.strategy.kind)), deadline_s=ASK_S)
+    replies = context.fleet.run(
+        dict.fromkeys(names, server_calls.current(recipe.source, recipe.strategy.kind)), deadline_s=ASK_S
+    )
     silent = {name: reply.error for name, reply in replies.items() if reply.silent}
     there = tuple(name for name in names if name not in silent)
     current = {name: str(replies[name].value or "") for name in there if replies[name].ok}
-    sha, unresolved = _resolve(recipe, asked, on, there)
-    health = healths(recipe, asked.environment, {name: current.get(name, "") for name in there}, on)
+    sha, unresolved = _resolve(recipe, asked, context, there)
+    health = healths(recipe, asked.environment, {name: current.get(name, "") for name in there}, context)
     unwell = {name: reply.error for name, reply in health.items() if not reply.ok}
-    shown = {name: Seen(Traffic.UNKNOWN) for name in names} | dict(on.balancer.look(names))
+    shown = {name: Seen(Traffic.UNKNOWN) for name in names} | dict(context.balancer.look(names))
     in_traffic = frozenset(name for name in names if _in_traffic(shown[name].traffic, recipe))
     found = [
         *(PreflightFinding(f"does not answer: {why}", name, "silent") for name, why in silent.items()),
         *(PreflightFinding(f"cannot tell its revision: {replies[n].error}", n) for n in there if not replies[n].ok),
         *unresolved,
         *(PreflightFinding(f"is not healthy now: {why}", name, "unhealthy") for name, why in unwell.items()),
-        *_disk(recipe, on, there),
+        *_disk(recipe, context, there),
         *(
             PreflightFinding(
                 f"the balancer shows it {shown[name].traffic.value}: {shown[name].detail}".rstrip(": "),
@@ -86,8 +88,8 @@ def look(recipe: Recipe, asked: ReleaseRequest, on: ReleaseContext) -> Preflight
             for name in there
             if name not in in_traffic
         ),
-        *_calendar(recipe, asked, on),
-        *_unfinished(asked, on),
+        *_calendar(recipe, asked, context),
+        *_unfinished(asked, context),
     ]
     well = (set(there) & in_traffic) - set(unwell)
     already = tuple(name for name in names if name in well and sha and current.get(name) == sha)
@@ -102,12 +104,12 @@ def look(recipe: Recipe, asked: ReleaseRequest, on: ReleaseContext) -> Preflight
 
 
 def _resolve(
-    recipe: Recipe, asked: ReleaseRequest, on: ReleaseContext, there: tuple[str, ...]
+    recipe: Recipe, asked: ReleaseRequest, context: ReleaseContext, there: tuple[str, ...]
 ) -> tuple[str, list[PreflightFinding]]:
     """What the revision is now, by the first servers that answer: one SHA for all of them."""
     reply = Reply(False, error="there is no server to ask")
     for name in there[:TRIES]:
-        reply = on.fleet.run({name: calls.resolve(recipe.source, asked.rev)}, deadline_s=RESOLVE_S)[name]
+        reply = context.fleet.run({name: server_calls.resolve(recipe.source, asked.rev)}, deadline_s=RESOLVE_S)[name]
         if reply.ok and reply.value:
             return str(reply.value), []
         if not reply.silent:
@@ -115,9 +117,11 @@ def _resolve(
     return "", [PreflightFinding(f"{asked.rev!r} cannot be resolved: {reply.error}")]
 
 
-def _disk(recipe: Recipe, on: ReleaseContext, there: tuple[str, ...]) -> Iterator[PreflightFinding]:
+def _disk(recipe: Recipe, context: ReleaseContext, there: tuple[str, ...]) -> Iterator[PreflightFinding]:
     wanted = recipe.source.min_free_mb
-    for name, reply in on.fleet.run(dict.fromkeys(there, calls.free(recipe.source)), deadline_s=ASK_S).items():
+    for name, reply in context.fleet.run(
+        dict.fromkeys(there, server_calls.free(recipe.source)), deadline_s=ASK_S
+    ).items():
         if not reply.ok:
             yield PreflightFinding(f"cannot tell its free space: {reply.error}", name, "disk")
         elif float(reply.value) < wanted:
@@ -126,21 +130,23 @@ def _disk(recipe: Recipe, on: ReleaseContext, there: tuple[str, ...]) -> Iterato
             )
 
 
-def _calendar(recipe: Recipe, asked: ReleaseRequest, on: ReleaseContext) -> Iterable[PreflightFinding]:
+def _calendar(recipe: Recipe, asked: ReleaseRequest, context: ReleaseContext) -> Iterable[PreflightFinding]:
     """Windows keep news out, not the way back: who has to go back at night finds no further obstacle."""
     if asked.rollback:
         return []
-    why = denied(recipe.windows, datetime.fromtimestamp(on.epoch(), timezone.utc))
+    why = denied(recipe.windows, datetime.fromtimestamp(context.epoch(), timezone.utc))
     return [PreflightFinding(why, force="window")] if why else []
 
 
-def _unfinished(asked: ReleaseRequest, on: ReleaseContext) -> Iterable[PreflightFinding]:
+def _unfinished(asked: ReleaseRequest, context: ReleaseContext) -> Iterable[PreflightFinding]:
     """A release whose process died left servers in the middle: it is taken up or back, not built over."""
-    before = on.journal.latest(asked.environment)
+    before = context.journal.latest(asked.environment)
     if before is None or before.result not in {Result.RUNNING, Result.STUCK}:
         return []
-    way = f"`release.resume {asked.environment}` goes on with it, `release.rollback {asked.environment}` takes it back"
-    return [PreflightFinding(f"{before.id} is {_said(before.result)}: {way}", force="unfinished")]
+    direction = (
+        f"`release.resume {asked.environment}` goes on with it, `release.rollback {asked.environment}` takes it back"
+    )
+    return [PreflightFinding(f"{before.id} is {_said(before.result)}: {direction}", force="unfinished")]
 
 
 def _said(result: Result) -> str:

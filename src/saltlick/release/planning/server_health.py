@@ -9,7 +9,7 @@ from saltlick.fleet.ports import Reply, Seen, Traffic
 from saltlick.release.journal.record import ReleaseRecord, ServerStatus
 from saltlick.release.pillar import fill_check
 from saltlick.release.report.status import ServerNow
-from saltlick.release.steps import calls
+from saltlick.release.steps import server_calls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,15 +22,17 @@ ASK_S = 60.0
 
 
 def observe_servers(
-    recipe: Recipe, environment: str, servers: Sequence[ReleaseServer], on: ReleaseContext
+    recipe: Recipe, environment: str, servers: Sequence[ReleaseServer], context: ReleaseContext
 ) -> tuple[ServerNow, ...]:
     """Each server as it is seen now. What cannot be asked is told with the reason; nothing is changed."""
     names = tuple(server.name for server in servers)
-    replies = on.fleet.run(dict.fromkeys(names, calls.current(recipe.source, recipe.strategy.kind)), deadline_s=ASK_S)
+    replies = context.fleet.run(
+        dict.fromkeys(names, server_calls.current(recipe.source, recipe.strategy.kind)), deadline_s=ASK_S
+    )
     runs = {name: str(reply.value or "") for name, reply in replies.items() if reply.ok}
-    health = healths(recipe, environment, runs, on)
-    traffic = on.balancer.look(names)
-    past = on.journal.history(environment, application=recipe.application)
+    health = healths(recipe, environment, runs, context)
+    traffic = context.balancer.look(names)
+    past = context.journal.history(environment, application=recipe.application)
     return tuple(
         ServerNow(
             name=server.name,
@@ -47,7 +49,7 @@ def observe_servers(
     )
 
 
-def healths(recipe: Recipe, environment: str, runs: Mapping[str, str], on: ReleaseContext) -> dict[str, Reply]:
+def healths(recipe: Recipe, environment: str, runs: Mapping[str, str], context: ReleaseContext) -> dict[str, Reply]:
     """What each server (by the revision it runs) says to the recipe's checks now: good, or bad with all that is bad.
 
     No entry where the recipe has no check.
@@ -59,7 +61,7 @@ def healths(recipe: Recipe, environment: str, runs: Mapping[str, str], on: Relea
             name: fill_check(check, health, placeholders_now(recipe, environment, name, sha), delayed=False)
             for name, sha in runs.items()
         }
-        for name, reply in on.fleet.run(told, deadline_s=health.deadline_s + ASK_S).items():
+        for name, reply in context.fleet.run(told, deadline_s=health.deadline_s + ASK_S).items():
             found.setdefault(name, []).append(reply)
     return {name: _together(replies) for name, replies in found.items()}
 

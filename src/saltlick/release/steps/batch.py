@@ -15,7 +15,7 @@ from saltlick.release.journal.record import Phase, ServerStatus
 from saltlick.release.pillar import fill_check
 from saltlick.release.pillar.model import StrategyKind
 from saltlick.release.step_result import Failed, still_well
-from saltlick.release.steps import calls
+from saltlick.release.steps import server_calls
 from saltlick.release.steps.build import build_here
 from saltlick.release.steps.failure_budget import FailureVerdict, judge
 from saltlick.release.steps.hooks import host_hooks
@@ -49,66 +49,76 @@ class Direction:
 BatchStep = Callable[["Run", Servers, Direction], Failed]
 
 
-def walk(run: Run, servers: Servers, way: Direction) -> Failed:
+def take_through(run: Run, servers: Servers, direction: Direction) -> Failed:
     """Take servers through all steps of a batch. Returns those that did not come through, and why."""
     failed: dict[str, str] = {}
     for leg in IN_PLACE if run.recipe.strategy.kind is StrategyKind.IN_PLACE else PREPARED:
         going = still_well(servers, failed)
-        if not going or (not way.back and judge(run, failed).verdict is FailureVerdict.UNDO):
+        if not going or (not direction.back and judge(run, failed).verdict is FailureVerdict.UNDO):
             break
-        failed |= leg(run, going, way)
+        failed |= leg(run, going, direction)
     return failed
 
 
-def before(run: Run, servers: Servers, way: Direction) -> Failed:
-    return {} if way.back else host_hooks(run, "pre_host", servers, batch=way.batch)
+def before(run: Run, servers: Servers, direction: Direction) -> Failed:
+    return {} if direction.back else host_hooks(run, "pre_host", servers, batch=direction.batch)
 
 
-def drain(run: Run, servers: Servers, way: Direction) -> Failed:
-    out = run.on.balancer.drain
+def drain(run: Run, servers: Servers, direction: Direction) -> Failed:
+    out = run.context.balancer.drain
     entering = ServerStatus.TOUCHED
-    return run.step(Phase.DRAIN, "drain", servers, out, batch=way.batch, undo=way.back, entering=entering).failed
+    return run.step(
+        Phase.DRAIN, "drain", servers, out, batch=direction.batch, undo=direction.back, entering=entering
+    ).failed
 
 
-def stop(run: Run, servers: Servers, way: Direction) -> Failed:
+def stop(run: Run, servers: Servers, direction: Direction) -> Failed:
     """Stop; what does not stop, or is late, is killed where the recipe says how.
 
     A stop that hangs is silence to Salt, though the server is there: whoever is dead costs one more short wait.
     """
-    stubborn = _in_turn(run, Phase.STOP, run.recipe.stop, servers, way)
+    stubborn = _in_turn(run, Phase.STOP, run.recipe.stop, servers, direction)
     if not stubborn or not run.recipe.kill:
         return stubborn
-    unkilled = _in_turn(run, Phase.STOP, run.recipe.kill, tuple(stubborn), way)
+    unkilled = _in_turn(run, Phase.STOP, run.recipe.kill, tuple(stubborn), direction)
     return {server: f"{stubborn[server]}; then {why}" for server, why in unkilled.items()}
 
 
-def activate(run: Run, servers: Servers, way: Direction) -> Failed:
-    told = {server: calls.activate(run.recipe.source, way.sha(run, server)) for server in servers}
-    return run.call(Phase.ACTIVATE, "activate", told, deadline_s=DIRECT_S, batch=way.batch, undo=way.back).failed
-
-
-def checkout(run: Run, servers: Servers, way: Direction) -> Failed:
-    told = {server: calls.checkout(run.recipe.source, way.sha(run, server)) for server in servers}
-    return run.job(
-        Phase.ACTIVATE, "checkout", told, job="checkout", deadline_s=CHECKOUT_S, batch=way.batch, undo=way.back
+def activate(run: Run, servers: Servers, direction: Direction) -> Failed:
+    told = {server: server_calls.activate(run.recipe.source, direction.sha(run, server)) for server in servers}
+    return run.call(
+        Phase.ACTIVATE, "activate", told, deadline_s=DIRECT_S, batch=direction.batch, undo=direction.back
     ).failed
 
 
-def build(run: Run, servers: Servers, way: Direction) -> Failed:
-    return build_here(run, servers, batch=way.batch, back=way.back)
+def checkout(run: Run, servers: Servers, direction: Direction) -> Failed:
+    told = {server: server_calls.checkout(run.recipe.source, direction.sha(run, server)) for server in servers}
+    return run.job(
+        Phase.ACTIVATE,
+        "checkout",
+        told,
+        job="checkout",
+        deadline_s=CHECKOUT_S,
+        batch=direction.batch,
+        undo=direction.back,
+    ).failed
 
 
-def once(run: Run, servers: Servers, way: Direction) -> Failed:
-    if not way.back:
+def build(run: Run, servers: Servers, direction: Direction) -> Failed:
+    return build_here(run, servers, batch=direction.batch, back=direction.back)
+
+
+def once(run: Run, servers: Servers, direction: Direction) -> Failed:
+    if not direction.back:
         once_here(run, servers)
     return {}
 
 
-def start(run: Run, servers: Servers, way: Direction) -> Failed:
-    return _in_turn(run, Phase.START, run.recipe.start, servers, way)
+def start(run: Run, servers: Servers, direction: Direction) -> Failed:
+    return _in_turn(run, Phase.START, run.recipe.start, servers, direction)
 
 
-def healthy(run: Run, servers: Servers, way: Direction, *, started: bool = True) -> Failed:
+def healthy(run: Run, servers: Servers, direction: Direction, *, started: bool = True) -> Failed:
     """Ask one check after the other; the first waits for what was just `started`, the others need not any more."""
     health = run.recipe.health
     patience = health.readiness_delay_s + health.deadline_s + GRACE_S
@@ -116,23 +126,25 @@ def healthy(run: Run, servers: Servers, way: Direction, *, started: bool = True)
     for number, check in enumerate(health.checks):
         delayed = started and number == 0
         going = still_well(servers, failed)
-        told = {server: fill_check(check, health, _words(run, server, way), delayed=delayed) for server in going}
+        told = {server: fill_check(check, health, _words(run, server, direction), delayed=delayed) for server in going}
         name = check.http or check.tcp or check.command or ""
-        asked = run.call(Phase.HEALTH, name, told, deadline_s=patience, batch=way.batch, undo=way.back)
+        asked = run.call(Phase.HEALTH, name, told, deadline_s=patience, batch=direction.batch, undo=direction.back)
         failed |= asked.failed
     return failed
 
 
-def restore(run: Run, servers: Servers, way: Direction) -> Failed:
-    leaving = ServerStatus.UNDONE if way.back else ServerStatus.DONE
-    put_back = run.on.balancer.restore
-    return run.step(Phase.RESTORE, "restore", servers, put_back, batch=way.batch, undo=way.back, leaving=leaving).failed
+def restore(run: Run, servers: Servers, direction: Direction) -> Failed:
+    leaving = ServerStatus.UNDONE if direction.back else ServerStatus.DONE
+    put_back = run.context.balancer.restore
+    return run.step(
+        Phase.RESTORE, "restore", servers, put_back, batch=direction.batch, undo=direction.back, leaving=leaving
+    ).failed
 
 
-def after(run: Run, servers: Servers, way: Direction) -> Failed:
+def after(run: Run, servers: Servers, direction: Direction) -> Failed:
     """A failing `post_host` hook is a warning: the server is back in traffic."""
-    if not way.back:
-        host_hooks(run, "post_host", servers, batch=way.batch)
+    if not direction.back:
+        host_hooks(run, "post_host", servers, batch=direction.batch)
     return {}
 
 
@@ -140,16 +152,16 @@ PREPARED: tuple[BatchStep, ...] = (before, drain, stop, activate, start, healthy
 IN_PLACE: tuple[BatchStep, ...] = (before, drain, stop, checkout, build, once, start, healthy, restore, after)
 
 
-def _in_turn(run: Run, phase: Phase, steps: Sequence[Step], servers: Servers, way: Direction) -> Failed:
+def _in_turn(run: Run, phase: Phase, steps: Sequence[Step], servers: Servers, direction: Direction) -> Failed:
     """One step of the recipe after the other, on all servers that came so far."""
     failed: dict[str, str] = {}
     for step in steps:
-        told = {server: fill(step, _words(run, server, way)) for server in still_well(servers, failed)}
+        told = {server: fill(step, _words(run, server, direction)) for server in still_well(servers, failed)}
         failed |= run.call(
-            phase, step.label, told, deadline_s=step.deadline_s, step=step, batch=way.batch, undo=way.back
+            phase, step.label, told, deadline_s=step.deadline_s, step=step, batch=direction.batch, undo=direction.back
         ).failed
     return failed
 
 
-def _words(run: Run, server: str, way: Direction) -> dict[str, str]:
-    return placeholders_for(run.recipe, run.head, run.servers[server], back=way.back)
+def _words(run: Run, server: str, direction: Direction) -> dict[str, str]:
+    return placeholders_for(run.recipe, run.head, run.servers[server], back=direction.back)

@@ -13,7 +13,7 @@ from saltlick.release.run import EVERYONE, RollbackRequired
 from saltlick.release.step_result import Failed
 from saltlick.release.steps.batch import Direction, healthy
 from saltlick.release.steps.failure_budget import FailureVerdict, judge
-from saltlick.release.steps.traffic import in_traffic, put_out
+from saltlick.release.steps.traffic import in_traffic, take_out_of_traffic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,20 +27,20 @@ Servers = tuple[str, ...]
 
 def next_batch_number(run: Run) -> int:
     """The number of the next batch, 0 when all had their turn. One that a killed release was working on comes again."""
-    if touched := run.standing(ServerStatus.TOUCHED):
+    if touched := run.servers_with(ServerStatus.TOUCHED):
         return run.servers[touched[0]].batch
-    return run.walked + 1 if run.standing(ServerStatus.WAITING) else 0
+    return run.batches_begun + 1 if run.servers_with(ServerStatus.WAITING) else 0
 
 
 def next_batch(run: Run, number: int) -> Servers:
     """The servers of that batch, by who is in traffic now. None when the last ones were skipped meanwhile.
 
-    Raises: GoBack when the floor lets nobody out, or the release was aborted.
+    Raises: RollbackRequired when the floor lets nobody out, or the release was aborted.
     """
-    run.heed()
-    touched = run.standing(ServerStatus.TOUCHED)
+    run.read_controls()
+    touched = run.servers_with(ServerStatus.TOUCHED)
     waiting = ordered(
-        [ReleaseServer(name, run.servers[name].zone) for name in touched or run.standing(ServerStatus.WAITING)],
+        [ReleaseServer(name, run.servers[name].zone) for name in touched or run.servers_with(ServerStatus.WAITING)],
         run.rule,
     )
     batch: tuple[ReleaseServer, ...] = ()
@@ -76,22 +76,24 @@ def check_failures(run: Run, failed: Failed, batch: int = 0) -> None:
 def leave_out(run: Run, failed: Failed, batch: int) -> None:
     """Go on without the servers that failed: out of traffic, and named.
 
-    Raises: GoBack when one cannot be put out, or too few would stay.
+    Raises: RollbackRequired when one cannot be put out, or too few would stay.
     """
     if len(in_traffic(run) - set(failed)) < run.rule.keep:
         raise RollbackRequired(f"{_said(failed)}; without it fewer than {run.rule.keep} servers would be in traffic")
-    if inside := put_out(run, tuple(failed), batch=batch):
+    if inside := take_out_of_traffic(run, tuple(failed), batch=batch):
         raise RollbackRequired(f"{_said(failed)}; {', '.join(sorted(inside))} could not be taken out of traffic")
     run.explain(failed, ServerStatus.LEFT_OUT)
-    run.say(f"left out: {_said(failed)}")
+    run.remark(f"left out: {_said(failed)}")
 
 
-def keep_out(run: Run) -> None:
+def keep_out_of_traffic(run: Run) -> None:
     """Servers that were left out from the start (silent, and the operator goes on) get no traffic.
 
-    Raises: GoBack when one cannot be taken out.
+    Raises: RollbackRequired when one cannot be taken out.
     """
-    if inside := put_out(run, run.standing(ServerStatus.LEFT_OUT), batch=0, entering=ServerStatus.LEFT_OUT):
+    if inside := take_out_of_traffic(
+        run, run.servers_with(ServerStatus.LEFT_OUT), batch=0, entering=ServerStatus.LEFT_OUT
+    ):
         why = "silent, and could not be taken out of traffic"
         run.move(inside, ServerStatus.WAITING, why)  # as they were before: there is nothing to take back
         raise RollbackRequired(f"{', '.join(sorted(inside))}: {why}")
@@ -100,28 +102,28 @@ def keep_out(run: Run) -> None:
 def pause_between(run: Run, *, after: int) -> None:
     """Between two batches: watch the canary, wait for `promote`, wait. What was waited for before a resume is not again.
 
-    Raises: GoBack when an abort comes, the canary falls ill, or nobody promotes.
+    Raises: RollbackRequired when an abort comes, the canary falls ill, or nobody promotes.
     """
     if not after:
         return
     strategy = run.recipe.strategy
     if after == 1 and strategy.soak_s and _wait(run, "soak", strategy.soak_s, after):
-        failed = healthy(run, run.standing(ServerStatus.DONE), Direction(after), started=False)
+        failed = healthy(run, run.servers_with(ServerStatus.DONE), Direction(after), started=False)
         check_failures(run, failed, after)
     paused = strategy.pause is Pause.EVERY or (strategy.pause is Pause.CANARY and after == 1)
-    run.heed()
+    run.read_controls()
     if paused or run.pause:
         _wait(run, "until promoted", strategy.pause_limit_s, after)
-        run.followed()
+        run.close_wait()
     _wait(run, "between batches", strategy.wait_s, after)
 
 
 def _wait(run: Run, name: str, seconds: float, batch: int) -> bool:
     """Wait so long, or until promoted. Returns False where there is nothing to wait for.
 
-    Raises: GoBack when an abort comes, or a pause is not ended in time.
+    Raises: RollbackRequired when an abort comes, or a pause is not ended in time.
     """
-    before = run.had(Phase.WAIT, name, batch=batch)
+    before = run.last_step(Phase.WAIT, name, batch=batch)
     if not seconds or (before and before.ok):
         return False
 
@@ -135,7 +137,7 @@ def _wait(run: Run, name: str, seconds: float, batch: int) -> bool:
     if not reply.ok:
         raise RollbackRequired(reply.error)
     if run.promoted:
-        run.followed()
+        run.close_wait()
     return True
 
 

@@ -11,7 +11,7 @@ from saltlick.fleet.placeholders import fill
 from saltlick.release.journal.record import Phase, ServerStatus
 from saltlick.release.pillar.model import StrategyKind
 from saltlick.release.step_result import Failed, still_well
-from saltlick.release.steps import calls
+from saltlick.release.steps import server_calls
 from saltlick.release.steps.replies import placeholders_for
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ def build_ahead(run: Run) -> Failed:
     if run.recipe.strategy.kind is not StrategyKind.PREPARED:
         return {}
     source, sha = run.recipe.source, run.head.sha
-    servers = run.standing(ServerStatus.WAITING, ServerStatus.TOUCHED)
-    told = dict.fromkeys(servers, calls.prepare(source, sha, run.id))
+    servers = run.servers_with(ServerStatus.WAITING, ServerStatus.TOUCHED)
+    told = dict.fromkeys(servers, server_calls.prepare(source, sha, run.id))
     laid_out = run.job(Phase.BUILD, "prepare", told, job="prepare", deadline_s=PREPARE_S)
     replies = laid_out.replies.items()
     empty = tuple(server for server, reply in replies if reply.ok and _state(reply.value) != "built")
     unbuilt = build_here(run, empty)
-    done = dict.fromkeys(still_well(empty, unbuilt), calls.built(source, sha, run.id))
+    done = dict.fromkeys(still_well(empty, unbuilt), server_calls.built(source, sha, run.id))
     completed = run.call(Phase.BUILD, "complete", done, deadline_s=BUILT_S)
     return {**laid_out.failed, **unbuilt, **completed.failed}
 

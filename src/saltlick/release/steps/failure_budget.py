@@ -32,8 +32,8 @@ class FailureDecision:
 
 def judge(run: Run, failed: Failed) -> FailureDecision:
     """How a release goes on after these failures. Requests of operators are read first: an abort wins."""
-    run.heed()
-    left_out = len(run.standing(ServerStatus.LEFT_OUT))
+    run.read_controls()
+    left_out = len(run.servers_with(ServerStatus.LEFT_OUT))
     budget = run.recipe.strategy.max_failures
     return decide(failed, left_out=left_out, max_failures=budget, abort=run.aborted)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from saltlick.release.journal.record import Phase, Result, ServerStatus
 from saltlick.release.pillar.model import StrategyKind
-from saltlick.release.steps import calls
+from saltlick.release.steps import server_calls
 from saltlick.release.steps.batch import DIRECT_S
 from saltlick.release.steps.hooks import hooks
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 def finish(run: Run) -> None:
     """Close the release as DONE, or PARTIAL where servers were left out or skipped. What fails here is a warning."""
     source, head = run.recipe.source, run.head
-    done = run.standing(ServerStatus.DONE)
+    done = run.servers_with(ServerStatus.DONE)
     notes = dict.fromkeys(
-        done, calls.note(f"{head.rev} ({head.sha[:12]}) is current, by {head.who}, release {head.id}")
+        done, server_calls.note(f"{head.rev} ({head.sha[:12]}) is current, by {head.who}, release {head.id}")
     )
     if run.recipe.strategy.kind is StrategyKind.PREPARED:
-        good = dict.fromkeys(done, calls.mark(source, head.sha, head.id, good=True))
+        good = dict.fromkeys(done, server_calls.mark(source, head.sha, head.id, good=True))
         run.call(Phase.FINISH, "mark good", good, deadline_s=DIRECT_S)
-        old = {server: calls.prune(source, run.servers[server].previous) for server in done}
+        old = {server: server_calls.prune(source, run.servers[server].previous) for server in done}
         run.call(Phase.FINISH, "prune", old, deadline_s=DIRECT_S)
-    run.call(Phase.FINISH, "forget old jobs", dict.fromkeys(done, calls.forget_jobs()), deadline_s=DIRECT_S)
+    run.call(Phase.FINISH, "forget old jobs", dict.fromkeys(done, server_calls.forget_jobs()), deadline_s=DIRECT_S)
     run.call(Phase.FINISH, "note", notes, deadline_s=DIRECT_S)
     count_requests(run)
     hooks(run, "post_release")
@@ -43,9 +43,9 @@ def count_requests(run: Run) -> None:
     if run.recipe.traffic is None:
         return
     servers = tuple(name for name in run.servers if name not in run.silent)
-    ask = calls.requests_seen(run.recipe.traffic.log, run.head.started, run.on.epoch())
+    ask = server_calls.requests_seen(run.recipe.traffic.log, run.head.started, run.context.epoch())
     replies = run.call(Phase.FINISH, "count requests", dict.fromkeys(servers, ask), deadline_s=DIRECT_S).replies
-    run.on.journal.requests(
+    run.context.journal.requests(
         run.id,
         [
             (server, float(second), int(count))

@@ -22,12 +22,12 @@ Servers = tuple[str, ...]
 def hooks(run: Run, moment: str, servers: Servers = (), *, batch: int = 0, undo: bool = False) -> None:
     """Run the hooks of a moment of the whole release (or of one batch): each once on the master, or on each of the servers.
 
-    Raises: GoBack when one of `pre_release` fails.
+    Raises: RollbackRequired when one of `pre_release` fails.
     """
     servers = servers or tuple(run.servers)
     for number, step in enumerate(getattr(run.recipe.hooks, moment), start=1):
         name = f"{moment} {number}: {step.label}"
-        before = run.had(Phase.HOOK, name, batch=batch, undo=undo)
+        before = run.last_step(Phase.HOOK, name, batch=batch, undo=undo)
         if before and before.ok:
             continue
         there = tuple(server for server in servers if server not in run.silent)
@@ -50,7 +50,7 @@ def _run(
     run: Run, step: PlacedStep, name: str, addresses: Servers, about: Servers, *, batch: int, undo: bool = False
 ) -> dict[str, str]:
     """Returns the addresses where it failed. Whether a hook's failure is the server's is for the caller."""
-    fleet = run.on.fleet if step.on is StepPlace.SERVER else run.on.master
+    fleet = run.context.fleet if step.on is StepPlace.SERVER else run.context.master
     told = {address: fill(step, _words(run, address, about or (address,))) for address in addresses}
 
     def do(_: Servers) -> Replies:
@@ -59,7 +59,7 @@ def _run(
     replies = run.step(Phase.HOOK, name, addresses, do, batch=batch, undo=undo).replies
     failed = {address: labelled(name, reply.error) for address, reply in replies.items() if not reply.ok}
     for address, why in failed.items():
-        run.say(f"hook failed: {address} {why}".replace("  ", " "))
+        run.remark(f"hook failed: {address} {why}".replace("  ", " "))
     return failed
 
 
@@ -73,6 +73,6 @@ def _words(run: Run, address: str, about: Servers) -> dict[str, str]:
         **words,
         "previous": words["previous"] or previous,
         "servers": ",".join(about),
-        "seconds": str(round(run.on.epoch() - run.head.started)),
+        "seconds": str(round(run.context.epoch() - run.head.started)),
         "reason": run.head.reason,
     }

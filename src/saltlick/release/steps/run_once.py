@@ -26,17 +26,17 @@ Servers = tuple[str, ...]
 def once(run: Run, when: When) -> None:
     """Do the tasks of that moment. In place, those of `before` have their turn in the first server's walk.
 
-    Raises: GoBack when one fails.
+    Raises: RollbackRequired when one fails.
     """
     if run.recipe.strategy.kind is StrategyKind.IN_PLACE and when is When.BEFORE:
         return
-    _each(run, when, run.standing(ServerStatus.WAITING, ServerStatus.TOUCHED, ServerStatus.DONE))
+    _each(run, when, run.servers_with(ServerStatus.WAITING, ServerStatus.TOUCHED, ServerStatus.DONE))
 
 
 def once_here(run: Run, servers: Servers) -> None:
     """In place: the tasks of `before`, on the first of servers that are out of traffic, unless they were done before.
 
-    Raises: GoBack when one fails.
+    Raises: RollbackRequired when one fails.
     """
     _each(run, When.BEFORE, servers)
 
@@ -58,8 +58,8 @@ def undo_once(run: Run) -> tuple[NotUndone, ...]:
     left = []
     for number, step in reversed(tuple(_numbered(run))):
         name = _name(number, step)
-        undone = run.had(Phase.ONCE, name, undo=True)
-        if (began := run.had(Phase.ONCE, name)) is None or (undone and undone.ok):
+        undone = run.last_step(Phase.ONCE, name, undo=True)
+        if (began := run.last_step(Phase.ONCE, name)) is None or (undone and undone.ok):
             continue
         if step.undo is None:
             left.append(NotUndone(step.label, "it has no `undo` in the recipe", tried=False))
@@ -73,7 +73,7 @@ def undo_once(run: Run) -> tuple[NotUndone, ...]:
 
 def _each(run: Run, when: When, servers: Servers) -> None:
     for number, step in _numbered(run):
-        began = run.had(Phase.ONCE, _name(number, step))
+        began = run.last_step(Phase.ONCE, _name(number, step))
         if step.when is not when or (began and began.ok):
             continue
         server = began.server if began else _chosen(step, servers)
@@ -96,7 +96,7 @@ def _answering(run: Run, server: str) -> str:
     if server not in run.silent:
         return server
     return next(
-        (name for name in run.standing(ServerStatus.UNDONE, ServerStatus.WAITING) if name not in run.silent), server
+        (name for name in run.servers_with(ServerStatus.UNDONE, ServerStatus.WAITING) if name not in run.silent), server
     )
 
 

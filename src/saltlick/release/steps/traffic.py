@@ -20,13 +20,13 @@ def in_traffic(run: Run) -> frozenset[str]:
     return _those(run, tuple(run.servers), {Traffic.IN})
 
 
-def put_out(
+def take_out_of_traffic(
     run: Run, servers: Sequence[str], *, batch: int, undo: bool = False, entering: ServerStatus = ServerStatus.TOUCHED
 ) -> frozenset[str]:
     """Drain whoever of these may still get requests; returns those that still may after that."""
     may = {Traffic.IN, Traffic.DRAINING}
     if inside := sorted(_those(run, servers, may)):
-        out = run.on.balancer.drain
+        out = run.context.balancer.drain
         run.step(Phase.DRAIN, "drain", inside, out, batch=batch, undo=undo, entering=entering, own_word=False)
         return _those(run, inside, may)
     return frozenset()
@@ -36,7 +36,7 @@ def _those(run: Run, servers: Sequence[str], wanted: set[Traffic]) -> frozenset[
     if not servers:
         return frozenset()
     nobody_knows = run.recipe.balancer.kind == "none"
-    seen = {} if nobody_knows else run.on.balancer.look(servers)
+    seen = {} if nobody_knows else run.context.balancer.look(servers)
     shown = {name: seen[name].traffic if name in seen else Traffic.UNKNOWN for name in servers}
     unknown = {name for name, traffic in shown.items() if traffic is Traffic.UNKNOWN}
     return frozenset(
