@@ -19,7 +19,19 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-FIRST = ("index", "guide", "releases", "pillar", "formulas", "sandbox", "architecture")
+FIRST = (
+    "index",
+    "guide",
+    "environment",
+    "release",
+    "backup",
+    "refresh",
+    "offhours",
+    "pillar",
+    "formulas",
+    "sandbox",
+    "architecture",
+)
 SOURCE_HOST = re.compile(r"^[a-z]+:")
 
 STYLE = """

@@ -52,7 +52,7 @@ def test_commands_of_a_page_exist(page):
 
 
 def test_pages_have_commands_and_wrong_ones_are_seen():
-    assert len(COMMAND.findall((CHECKOUT / "docs/releases.md").read_text("utf-8"))) > 20
+    assert len(COMMAND.findall((CHECKOUT / "docs/release.md").read_text("utf-8"))) > 20
     text = "salt-run release.rolling prod rev=x bach=2\n`salt prod-app-1 detached.statis x`\nsalt-run release.rollbak prod\n"
     assert list(wrong(text)) == [
         "release.rolling takes no bach",

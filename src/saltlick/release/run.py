@@ -11,7 +11,8 @@ from saltlick.fleet.detached import run_detached
 from saltlick.fleet.judge import judged, labelled, no_reply
 from saltlick.fleet.ports import Reply
 from saltlick.release.context import ReleaseEvent
-from saltlick.release.journal.controls import ControlAction, ControlRequest, is_waiting
+from saltlick.release.journal.control_request import ControlAction, ControlRequest
+from saltlick.release.journal.controls import is_waiting
 from saltlick.release.journal.record import Phase, ReleaseRecord, Result, ServerRecord, ServerStatus, StepRecord
 from saltlick.release.step_result import NOTHING_DONE, StepResult
 from saltlick.release.steps.replies import ended

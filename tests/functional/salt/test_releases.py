@@ -34,7 +34,7 @@ from saltlick.jobs.interrupts import Interrupted
 from saltlick.jobs.lock import Locks
 from saltlick.jobs.progress import Progress
 from saltlick.release.context import ReleaseContext, ReleaseEvent
-from saltlick.release.journal.controls import ControlAction
+from saltlick.release.journal.control_request import ControlAction
 from saltlick.release.journal.record import Phase, ReleaseRecord, Result, ServerRecord, StepRecord
 from saltlick.release.pillar.model import Webhook
 

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from lock_world import Clock
 
-PAGE = Path(__file__).parents[3] / "docs" / "backup.md"
+PAGE = Path(__file__).parents[3] / "docs" / "environment.md"
 WAIT_S = 300.0
 WANTS = {
     "backup": {"mode": Mode.SHARED},

@@ -9,7 +9,8 @@ from simulated import OLD, Killed, World, asked, names, recipe, sha
 
 from saltlick.errors import InvalidInput
 from saltlick.jobs.store import Store
-from saltlick.release.journal.controls import ControlAction, ControlRequest, record_control
+from saltlick.release.journal.control_request import ControlAction, ControlRequest
+from saltlick.release.journal.controls import record_control
 from saltlick.release.journal.record import Phase, Result, ServerStatus
 from saltlick.release.journal.store import Journal
 from saltlick.release.resume import resume

@@ -11,7 +11,8 @@ from saltlick.commands.job import environment_locks
 from saltlick.commands.release.context import open_journal
 from saltlick.commands.result import CommandResult
 from saltlick.errors import InvalidInput, Problem
-from saltlick.release.journal.controls import ControlAction, ControlRequest, record_control
+from saltlick.release.journal.control_request import ControlAction, ControlRequest
+from saltlick.release.journal.controls import record_control
 
 
 class PauseRequest(Request):

@@ -5,11 +5,10 @@ Orders are rows in its journal, read between steps and while waiting.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from saltlick.errors import InvalidInput
+from saltlick.release.journal.control_request import ControlAction, ControlRequest
 from saltlick.release.journal.record import Phase, ServerStatus
 
 if TYPE_CHECKING:
@@ -17,32 +16,6 @@ if TYPE_CHECKING:
 
     from saltlick.release.journal.record import ReleaseRecord, StepRecord
     from saltlick.release.journal.store import Journal
-
-
-class ControlAction(str, Enum):
-    """What is wanted of a release."""
-
-    PAUSE = "pause"  # after the batch that is on its way
-    PROMOTE = "promote"  # go on: ends a pause, a soak or a wait
-    ABORT = "abort"  # undo everything
-    SKIP = "skip"  # leave a server on what it has
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ControlRequest:
-    """One order and who gave it. `number` is given by the journal."""
-
-    want: ControlAction
-    who: str
-    server: str = ""
-    """For `skip`."""
-    reason: str = ""
-    number: int = 0
-    given: float = 0.0
-
-    def __str__(self) -> str:
-        said = f"{self.want.value} {self.server}".strip()
-        return f"{said} by {self.who}" + (f": {self.reason}" if self.reason else "")
 
 
 def record_control(journal: Journal, environment: str, order: ControlRequest) -> str:

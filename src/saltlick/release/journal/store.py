@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from saltlick.release.journal.controls import ControlAction, ControlRequest
+from saltlick.release.journal.control_request import ControlAction, ControlRequest
 from saltlick.release.journal.record import ReleaseRecord, Result, ServerRecord, StepRecord
 from saltlick.release.journal.tables import FIELDS, SCHEMA, STEP_FIELDS, head_from, server_from, step_from
 
