@@ -28,9 +28,9 @@ from saltlick.release.journal.record import Result
 from saltlick.release.journal.store import Journal
 from saltlick.release.rollout import release
 
-sys.path.insert(0, str(ROOT / "tests/unit/release"))
+sys.path.insert(0, str(ROOT / "tests"))
 
-import simulated
+from support import release_world as simulated
 
 
 class World(simulated.World):

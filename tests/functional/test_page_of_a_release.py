@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from browser import NAMES, Browser, find
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "release"))
-from samples import SAMPLES
+from support.release_samples import SAMPLES
 
 from saltlick.release.report import page
 

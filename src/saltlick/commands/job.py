@@ -11,7 +11,7 @@ from saltlick.commands.terminal import colour_wanted
 from saltlick.jobs.history import JobHistory
 from saltlick.jobs.lock import Locks
 from saltlick.jobs.progress import Progress
-from saltlick.jobs.running import running
+from saltlick.jobs.running import locked_job
 from saltlick.jobs.store import Store
 from saltlick.salt_io.events import MasterBus
 
@@ -66,6 +66,8 @@ def running_job(
     with (
         open_store(opts) as store,
         job_progress(opts, request.caller.job_id) as progress,
-        running(request, locks=locks, progress=progress, history=JobHistory(store), explain=explain, keep=keep) as job,
+        locked_job(
+            request, locks=locks, progress=progress, history=JobHistory(store), explain=explain, keep=keep
+        ) as job,
     ):
         yield job

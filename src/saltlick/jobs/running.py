@@ -47,7 +47,7 @@ def _as_it_is(refused: Locked) -> Locked:
 
 
 @contextlib.contextmanager
-def running(
+def locked_job(
     request: JobRequest,
     *,
     locks: Locks,

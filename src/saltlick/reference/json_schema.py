@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from saltlick.backup.pillar import BACKUP_KEY as BACKUP
-from saltlick.backup.pillar import STORES_KEY, Backups, Store
+from saltlick.backup.pillar import STORES_KEY, Backups, StoreSpec
 from saltlick.engine.resource import Join, Kind, Ref
 from saltlick.environment.pillar.model import Environment
 from saltlick.kinds import KINDS
@@ -43,7 +43,7 @@ _PLAIN = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a pillar file that holds one or more of Saltlick's keys."""
-    models: tuple[type[BaseModel], ...] = (*ROOTS.values(), Store)
+    models: tuple[type[BaseModel], ...] = (*ROOTS.values(), StoreSpec)
     shapes, found = models_json_schema([(model, "validation") for model in models], by_alias=True)
     definitions = found["$defs"]
     definitions["LongForm"] |= _long_form(definitions["LongForm"]["properties"])
@@ -53,7 +53,7 @@ def schema() -> dict[str, Any]:
         "type": "object",
         "properties": {
             **{key: shapes[model, "validation"] for key, model in ROOTS.items()},
-            STORES_KEY: {"type": "object", "additionalProperties": shapes[Store, "validation"]},
+            STORES_KEY: {"type": "object", "additionalProperties": shapes[StoreSpec, "validation"]},
         },
         "$defs": definitions,
     }

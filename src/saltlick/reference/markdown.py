@@ -25,7 +25,7 @@ from saltlick.backup.pillar.model import (
     RetentionSpec,
     Rsync,
     Script,
-    Store,
+    StoreSpec,
     Timing,
     Zodb,
 )
@@ -83,7 +83,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "release.traffic": RequestLog,
     "offhours": OffHours,
     "offhours.covers": Covers,
-    "stores.<name>": Store,
+    "stores.<name>": StoreSpec,
     "stores.<name>.rsync": Rsync,
     "stores.<name>.s3": S3,
     "backup": Backups,

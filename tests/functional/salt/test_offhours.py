@@ -430,7 +430,7 @@ def test_production_is_refused_in_disguise(house, aws):
     [(Mode.JOB, "release of main"), (Mode.SHARED, "backup of database"), (Mode.MANUAL, "sale until Sunday")],
 )
 def test_a_locked_environment_is_skipped_and_the_holder_named(house, aws, mode, reason, monkeypatch):
-    monkeypatch.setattr(lock, "FOR_READERS_S", 1.0)  # a minute; tests/unit/lock/test_table.py holds that it is one
+    monkeypatch.setattr(lock, "FOR_READERS_S", 1.0)  # a minute; tests/unit/jobs/test_table.py holds that it is one
     taken = desk(house).take("night", reason=reason, mode=mode)
     retcode, told, _ = run(house, FRIDAY_EVENING, hand=Hand(aws))
     assert retcode == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from backup_samples import DAY, HOUR, T0, backup, catalogue, manifest, nightly
+from support.backup_samples import DAY, HOUR, T0, backup, catalogue, manifest, nightly
 
 from saltlick.backup.catalogue import Backup, Catalogue, after
 from saltlick.errors import NotReady

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backup_samples import DAY, HOUR, T0, catalogue, job, nightly
+from support.backup_samples import DAY, HOUR, T0, catalogue, job, nightly
 
 from saltlick.backup.catalogue import Catalogue
 from saltlick.backup.freshness import FreshnessResult, judge

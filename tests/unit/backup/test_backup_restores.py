@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from backup_samples import HOUR, T0, Servers, nightly, stage, subject
+from support.backup_samples import HOUR, T0, Servers, nightly, stage, subject
 
 from saltlick.backup.history import Attempt
 from saltlick.backup.restores import RestoreTarget, drill, restore

@@ -6,7 +6,7 @@ import itertools
 import random
 
 import pytest
-from backup_samples import DAY, T0, backup, catalogue, nightly
+from support.backup_samples import DAY, T0, backup, catalogue, nightly
 
 from saltlick.backup.pillar import RetentionSpec
 from saltlick.backup.retention import unwanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from backup_samples import Servers, nightly, stage, subject
+from support.backup_samples import Servers, nightly, stage, subject
 
 from saltlick.backup.run import take
 from saltlick.errors import NotReady, ServerFailed

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import threading
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from engine_world import KINDS, Box, Net, World, box, net, with_after
+from support.engine_world import KINDS, Box, Net, World, box, net, with_after
 
 from saltlick.engine import apply as engine_apply
 from saltlick.engine import render

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from offhours_world import Clock, hours
+from support.offhours_world import Clock, hours
 
 from saltlick.environment.pillar import parse_environment
 from saltlick.fleet.balancers import BalancerContext

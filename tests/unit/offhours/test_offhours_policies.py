@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from offhours_world import environment, hours
+from support.offhours_world import environment, hours
 
 from saltlick.environment.pillar import parse_environment
 from saltlick.offhours import policies

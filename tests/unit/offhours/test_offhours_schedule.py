@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from offhours_world import hours
+from support.offhours_world import hours
 
 from saltlick.errors import InvalidInput
 from saltlick.offhours.due import KeepOn, due

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from offhours_world import Sky, environment, hours
+from support.offhours_world import Sky, environment, hours
 
 from saltlick.errors import AwsError
 from saltlick.offhours import switch

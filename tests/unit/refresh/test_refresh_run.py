@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "backup"))
-
-from backup_samples import DAY, T0, Servers, nightly, stage, subject
+from support.backup_samples import DAY, T0, Servers, nightly, stage, subject
 
 from saltlick.backup.restores import RestoreTarget
 from saltlick.errors import NotReady, ServerFailed

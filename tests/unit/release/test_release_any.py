@@ -8,8 +8,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-import samples
 from rich.console import Console
+from support import release_samples as samples
 
 from saltlick.release.journal.record import Phase, ReleaseRecord, Result, ServerRecord, ServerStatus, StepRecord
 from saltlick.release.report import history, lines, page, watch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from simulated import Clock
+from support.release_world import Clock
 
 from saltlick.fleet.detached import run_detached
 from saltlick.fleet.judge import judged

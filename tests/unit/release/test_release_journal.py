@@ -9,7 +9,7 @@ import signal
 from dataclasses import replace
 
 import pytest
-from simulated import World, asked, names, recipe, sha
+from support.release_world import World, asked, names, recipe, sha
 
 from saltlick.errors import InvalidInput
 from saltlick.fleet.ports import Call

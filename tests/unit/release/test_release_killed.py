@@ -6,7 +6,7 @@ Then another process takes it up (resume) or back (rollback), and all is as it s
 from __future__ import annotations
 
 import pytest
-from simulated import OLD, Dying, Killed, World, asked, dies, names, recipe, sha
+from support.release_world import OLD, Dying, Killed, World, asked, dies, names, recipe, sha
 
 from saltlick.errors import InvalidInput
 from saltlick.jobs.store import Store

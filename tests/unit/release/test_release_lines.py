@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-import samples
+from support import release_samples as samples
 
 from saltlick.release.journal.record import Phase, Result, ServerStatus, StepRecord
 from saltlick.release.report import history, lines, wording

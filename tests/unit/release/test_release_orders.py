@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 import pytest
-from simulated import OLD, Killed, World, asked, names, recipe, sha
+from support.release_world import OLD, Killed, World, asked, names, recipe, sha
 
 from saltlick.errors import InvalidInput
 from saltlick.jobs.store import Store

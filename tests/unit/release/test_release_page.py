@@ -9,7 +9,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-import samples
+from support import release_samples as samples
 
 from saltlick.release.report import page
 

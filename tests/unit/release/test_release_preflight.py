@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from simulated import OLD, World, asked, names, recipe, sha
+from support.release_world import OLD, World, asked, names, recipe, sha
 
 from saltlick.errors import InvalidInput
 from saltlick.fleet.ports import Traffic

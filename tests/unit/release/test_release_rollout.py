@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from simulated import OLD, Dying, World, asked, dies, names, recipe, sha
+from support.release_world import OLD, Dying, World, asked, dies, names, recipe, sha
 
 from saltlick.errors import AwsUnclear
 from saltlick.fleet.ports import Seen, Traffic

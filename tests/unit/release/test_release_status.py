@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-import samples
+from support import release_samples as samples
 
 from saltlick.fleet.ports import Seen, Traffic
 from saltlick.release.report import status

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-import samples
+from support import release_samples as samples
 
 from saltlick.release.journal.record import Phase, Result, ServerRecord, ServerStatus, StepRecord
 from saltlick.release.report.timeline import State, axis, end_of, fewest_serving, lanes, left_outside, ticks

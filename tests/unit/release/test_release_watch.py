@@ -6,8 +6,8 @@ import io
 from dataclasses import replace
 
 import pytest
-import samples
 from rich.console import Console
+from support import release_samples as samples
 
 from saltlick.release.journal.record import ServerStatus
 from saltlick.release.report import watch

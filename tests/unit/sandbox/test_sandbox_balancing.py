@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clouds import GROUP, balancer, group, instance, snapshot
+from support.sandbox_clouds import GROUP, balancer, group, instance, snapshot
 
 from saltlick.sandbox import balancer as haproxy
 from saltlick.sandbox.balancer import DRAINING, HEALTHY, INITIAL, BackendCheck

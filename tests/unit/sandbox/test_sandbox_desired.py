@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from clouds import balancer, instance, snapshot
+from support.sandbox_clouds import balancer, instance, snapshot
 
 from saltlick.sandbox.cloud import SandboxSnapshot, SandboxVpc
 from saltlick.sandbox.desired import Actual, Desired, desired, difference

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from clouds import instance
+from support.sandbox_clouds import instance
 
 from saltlick.sandbox.cloud import SandboxInstance
 from saltlick.sandbox.imds import TOKEN_HEADER, TOKEN_PATH, TTL_HEADER, MetadataReply, MetadataService

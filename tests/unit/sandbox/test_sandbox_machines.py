@@ -6,7 +6,7 @@ import threading
 from typing import Any, cast
 
 import pytest
-from clouds import instance, snapshot
+from support.sandbox_clouds import instance, snapshot
 
 from saltlick.errors import SaltlickError
 from saltlick.sandbox.desired import Actual, SandboxAction, desired

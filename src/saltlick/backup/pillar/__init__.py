@@ -11,7 +11,7 @@ from saltlick.backup.pillar.model import (
     RestoreCheck,
     RetentionSpec,
     Script,
-    Store,
+    StoreSpec,
     Timing,
 )
 from saltlick.backup.pillar.parse import BACKUP_KEY, STORES_KEY, parse_backups
@@ -26,7 +26,7 @@ __all__ = [
     "RestoreCheck",
     "RetentionSpec",
     "Script",
-    "Store",
+    "StoreSpec",
     "Timing",
     "parse_backups",
 ]

@@ -58,14 +58,14 @@ class S3(Model):
         return self
 
 
-class Store(Model):
+class StoreSpec(Model):
     """Where backups are kept: exactly one of `rsync` and `s3`. The servers read the same key from their own pillar."""
 
     rsync: Rsync | None = Field(None, description="A folder on another server.")
     s3: S3 | None = Field(None, description="A bucket.")
 
     @model_validator(mode="after")
-    def _one(self) -> Store:
+    def _one(self) -> StoreSpec:
         if (self.rsync is None) == (self.s3 is None):
             raise ValueError("a store is exactly one of `rsync` and `s3`")
         return self

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from saltlick.backup.pillar.checks import findings
-from saltlick.backup.pillar.model import Backups, Store
+from saltlick.backup.pillar.model import Backups, StoreSpec
 from saltlick.environment.pillar.model import Environment
 from saltlick.errors import InvalidInput, Problem
 from saltlick.schema.fields import Label, Model
@@ -22,7 +22,7 @@ STORES_KEY = "stores"
 class Stores(Model):
     """The pillar key `stores`: by name."""
 
-    stores: Mapping[Label, Store] = Field(default_factory=dict, description="Where backups go, by name.")
+    stores: Mapping[Label, StoreSpec] = Field(default_factory=dict, description="Where backups go, by name.")
 
 
 def parse_backups(pillar: Mapping[str, Any], environment: Environment) -> Backups:

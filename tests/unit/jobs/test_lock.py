@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
+from support.lock_world import Clock
 
 from saltlick.errors import InvalidInput, Locked
 from saltlick.jobs.holder import Mode
 from saltlick.jobs.lock import Locks
 from saltlick.jobs.processes import Processes
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from lock_world import Clock
 
 
 def audit(desk: Locks) -> list[dict]:

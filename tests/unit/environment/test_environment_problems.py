@@ -6,7 +6,7 @@ import contextlib
 import re
 
 import pytest
-from spec_estate import cases, changed, pillar
+from support.pillar_cases import cases, changed, pillar
 
 from saltlick.environment.pillar import check_environment, parse_environment
 from saltlick.errors import InvalidInput

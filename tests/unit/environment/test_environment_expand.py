@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from spec_estate import cases, changed, pillar
+from support.pillar_cases import cases, changed, pillar
 
 from saltlick.engine.graph import ordered
 from saltlick.engine.resource import Join, Key, Ref, references

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from spec_estate import CHECKOUT, changed, pillar
+from support.pillar_cases import CHECKOUT, changed, pillar
 
 from saltlick.kinds import KINDS
 from saltlick.reference import markdown

@@ -19,7 +19,7 @@ from saltlick.environment.pillarfile import environments, read_environment
 from saltlick.errors import AwsError, InvalidInput, ServerFailed
 from saltlick.kinds import KINDS
 
-PILLAR = Path(__file__).resolve().parents[2] / "pillar"
+PILLAR = Path(__file__).resolve().parents[3] / "pillar"
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.utc)
 
 

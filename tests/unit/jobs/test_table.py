@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
+from support.lock_world import Clock
 
 from saltlick.errors import Locked
 from saltlick.jobs.holder import LockLease, Mode
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from lock_world import Clock
 
 PAGE = Path(__file__).parents[3] / "docs" / "environment.md"
 WAIT_S = 300.0

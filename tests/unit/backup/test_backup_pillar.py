@@ -8,7 +8,7 @@ import re
 import jsonschema
 import pytest
 import yaml
-from spec_estate import cases, pillar, spot
+from support.pillar_cases import cases, pillar, spot
 
 from saltlick.backup.pillar import BackupKind, parse_backups
 from saltlick.environment.pillar import parse_environment

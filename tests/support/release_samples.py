@@ -1,6 +1,6 @@
 """Releases as a journal would have them, played on a tape: what the tests show, and what a person looks at.
 
-`python tests/unit/release/samples.py FOLDER` writes the page of each.
+`PYTHONPATH=tests python -m support.release_samples FOLDER` writes the page of each.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from datetime import date
 
 import jsonschema
 import pytest
-from spec_estate import CHECKOUT, cases, changed, pillar, spot
-from spec_estate import read as read_once
+from support.pillar_cases import CHECKOUT, cases, changed, pillar, spot
+from support.pillar_cases import read as read_once
 
 from saltlick.environment.pillar import parse_environment
 from saltlick.errors import InvalidInput

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
+from support.lock_world import Clock
 
 from saltlick.errors import Locked
 from saltlick.jobs.holder import Mode
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from lock_world import Clock
 
 
 def share(desk, **how):

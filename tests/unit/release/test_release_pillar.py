@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import jsonschema
 import pytest
 import yaml
-from spec_estate import CHECKOUT, cases, pillar, spot
-from spec_estate import read as read_once
+from support.pillar_cases import CHECKOUT, cases, pillar, spot
+from support.pillar_cases import read as read_once
 
 from saltlick.environment.pillar import parse_environment
 from saltlick.errors import InvalidInput

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-CASES = CHECKOUT / "tests" / "cases" / "spec"
+CHECKOUT = Path(__file__).resolve().parents[2]
+CASES = CHECKOUT / "tests" / "cases" / "pillar"
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 

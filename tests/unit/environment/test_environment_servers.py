@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from spec_estate import changed, pillar
+from support.pillar_cases import changed, pillar
 
 from saltlick.engine.resource import Join, Key, Ref
 from saltlick.environment.pillar import Boot, declared_servers, parse_environment, server_tiers

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from support.lock_world import Clock, Machine
 
 from saltlick.jobs.lock import Locks
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from lock_world import Clock, Machine
 
 
 @pytest.fixture
