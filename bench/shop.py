@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import salt.config
 from salt.exceptions import SaltClientError
 
-from bench.servers import ROOT, free_port, started
+from bench.ports import free_port
+from bench.servers import ROOT, started
 from saltlick.commands.environment.admission import ping
 from saltlick.salt_io.events import master_listens
 from saltlick.salt_io.keys import master_finger

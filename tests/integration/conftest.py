@@ -11,6 +11,8 @@ import pytest
 from house import CONTROL, PROBE, House, environment
 from loopback_cloud import Cloud
 
+from bench.ports import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,6 +25,14 @@ def folder() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="salt-it-"))
     yield made
     shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def salt_factories_config() -> Iterator[dict[str, Any]]:
+    """A folder of its own for each run; without it all runs on a machine share `/tmp/salt-master`."""
+    root = Path(tempfile.mkdtemp(prefix="salt-if-"))
+    yield {"root_dir": root}
+    shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +63,8 @@ def house(salt_factories: Any, folder: Path, tree: dict[str, Any]) -> Iterator[H
         "auto_accept": False,
         "open_mode": False,
         "interface": "127.0.0.1",
+        "publish_port": free_port(),
+        "ret_port": free_port(),
         "fileserver_followsymlinks": True,
         "signing_algorithm": "PKCS1v15-SHA224",
         "publish_signing_algorithm": "PKCS1v15-SHA224",

@@ -16,6 +16,7 @@ import pytest
 import salt.utils.event
 from fleet_house import ENVIRONMENT, SERVERS, FleetHouse, NoCloud
 
+from bench.ports import free_port
 from saltlick.commands.environment.admission import ping
 from saltlick.commands.release.context import open_journal
 
@@ -39,6 +40,8 @@ def house(salt_factories: Any) -> Iterator[FleetHouse]:
     overrides = {
         "auto_accept": True,
         "interface": "127.0.0.1",
+        "publish_port": free_port(),
+        "ret_port": free_port(),
         "fileserver_followsymlinks": True,
         "file_roots": {"base": [str(folder / "srv")]},
         "pillar_roots": {"test": [str(folder / "pillar/test")]},

@@ -12,18 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 import salt.utils.event
 
+from bench.ports import free_port
 from saltlick.salt_io.events import master_listens, master_publishes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.timeout(300)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture
