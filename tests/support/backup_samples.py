@@ -7,6 +7,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from support.clock import FakeClock
+
 from saltlick.backup.catalogue import Backup, Catalogue, name_of
 from saltlick.backup.context import BackupContext, BackupJob
 from saltlick.backup.history import BackupHistory
@@ -142,22 +144,9 @@ class Servers:
         return [(server, call) for server, call in self.calls if call.function == function]
 
 
-class Clock:
-    """Time that passes only by sleeping."""
-
-    def __init__(self) -> None:
-        self.at = 0.0
-
-    def now(self) -> float:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        self.at += seconds
-
-
 def stage(servers: Servers, folder: Path, now: datetime = T0 + 30 * DAY) -> BackupContext:
     history = BackupHistory(Store(folder / "backups.sqlite"), now=lambda: now)
-    return BackupContext(fleet=servers, clock=Clock(), history=history, today=lambda: now)
+    return BackupContext(fleet=servers, clock=FakeClock(), history=history, today=lambda: now)
 
 
 def subject(**more: Any) -> BackupJob:

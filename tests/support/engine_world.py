@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from support.clock import FakeClock
+
 from saltlick.engine.resource import (
     TAG_ADDRESS,
     TAG_ENVIRONMENT,
@@ -29,19 +31,6 @@ from saltlick.engine.resource import (
 from saltlick.errors import AwsError
 
 
-class Clock:
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.time_s = 0.0
-
-    def now(self) -> float:
-        return self.time_s
-
-    def sleep(self, seconds: float) -> None:
-        self.time_s += seconds
-
-
 @dataclass
 class Thing:
     id: str
@@ -55,7 +44,7 @@ class World:
     """Everything there is, and faults to come: `faults[(verb, name)]` are errors raised in turn, before or after the deed."""
 
     region: str = "nowhere-1"
-    clock: Clock = field(default_factory=Clock)
+    clock: FakeClock = field(default_factory=FakeClock)
     things: dict[str, Thing] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     faults: dict[tuple[str, str], list[tuple[str, BaseException]]] = field(default_factory=dict)

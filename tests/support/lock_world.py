@@ -21,17 +21,3 @@ class Machine:
         found = self.find(self.me)
         assert found
         return found
-
-
-@dataclass
-class Clock:
-    time: float = 0.0
-    during_sleep: list = field(default_factory=list)
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
-        for action in self.during_sleep:
-            action(self.time)

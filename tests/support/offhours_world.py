@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from support.clock import FakeClock
+
 from saltlick.environment.pillar import Environment, layout, parse_environment
 from saltlick.errors import CustodianFailed
 from saltlick.fleet.ports import Reply
@@ -43,17 +45,6 @@ def hours(**change: Any) -> OffHours:
 
 
 @dataclass
-class Clock:
-    time_s: float = 0.0
-
-    def now(self) -> float:
-        return self.time_s
-
-    def sleep(self, seconds: float) -> None:
-        self.time_s += seconds
-
-
-@dataclass
 class Sky:
     """AWS, Custodian and the application in one: what each was asked is in `diary`, in order."""
 
@@ -66,7 +57,7 @@ class Sky:
     """Servers that AWS leaves as they are."""
     broken: str = ""
     before_custodian: Callable[[], None] = lambda: None
-    clock: Clock = field(default_factory=Clock)
+    clock: FakeClock = field(default_factory=FakeClock)
 
     def __post_init__(self) -> None:
         for group in self.environment.servers:

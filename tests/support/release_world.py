@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from support.clock import FakeClock
+
 from saltlick.fleet.ports import Call, Reply, Seen, Traffic
 from saltlick.jobs.interrupts import Interrupts
 from saltlick.jobs.store import Store
@@ -18,8 +20,6 @@ from saltlick.release.context import ReleaseContext, ReleaseEvent, ReleaseReques
 from saltlick.release.journal.record import ReleaseRecord, ServerStatus
 from saltlick.release.journal.store import Journal
 from saltlick.release.pillar import Recipe
-
-EPOCH = 1_790_000_000.0
 
 
 def sha(rev: str) -> str:
@@ -31,20 +31,6 @@ OLD = sha("old")
 
 class Killed(BaseException):
     """SIGKILL: nothing of the process runs after it."""
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.time_s = 0.0
-
-    def now(self) -> float:
-        return self.time_s
-
-    def epoch(self) -> float:
-        return EPOCH + self.time_s
-
-    def sleep(self, seconds: float) -> None:
-        self.time_s += seconds
 
 
 @dataclass
@@ -80,7 +66,7 @@ class World:
     """Function → something that happens when it is called, once."""
 
     def __post_init__(self) -> None:
-        self.clock = Clock()
+        self.clock = FakeClock()
         self.machines = {name: Machine(name) for name in self.names}
         self.once: list[tuple[str, str]] = []
         self.master: list[Call] = []

@@ -8,6 +8,7 @@ import pytest
 from moto import mock_aws
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
+from support.clock import FakeClock
 
 from saltlick.aws import connect
 from saltlick.errors import AwsUnclear
@@ -22,19 +23,6 @@ if TYPE_CHECKING:
     from saltlick.engine.ports import Cloud, Reading
 
 Call = tuple[str, str]
-
-
-class InstantClock:
-    """Sleeping costs nothing."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
 
 
 class CutOff:
@@ -70,7 +58,7 @@ def client(calls: list[Call]) -> AwsCloud:
             patch.setenv(name, "testing")
         patch.delenv("AWS_ENDPOINT_URL", raising=False)
         cloud = connect(
-            "us-east-1", clock=InstantClock(), on_call=lambda service, operation, _: calls.append((service, operation))
+            "us-east-1", clock=FakeClock(), on_call=lambda service, operation, _: calls.append((service, operation))
         )
         with mock_aws():
             for service in ("ec2", "elbv2", "iam", "ssm"):

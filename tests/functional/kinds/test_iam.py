@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from moto import mock_aws
 from moto.core import set_initial_no_auth_action_count
+from support.clock import FakeClock
 
 from saltlick.aws import connect
 from saltlick.errors import AwsError
@@ -15,7 +16,7 @@ from saltlick.kinds import KINDS
 from saltlick.kinds.iam_policy import BEYOND_KINDS, ON_OURS, ROLES_ON_OURS, policy
 from saltlick.kinds.load_balancer import ASKED_BY_ELB
 
-from .conftest import Call, InstantClock
+from .conftest import Call
 from .estate import BY_ADDRESS, CHANGES, ESTATE
 from .world import World, having
 
@@ -101,7 +102,7 @@ def build_and_destroy(allowed: Collection[str]) -> None:
 
     @set_initial_no_auth_action_count(4)
     def run() -> None:
-        owner = connect("us-east-1", clock=InstantClock())
+        owner = connect("us-east-1", clock=FakeClock())
         owner.call("iam", "create_user", UserName="saltlick")
         owner.call("iam", "put_user_policy", UserName="saltlick", PolicyName="p", PolicyDocument=json.dumps(document))
         owner.call("ec2", "register_image", Name="saltlick-test-1", RootDeviceName="/dev/xvda")
@@ -109,7 +110,7 @@ def build_and_destroy(allowed: Collection[str]) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
             patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
-            go(World(connect("us-east-1", clock=InstantClock()), ALL))
+            go(World(connect("us-east-1", clock=FakeClock()), ALL))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")

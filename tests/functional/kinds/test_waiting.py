@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.clock import FakeClock
 
 from saltlick.engine.resource import Key, Observed, Wanted
 from saltlick.errors import AwsError, WaitTimeout
 from saltlick.kinds import KINDS
 
-from .conftest import InstantClock
 from .estate import BY_ADDRESS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Script:
     region = "us-east-1"
 
     def __init__(self, **answers: list[Answer]) -> None:
-        self.clock = InstantClock()
+        self.clock = FakeClock()
         self.answers = answers
         self.called: list[str] = []
 

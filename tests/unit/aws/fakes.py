@@ -7,19 +7,6 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.time = 0.0
-        self.slept: list[float] = []
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.time += seconds
-
-
 class Clients:
     """Every operation of every service takes the next answer of the script, the last one for ever."""
 

@@ -7,17 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from support.clock import FakeClock
 
 from saltlick.aws.cloud import AwsCloud
 from saltlick.aws.coalesce import Once, question
 from saltlick.aws.sender import Sender
 from saltlick.errors import AwsError
 
-from .fakes import Clients, Clock, refused
+from .fakes import Clients, refused
 
 
-def cloud(*answers: Any) -> tuple[AwsCloud, Clients, Clock]:
-    clients, clock = Clients(*answers), Clock()
+def cloud(*answers: Any) -> tuple[AwsCloud, Clients, FakeClock]:
+    clients, clock = Clients(*answers), FakeClock()
     return AwsCloud(Sender(clients, clock, tell=lambda _: None)), clients, clock
 
 

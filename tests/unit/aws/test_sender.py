@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
+from support.clock import FakeClock
 
 from saltlick.aws.sender import SILENT_S, THROTTLED_S, Sender
 from saltlick.errors import AwsError, AwsThrottled, AwsUnclear
 
-from .fakes import Clients, Clock, refused
+from .fakes import Clients, refused
 
 URL = {"endpoint_url": "https://ec2"}
 UNREACHABLE = boto.EndpointConnectionError(**URL)
@@ -19,8 +20,8 @@ TIMED_OUT = boto.ReadTimeoutError(**URL)
 CUT = boto.ConnectionClosedError(**URL)
 
 
-def sender(*answers: Any, **hooks: Any) -> tuple[Sender, Clients, Clock]:
-    clients, clock = Clients(*answers), Clock()
+def sender(*answers: Any, **hooks: Any) -> tuple[Sender, Clients, FakeClock]:
+    clients, clock = Clients(*answers), FakeClock()
     return Sender(clients, clock, **{"tell": lambda _: None, **hooks}), clients, clock
 
 

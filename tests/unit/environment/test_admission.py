@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import pytest
+from support.clock import FakeClock
 
 from saltlick.environment import console
 from saltlick.environment.admission import AdmissionTargets, KeyAdmission, Sighting, decide, look
@@ -136,21 +137,6 @@ def test_a_failed_first_boot_is_told_in_its_own_words_and_a_repaired_one_is_not(
     assert decide(PROD, replace(HONEST, pending=(), consoles=mended)).failed == {}
 
 
-class FakeClock:
-    """Time that passes only when somebody sleeps; `each_s` is what happens meanwhile."""
-
-    def __init__(self, then=lambda: None) -> None:
-        self.time = 0.0
-        self._then = then
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
-        self._then()
-
-
 @dataclass
 class FakeKeys:
     """A master's keys in memory: a second key for a known id is denied, as Salt does it."""
@@ -215,7 +201,7 @@ class World:
         self.keys.offer(Key(name, finger(byte)))
         self.answering.add(name)
 
-    def gate(self, meanwhile=lambda: None) -> KeyAdmission:
+    def gate(self, meanwhile=lambda time_s: None) -> KeyAdmission:
         ping = lambda names: [name for name in names if name in self.answering]  # noqa: E731
         return KeyAdmission(
             keys=self.keys, witness=self.witness, ping=ping, tell=self.said.append, clock=FakeClock(meanwhile)
@@ -231,7 +217,7 @@ def test_admits_each_server_as_it_comes_up(world):
     world.boot("prod-app-1", "1", "ab")
     late = iter([None, None, lambda: world.boot("prod-app-2", "2", "cd")])
 
-    def meanwhile():
+    def meanwhile(time_s):
         if step := next(late, None):
             step()
 
@@ -308,7 +294,7 @@ def test_a_replaced_server_comes_in_with_its_new_key(world):
     world.keys.accept(Key("prod-app-1", OTHER))
     world.boot("prod-app-1", "1", "ab")
     world.boot("prod-app-2", "2", "cd")
-    admission = world.gate(lambda: world.keys.offer(Key("prod-app-1", OWN))).admit(PROD, deadline_s=60)
+    admission = world.gate(lambda time_s: world.keys.offer(Key("prod-app-1", OWN))).admit(PROD, deadline_s=60)
     assert Key("prod-app-1", OWN) in world.keys.accepted()
     assert admission.accepted == ("prod-app-1", "prod-app-2")
     assert "prod-app-1" in admission.forgotten

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support.clock import FakeClock
 
 from saltlick import tree
 from saltlick.cli import main
@@ -61,24 +62,13 @@ def test_a_control_without_a_master_is_refused(tmp_path):
         bootstrap.control(tmp_path, KINDS)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
-
-
 @dataclass
 class FakeCloud:
     """One instance whose console says one thing after the other."""
 
     consoles: list[str] = field(default_factory=lambda: [""])
     age_s: float = 5
-    clock: Clock = field(default_factory=Clock)
+    clock: FakeClock = field(default_factory=FakeClock)
     refuses: str = ""
     region: str = "us-east-1"
 
@@ -132,7 +122,7 @@ def test_a_first_boot_that_failed_ends_the_wait_at_once(control):
     cloud = FakeCloud(["saltlick: FAILED: fetching main of the project (exit 128); the whole log is /x"])
     with pytest.raises(ServerFailed, match="first boot failed: FAILED: fetching main"):
         wait(cloud).masters(control, deadline_s=600)
-    assert cloud.clock.time < 1
+    assert cloud.clock.time_s < 1
 
 
 def test_a_master_whose_first_boot_is_long_ago_need_not_show_it_any_more(control):

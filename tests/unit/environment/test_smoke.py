@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
+from support.clock import FakeClock
 
 from saltlick.engine.resource import Key, Observed
 from saltlick.environment import smoke
@@ -37,17 +38,6 @@ PILLAR = {
 }
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
-
-
 def well(server: str = "test-app-1") -> HttpProbe:
     return HttpProbe(url=URL, status=200, server=server, revision="f5d9859" + "0" * 33, duration_ms=12)
 
@@ -69,7 +59,7 @@ class Pages:
 
 
 def test_answers_well_in_a_row_and_says_who():
-    answers = check([URL], requests=2, deadline_s=10, clock=Clock(), fetch=Pages([well("a"), well("b")]))
+    answers = check([URL], requests=2, deadline_s=10, clock=FakeClock(), fetch=Pages([well("a"), well("b")]))
     assert [answer.server for answer in answers] == ["a", "b"]
     assert str(answers[0]) == f"{URL}: 200 from a at revision f5d985900000 in 12 ms"
     assert summary(answers) == {URL: {"requests": 2, "servers": ["a", "b"], "revisions": ["f5d9859" + "0" * 33]}}
@@ -77,16 +67,16 @@ def test_answers_well_in_a_row_and_says_who():
 
 def test_one_bad_answer_among_good_ones_starts_the_count_again():
     pages = Pages([well(), ill(), well(), well(), well()])
-    assert len(check([URL], requests=3, deadline_s=10, clock=Clock(), fetch=pages)) == 3
+    assert len(check([URL], requests=3, deadline_s=10, clock=FakeClock(), fetch=pages)) == 3
     assert len(pages.asked) == 5
 
 
 @pytest.mark.parametrize(("last", "said"), [(ill(), "503"), (ill(0), "refused")])
 def test_a_page_that_stays_ill_is_named_with_its_last_answer(last, said):
-    clock = Clock()
+    clock = FakeClock()
     with pytest.raises(ServerFailed, match=rf"the page at {URL}: not so after 30 s; last seen: {URL}: {said}"):
         check([URL], requests=3, deadline_s=30, clock=clock, fetch=Pages([last]))
-    assert clock.time == pytest.approx(30, abs=1)
+    assert clock.time_s == pytest.approx(30, abs=1)
 
 
 @pytest.mark.parametrize(("status", "ok"), [(200, True), (302, True), (404, False), (500, False), (0, False)])
@@ -142,7 +132,7 @@ class Elb:
     """Health by target, one look after the other."""
 
     looks: list[dict[str, str]]
-    clock: Clock = field(default_factory=Clock)
+    clock: FakeClock = field(default_factory=FakeClock)
     region: str = "us-east-1"
 
     def reading(self):
@@ -175,7 +165,7 @@ def test_waits_until_every_server_is_well_not_just_one():
     )
     seen = smoke.all_well(looking(elb), deadline_s=60, clock=elb.clock)
     assert [target.state for target in seen] == ["healthy", "healthy"]
-    assert elb.clock.time > 0
+    assert elb.clock.time_s > 0
 
 
 def test_a_server_that_stays_ill_behind_the_balancer_is_named():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
+from support.clock import FakeClock
 
 from saltlick.errors import AwsError
 from saltlick.fleet.balancers import BalancerContext, balancer
@@ -15,19 +16,6 @@ from saltlick.release.pillar import Recipe
 SERVERS = ("test-app-1", "test-app-2")
 SOURCE = {"repository": "x", "directory": "/srv/app", "user": "app"}
 SILENT = Reply(False, error="no answer", silent=True)
-
-
-class Clock:
-    def __init__(self):
-        self.time = 0.0
-        self.longest = 0.0
-
-    def now(self):
-        return self.time
-
-    def sleep(self, seconds):
-        self.time += seconds
-        self.longest = max(self.longest, seconds)
 
 
 class Fleet:
@@ -55,7 +43,7 @@ def after(clock, seconds, late, early):
 def made(spec, clock=None, **ports):
     recipe = Recipe.model_validate({"application": "app", "servers": "app", "source": SOURCE, "balancer": spec})
     given = {"fleet": Fleet(), "master": Fleet(), "cloud": None, "declared": None, **ports}
-    return balancer(recipe, BalancerContext(environment="test", clock=clock or Clock(), **given))
+    return balancer(recipe, BalancerContext(environment="test", clock=clock or FakeClock(), **given))
 
 
 def test_nothing_in_front_says_yes_to_all():
@@ -72,7 +60,7 @@ LOOK = {"call": "health.http http://{server}/"}
 
 
 def test_a_service_is_stopped_and_seen_to_be_gone_by_what_is_in_front():
-    clock = Clock()
+    clock = FakeClock()
     fleet = Fleet(service__stop=True, service__start=True)
     failing = Reply(False, error="no answer: refused")
     master = Fleet(health__http=after(clock, 4, failing, {"healthy": True}))
@@ -85,12 +73,12 @@ def test_a_service_is_stopped_and_seen_to_be_gone_by_what_is_in_front():
 
 
 def test_a_service_that_is_still_asked_is_out_when_time_is_up_and_that_is_said():
-    clock = Clock()
+    clock = FakeClock()
     in_front = made({**VARNISH, "look": LOOK}, clock, fleet=Fleet(service__stop=True), master=Fleet(health__http=True))
     reply = in_front.drain(["test-app-1"])["test-app-1"]
     assert (reply.ok, reply.value["how"]) == (True, "timed out")
     assert clock.now() == pytest.approx(30, abs=1)
-    assert clock.longest <= 1.2, "a second between looks is a second out of traffic"
+    assert clock.longest_s <= 1.2, "a second between looks is a second out of traffic"
 
 
 def test_a_service_that_does_not_stop_fails():
@@ -117,7 +105,7 @@ def test_a_dead_server_is_out_where_somebody_else_can_see_it_and_only_there():
 
 
 def test_a_service_is_back_when_the_balancer_has_seen_it():
-    clock = Clock()
+    clock = FakeClock()
     master = Fleet(health__http=after(clock, 3, True, Reply(False, error="status 503")))
     in_front = made({**VARNISH, "look": LOOK}, clock, fleet=Fleet(service__start=True), master=master)
     assert in_front.restore(["a"])["a"].ok
@@ -141,7 +129,7 @@ NETSCALER = {
 
 
 def test_a_command_drains_step_by_step_and_looks():
-    clock = Clock()
+    clock = FakeClock()
     seen = after(clock, 2, {"traffic": "draining", "sessions": 0}, {"traffic": "draining", "sessions": 4})
     master, fleet = Fleet(netscaler__disable=True, netscaler__show=seen), Fleet(event__send=True)
     in_front = made(NETSCALER, clock, master=master, fleet=fleet)
@@ -180,7 +168,7 @@ def test_a_look_that_says_nonsense_is_not_taken_for_in_or_out():
 class Haproxies:
     """Runtime sockets of some servers: what `haproxy_runtime` would answer."""
 
-    clock: Clock
+    clock: FakeClock
     names: tuple[str, ...] = SERVERS
     sessions: float = 0.0
     """Each server has one session that ends then."""
@@ -227,7 +215,7 @@ def haproxy(clock, fleet, **spec):
 
 
 def test_haproxy_drains_waits_for_sessions_and_then_maint_on_every_one():
-    clock = Clock()
+    clock = FakeClock()
     fleet = Haproxies(clock, sessions=5)
     reply = haproxy(clock, fleet).drain(["test-app-1"])["test-app-1"]
     assert (reply.value["how"], reply.value["sessions"]) == ("drained", 0)
@@ -242,7 +230,7 @@ def test_haproxy_drains_waits_for_sessions_and_then_maint_on_every_one():
 
 
 def test_haproxy_puts_a_server_out_with_sessions_left_when_time_is_up():
-    clock = Clock()
+    clock = FakeClock()
     fleet = Haproxies(clock, sessions=1e9)
     reply = haproxy(clock, fleet).drain(["test-app-1"])["test-app-1"]
     assert (reply.ok, reply.value["how"], reply.value["sessions"]) == (True, "timed out", 2)
@@ -250,17 +238,17 @@ def test_haproxy_puts_a_server_out_with_sessions_left_when_time_is_up():
 
 
 def test_haproxy_is_ready_when_all_find_it_healthy():
-    clock = Clock()
+    clock = FakeClock()
     fleet = Haproxies(clock, healthy=4, admin={("test-proxy-1", "test-app-1"): "maint"})
     assert haproxy(clock, fleet).restore(["test-app-1"])["test-app-1"].ok
     assert clock.now() >= 4
-    never = Haproxies(Clock(), healthy=1e9)
+    never = Haproxies(FakeClock(), healthy=1e9)
     said = haproxy(never.clock, never).restore(["test-app-1"])["test-app-1"].error
     assert said.startswith("not in traffic after 60 s; the balancer shows it unhealthy (test-proxy-1: test-app-1 DOWN")
 
 
 def test_a_haproxy_that_does_not_answer_may_send_requests_still():
-    clock = Clock()
+    clock = FakeClock()
     fleet = Haproxies(clock, silent={"test-proxy-2"})
     in_front = haproxy(clock, fleet)
     assert in_front.drain(["test-app-1"])["test-app-1"].error == "HAProxy on test-proxy-2: drain: no answer"
@@ -268,7 +256,7 @@ def test_a_haproxy_that_does_not_answer_may_send_requests_still():
 
 
 def test_a_dead_server_with_a_haproxy_of_its_own_among_others_is_taken_out_by_them():
-    clock = Clock()
+    clock = FakeClock()
     fleet = Haproxies(clock, silent={"test-app-1"})
     in_front = haproxy(clock, fleet, on=["app"])
     reply = in_front.drain(["test-app-1"])["test-app-1"]
@@ -278,7 +266,7 @@ def test_a_dead_server_with_a_haproxy_of_its_own_among_others_is_taken_out_by_th
 
 
 def test_several_names_of_one_server_and_a_haproxy_on_each():
-    clock = Clock()
+    clock = FakeClock()
     fleet = Haproxies(clock, names=("app-9001", "app-9002"))
     in_front = haproxy(clock, fleet, on="self", server=["{application}-9001", "{application}-9002"])
     assert all(reply.ok for reply in in_front.drain(SERVERS).values())
@@ -304,7 +292,7 @@ def test_in_is_only_what_all_say():
 class Aws:
     """As much of two services as the balancer asks. A target leaves `leaves_s` after it was told to, and is well at `well`."""
 
-    clock: Clock
+    clock: FakeClock
     instances: dict = field(
         default_factory=lambda: {"test-app-1": ("i-1", "running"), "test-app-2": ("i-2", "running")}
     )
@@ -369,7 +357,7 @@ def elbv2(aws, **spec):
 
 
 def test_targets_are_out_when_they_have_left_draining():
-    aws = Aws(Clock())
+    aws = Aws(FakeClock())
     in_front = elbv2(aws)
     assert {seen.traffic for seen in in_front.look(SERVERS).values()} == {Traffic.IN}
     replies = in_front.drain(SERVERS)
@@ -382,18 +370,18 @@ def test_targets_are_out_when_they_have_left_draining():
 
 
 def test_a_target_that_goes_on_draining_is_out_anyway_and_that_is_said():
-    aws = Aws(Clock(), leaves_s=1e9)
+    aws = Aws(FakeClock(), leaves_s=1e9)
     reply = elbv2(aws, drain_s=30).drain(["test-app-1"])["test-app-1"]
     assert (reply.ok, reply.value["how"], reply.value["detail"]) == (True, "timed out", "draining")
     assert aws.clock.now() == pytest.approx(45, abs=1)
 
 
 def test_targets_are_back_when_healthy():
-    aws = Aws(Clock(), targets={}, well=12)
+    aws = Aws(FakeClock(), targets={}, well=12)
     assert all(reply.ok for reply in elbv2(aws).restore(SERVERS).values())
     assert 12 <= aws.clock.now() <= 13.5
     assert set(aws.targets) == {("i-1", 80), ("i-2", 80)}
-    never = Aws(Clock(), targets={}, well=1e9)
+    never = Aws(FakeClock(), targets={}, well=1e9)
     assert (
         elbv2(never).restore(["test-app-1"])["test-app-1"].error
         == "not in traffic after 60 s; the balancer shows it unhealthy (initial)"
@@ -401,14 +389,14 @@ def test_targets_are_back_when_healthy():
 
 
 def test_a_target_group_that_nothing_sends_to_is_not_waited_for():
-    aws = Aws(Clock(), reason="Target.NotInUse")
+    aws = Aws(FakeClock(), reason="Target.NotInUse")
     reply = elbv2(aws).restore(["test-app-1"])["test-app-1"]
     assert reply.error == "not in traffic after 0 s; the balancer shows it out (unused: Target.NotInUse)"
     assert aws.clock.now() == 0
 
 
 def test_a_server_whose_instance_is_gone_is_out_and_cannot_come_back():
-    aws = Aws(Clock(), instances={"test-app-1": ("i-1", "terminated"), "test-app-2": ("i-2", "stopped")})
+    aws = Aws(FakeClock(), instances={"test-app-1": ("i-1", "terminated"), "test-app-2": ("i-2", "stopped")})
     in_front = elbv2(aws)
     assert in_front.drain(["test-app-1"])["test-app-1"].value["detail"] == "there is no instance of that name"
     replies = in_front.restore(SERVERS)
@@ -417,19 +405,19 @@ def test_a_server_whose_instance_is_gone_is_out_and_cannot_come_back():
 
 
 def test_of_two_instances_with_one_name_the_running_one_is_meant():
-    aws = Aws(Clock(), instances={"test-app-1": ("i-0", "shutting-down"), "test-app-1#2": ("i-1", "running")})
+    aws = Aws(FakeClock(), instances={"test-app-1": ("i-0", "shutting-down"), "test-app-1#2": ("i-1", "running")})
     assert elbv2(aws).look(["test-app-1"])["test-app-1"].traffic is Traffic.IN
 
 
 def test_what_aws_refuses_is_said_and_nobody_is_supposed_to_be_anywhere():
-    in_front = elbv2(Aws(Clock(), broken=True))
+    in_front = elbv2(Aws(FakeClock(), broken=True))
     assert in_front.look(["a"])["a"].traffic is Traffic.UNKNOWN
     for replies in (in_front.drain(["a"]), in_front.restore(["a"])):
         assert "AccessDenied" in replies["a"].error
 
 
 def test_a_look_that_aws_refuses_once_does_not_end_the_wait():
-    aws = Aws(Clock())
+    aws = Aws(FakeClock())
     in_front = elbv2(aws)
     in_front.look(SERVERS)
     answer, aws.describe_target_health = aws.describe_target_health, None

@@ -6,7 +6,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from support.lock_world import Clock, Machine
+from support.clock import FakeClock
+from support.lock_world import Machine
 
 from saltlick.jobs.lock import Locks
 
@@ -18,7 +19,7 @@ def machine() -> Machine:
 
 @pytest.fixture
 def desk(tmp_path: Path, machine: Machine):
-    def make(user: str = "ann", pid: int = 100, host: str = "master", clock: Clock | None = None) -> Locks:
+    def make(user: str = "ann", pid: int = 100, host: str = "master", clock: FakeClock | None = None) -> Locks:
         processes = Machine(machine.running, pid)
         noon = datetime(2026, 11, 22, 12, 3, 11, tzinfo=timezone.utc)
         return Locks(
@@ -26,7 +27,7 @@ def desk(tmp_path: Path, machine: Machine):
             user=user,
             host=host,
             processes=processes,
-            clock=clock or Clock(),
+            clock=clock or FakeClock(),
             today=lambda: noon,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.lock_world import Clock
+from support.clock import FakeClock
 
 from saltlick.errors import InvalidInput, Locked
 from saltlick.jobs.holder import Mode
@@ -125,26 +125,26 @@ def test_a_lock_of_another_host_is_never_thought_dead(desk, machine):
 def test_waiting_gets_it_when_the_other_job_ends(desk):
     bob = desk("bob", pid=200)
     bobs = bob.take("prod", reason="release")
-    clock = Clock(during_sleep=[lambda time: bob.release(bobs) if time >= 5 else None])
+    clock = FakeClock(lambda time: bob.release(bobs) if time >= 5 else None)
     assert desk("ann", clock=clock).take("prod", reason="deploy", wait_s=60).holder.user == "ann"
-    assert 5 <= clock.time < 7
+    assert 5 <= clock.time_s < 7
 
 
 def test_waiting_ends_at_its_deadline(desk):
     desk("bob", pid=200).take("prod", reason="release")
-    clock = Clock()
+    clock = FakeClock()
     with pytest.raises(Locked):
         desk("ann", clock=clock).take("prod", reason="deploy", wait_s=30)
-    assert clock.time == pytest.approx(30)
+    assert clock.time_s == pytest.approx(30)
 
 
 def test_a_lock_by_hand_is_not_waited_for_and_never_stale(desk, machine):
     desk("bob", pid=200).take("prod", reason="hands off, I am looking", mode=Mode.MANUAL)
     machine.running.pop(200)
-    clock = Clock()
+    clock = FakeClock()
     with pytest.raises(Locked, match=r"hands off.*Ask bob"):
         desk("ann", clock=clock).take("prod", reason="deploy", wait_s=30)
-    assert clock.time == 0
+    assert clock.time_s == 0
 
 
 def test_jobs_of_an_orchestration_join_its_lock_and_leave_it_in_place(desk):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.lock_world import Clock
+from support.clock import FakeClock
 
 from saltlick.errors import Locked
 from saltlick.jobs.holder import Mode
@@ -28,21 +28,21 @@ def test_two_backups_at_once_and_nothing_that_changes_until_both_are_done(desk):
 
 
 def test_a_backup_waits_for_a_release_and_not_longer_than_it_was_told(desk):
-    clock = Clock()
+    clock = FakeClock()
     release = desk("ann").take("prod", reason="release")
-    clock.during_sleep.append(lambda now: desk("ann").release(release) if now >= 5 else None)
+    clock.meanwhile.append(lambda now: desk("ann").release(release) if now >= 5 else None)
     with pytest.raises(Locked, match="release"):
-        share(desk("bob", pid=200, clock=Clock()), wait_s=3)
+        share(desk("bob", pid=200, clock=FakeClock()), wait_s=3)
     share(desk("bob", pid=200, clock=clock), wait_s=60)
-    assert clock.time == 5
+    assert clock.time_s == 5
 
 
 def test_a_release_waits_for_a_backup(desk):
-    clock = Clock()
+    clock = FakeClock()
     backup = share(desk("ann"))
-    clock.during_sleep.append(lambda now: desk("ann").release(backup) if now >= 5 else None)
+    clock.meanwhile.append(lambda now: desk("ann").release(backup) if now >= 5 else None)
     desk("bob", pid=200, clock=clock).take("prod", reason="release", wait_s=60)
-    assert clock.time == 5
+    assert clock.time_s == 5
 
 
 def test_a_persons_lock_is_against_changes_only(desk):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.lock_world import Clock
+from support.clock import FakeClock
 
 from saltlick.errors import Locked
 from saltlick.jobs.holder import LockLease, Mode
@@ -47,7 +47,7 @@ def hold(desk, machine, held: str) -> LockLease | None:
     return taken
 
 
-def tried(desk, wants: str, wait_s: float, clock: Clock) -> LockLease | None:
+def tried(desk, wants: str, wait_s: float, clock: FakeClock) -> LockLease | None:
     """What becomes of who wants to begin; None when refused."""
     try:
         return desk("bob", clock=clock).take("prod", reason=wants, wait_s=wait_s, **WANTS[wants])
@@ -63,25 +63,25 @@ def test_the_table_is_complete() -> None:
 @pytest.mark.parametrize(("wants", "held", "says"), cells(), ids=lambda value: value.replace(" ", "_")[:24])
 def test_it_is_as_the_table_says(desk, machine, wants: str, held: str, says: str) -> None:
     first = hold(desk, machine, held)
-    clock = Clock()
+    clock = FakeClock()
     got = tried(desk, wants, 0.0, clock)
     if says.startswith("begins"):
         assert got
-        assert clock.time == 0
+        assert clock.time_s == 0
         assert bool(got.notice) == ("says so" in says)
     elif says.startswith("takes it over"):
         assert got
         assert "took over" in got.notice
     elif says.startswith("exit 3"):
         assert got is None
-        assert clock.time == 0
+        assert clock.time_s == 0
         assert tried(desk, wants, WAIT_S, clock) is None or wants == "`release.lock`"
     else:
         assert says.startswith("waits")
         assert got is None
-        assert clock.time == (60 if "a minute" in says else 0)
-        waiting = Clock()
+        assert clock.time_s == (60 if "a minute" in says else 0)
+        waiting = FakeClock()
         assert first
-        waiting.during_sleep.append(lambda now: desk("ann", pid=200).release(first) if now >= 100 else None)
+        waiting.meanwhile.append(lambda now: desk("ann", pid=200).release(first) if now >= 100 else None)
         assert tried(desk, wants, WAIT_S, waiting)
-        assert waiting.time == 100
+        assert waiting.time_s == 100

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.offhours_world import Clock, hours
+from support.clock import FakeClock
+from support.offhours_world import hours
 
 from saltlick.environment.pillar import parse_environment
 from saltlick.fleet.balancers import BalancerContext
@@ -52,7 +53,7 @@ class Elb:
     told: list[str]
     registered: set[str] = field(default_factory=lambda: set(APPS))
     region: str = "us-east-1"
-    clock: Clock = field(default_factory=Clock)
+    clock: FakeClock = field(default_factory=FakeClock)
 
     def reading(self):
         return self
@@ -81,7 +82,7 @@ def _target(name):
 
 def made(fleet: Fleet, *, recipe: bool = True, **change):
     environment = parse_environment(read("test/environment.sls"), environment="test")
-    clock = Clock()
+    clock = FakeClock()
     cloud = Elb(fleet.told)
     ground = BalancerContext("test", lambda: environment, fleet, fleet, lambda: cloud, clock)
     found = parse_recipe(read("common/release.sls"), environment) if recipe else None

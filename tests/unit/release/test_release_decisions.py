@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.release_world import Clock
+from support.clock import FakeClock
 
 from saltlick.fleet.detached import run_detached
 from saltlick.fleet.judge import judged
@@ -128,7 +128,7 @@ RUNNING, SILENT = {"state": "running"}, Reply(False, error="no answer", silent=T
     ],
 )
 def test_detached_jobs(states, ok, said):
-    clock = Clock()
+    clock = FakeClock()
     reply = run_detached(Jobs(*states), clock, {"one": Call("cmd.run_all")}, job="id/1", deadline_s=600)["one"]
     assert (reply.ok, reply.error) == (ok, said)
     assert clock.now() < 700
