@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 EXTRAS = ("", "salt", "sandbox")
 
 
-def declared() -> set[str]:
+def declared() -> set[NormalizedName]:
     """The distributions that an installation with these extras pulls in by name."""
     requirements = [Requirement(text) for text in importlib.metadata.requires("saltlick") or ()]
     return {
@@ -26,7 +26,7 @@ def declared() -> set[str]:
     }
 
 
-def import_names(distribution: str) -> set[str]:
+def import_names(distribution: NormalizedName) -> set[str]:
     """The top-level packages of a distribution: pyyaml is imported as yaml."""
     return {package for package, owners in packages().items() if distribution in map(canonicalize_name, owners)}
 
@@ -50,7 +50,7 @@ def imports_of(tree: ast.AST) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("distribution", sorted(declared()))
-def test_a_declared_dependency_is_imported(distribution: str) -> None:
+def test_a_declared_dependency_is_imported(distribution: NormalizedName) -> None:
     assert import_names(distribution) & imported(), f"pyproject.toml declares {distribution}; nothing in src imports it"
 
 
