@@ -19,7 +19,7 @@ test-3006: ## unit and functional tests on Salt 3006 LTS, in .venv-3006
 	@VENV=.venv-3006 SALT=3006 tools/test.sh unit functional
 
 lint: setup ## ruff, mypy --strict, yamllint, salt-lint, links in docs
-	@$(BIN)/python tools/check.py lint
+	@$(BIN)/python -m tools.check lint
 
 format: setup ## let ruff write the code its way
 	@$(BIN)/ruff format .

@@ -4,7 +4,7 @@ Runs as a process of its own (`python -m bench.proxy --upstream http://127.0.0.1
 program nor moto pays for it. Two paths are its own and never forwarded:
 
     GET  /_bench/stats    the fields of `Counts` as JSON
-    POST /_bench/reset    body = the `Faults` to apply from now on, all optional; counts start at nought
+    POST /_bench/reset    body = the fields of the sandbox's `Faults` and of `Kill`, all optional; counts start at nought
 """
 
 from __future__ import annotations
@@ -14,42 +14,24 @@ import asyncio
 import contextlib
 import json
 import os
-import random
-import re
 import signal
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import parse_qs
 
 import aiohttp
 from aiohttp import web
 
+from saltlick.sandbox.api import Call, call_of, refusal
+from saltlick.sandbox.faults import Fault, FaultInjector, Faults, parse
+
 CONTROL = "/_bench/"
-READING = re.compile(r"^(Describe|Get|List|Search|Lookup)")
-SCOPE = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/")
 HOP_HEADERS = {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "date", "server"}
 
-ANSWER = (
-    "<Response><Errors><Error><Code>{}</Code><Message>{}</Message></Error></Errors>"
-    "<RequestID>bench</RequestID></Response>"
-)
-THROTTLED = ANSWER.format("RequestLimitExceeded", "Request limit exceeded.")
-FAILED = ANSWER.format("InternalError", "An internal error has occurred")
 
+@dataclass(frozen=True)
+class Kill:
+    """Whom to kill in the middle of its calls."""
 
-@dataclass
-class Faults:
-    """What goes wrong, as shares of all calls (0.03 = 3 %), drawn from a seeded generator."""
-
-    latency_s: float = 0.1
-    lose: float = 0.0
-    """The call is carried out, the connection is cut instead of an answer."""
-    throttle: float = 0.0
-    """Not carried out: RequestLimitExceeded."""
-    fail: float = 0.0
-    """Carried out, but answered with a 500."""
-    seed: int = 1
     kill_group: int = 0
     """Process group that gets SIGKILL …"""
     kill_after: int = 0
@@ -67,16 +49,10 @@ class Counts:
     killed: int = 0
     by_operation: Counter[str] = field(default_factory=Counter)
 
-
-def operation_of(headers: Any, body: bytes) -> str:
-    """`ec2:CreateVpc`, from the signature's scope and the query or JSON protocol's action."""
-    scope = SCOPE.search(headers.get("Authorization", ""))
-    service = scope.group(1) if scope else "unknown"
-    target = headers.get("X-Amz-Target")
-    if target:
-        return f"{service}:{target.rpartition('.')[2]}"
-    action = parse_qs(body.decode("utf-8", "replace")).get("Action", ["unknown"])[0]
-    return f"{service}:{action}"
+    def add(self, fault: Fault) -> None:
+        self.lost += fault is Fault.LOST
+        self.throttled += fault is Fault.THROTTLED
+        self.failed += fault in {Fault.ERROR, Fault.LATE_ERROR}
 
 
 class Proxy:
@@ -85,47 +61,47 @@ class Proxy:
     def __init__(self, upstream: str, faults: Faults) -> None:
         self.upstream = upstream
         self.session: aiohttp.ClientSession | None = None
-        self.reset(faults)
+        self.injector = FaultInjector()
+        self.reset(faults, Kill())
 
-    def reset(self, faults: Faults) -> None:
-        self.faults = faults
+    def reset(self, faults: Faults, kill: Kill) -> None:
+        self.injector.set(faults)
+        self.kill = kill
         self.counts = Counts()
         self.in_flight = 0
-        self.random = random.Random(faults.seed)
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path.startswith(CONTROL):
             return await self.control(request)
         body = await request.read()
-        operation = operation_of(request.headers, body)
+        headers = request.headers
+        call = call_of(body, headers.get("X-Amz-Target", ""), headers.get("Authorization", ""))
         self.counts.calls += 1
-        self.counts.by_operation[operation] += 1
+        self.counts.by_operation[f"{call.service}:{call.action}"] += 1
         self.in_flight += 1
         self.counts.peak = max(self.counts.peak, self.in_flight)
         try:
-            return await self.forward(request, operation, body)
+            return await self.forward(request, call, body)
         finally:
             self.in_flight -= 1
 
-    async def forward(self, request: web.BaseRequest, operation: str, body: bytes) -> web.StreamResponse:
-        drawn = self.random.random()
-        faults = self.faults
-        await asyncio.sleep(faults.latency_s)
-        if drawn < faults.throttle:
-            self.counts.throttled += 1
-            return web.Response(status=503, text=THROTTLED, content_type="text/xml")
+    async def forward(self, request: web.BaseRequest, call: Call, body: bytes) -> web.StreamResponse:
+        fault = self.injector.draw()
+        await asyncio.sleep(self.injector.faults.latency_ms / 1000)
+        if fault and not fault.carried_out:
+            return self.failed(request, call, fault)
         response = await self.carry_out(request, body)
-        if not READING.match(operation.partition(":")[2]):
-            self.counts.mutating += 1
-            if faults.kill_after and self.counts.mutating >= faults.kill_after:
-                return self.kill(request)
-        if drawn < faults.throttle + faults.lose:
-            self.counts.lost += 1
+        self.counts.mutating += not call.reading
+        if not call.reading and 0 < self.kill.kill_after <= self.counts.mutating:
+            return self.kill_caller(request)
+        return self.failed(request, call, fault) if fault else response
+
+    def failed(self, request: web.BaseRequest, call: Call, fault: Fault) -> web.Response:
+        self.counts.add(fault)
+        if fault is Fault.LOST:
             return cut(request)
-        if drawn < faults.throttle + faults.lose + faults.fail:
-            self.counts.failed += 1
-            return web.Response(status=500, text=FAILED, content_type="text/xml")
-        return response
+        status, kind, text = refusal(call, fault)
+        return web.Response(status=int(status.split()[0]), body=text, content_type=kind)
 
     async def carry_out(self, request: web.BaseRequest, body: bytes) -> web.Response:
         assert self.session is not None
@@ -136,17 +112,19 @@ class Proxy:
             kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_HEADERS}
             return web.Response(status=answer.status, body=await answer.read(), headers=kept)
 
-    def kill(self, request: web.BaseRequest) -> web.StreamResponse:
+    def kill_caller(self, request: web.BaseRequest) -> web.Response:
         """SIGKILL the process group once; calls of it still under way get no answer either."""
-        if not self.counts.killed and self.faults.kill_group > 1:
+        if not self.counts.killed and self.kill.kill_group > 1:
             self.counts.killed = 1
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.faults.kill_group, signal.SIGKILL)
+                os.killpg(self.kill.kill_group, signal.SIGKILL)
         return cut(request)
 
     async def control(self, request: web.BaseRequest) -> web.Response:
         if request.path == CONTROL + "reset":
-            self.reset(Faults(**json.loads(await request.read() or b"{}")))
+            wanted = json.loads(await request.read() or b"{}")
+            kill = Kill(**{name: wanted.pop(name) for name in ("kill_group", "kill_after") if name in wanted})
+            self.reset(parse(wanted), kill)
         return web.json_response(vars(self.counts))
 
 
@@ -179,9 +157,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--upstream", required=True, help="the moto server, http://127.0.0.1:5000")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--latency", type=float, default=0.1, help="seconds added to each call")
+    parser.add_argument("--latency-ms", type=float, default=100, help="added to each call")
     arguments = parser.parse_args()
-    asyncio.run(serve(arguments.port, arguments.upstream, Faults(latency_s=arguments.latency)))
+    asyncio.run(serve(arguments.port, arguments.upstream, Faults(latency_ms=arguments.latency_ms)))
 
 
 if __name__ == "__main__":

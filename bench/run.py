@@ -54,8 +54,8 @@ def main() -> None:
     arguments = parse_arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers go too
     chosen = set(arguments.only.split(","))
-    with running(latency_s=arguments.latency) as servers, temporary_folder() as folder:
-        bench = Bench(servers, folder, arguments.latency)
+    with running(latency_ms=arguments.latency * 1000) as servers, temporary_folder() as folder:
+        bench = Bench(servers, folder, arguments.latency * 1000)
         if "estate" in chosen:
             bench.estate(arguments.pairs)
         if "lost" in chosen:
@@ -87,10 +87,10 @@ def temporary_folder() -> Iterator[Path]:
 class Bench:
     """The measurements; each prints its own lines and keeps its figures in `results`."""
 
-    def __init__(self, servers: Servers, folder: Path, latency_s: float) -> None:
+    def __init__(self, servers: Servers, folder: Path, latency_ms: float) -> None:
         self.servers = servers
         self.folder = folder
-        self.latency_s = latency_s
+        self.latency_ms = latency_ms
         self.results: dict[str, Any] = {}
 
     # the reference estate
@@ -124,7 +124,7 @@ class Bench:
         return samples
 
     def phase(self, who: str, phase: str, config: Path) -> Sample:
-        self.servers.reset(latency_s=self.latency_s)
+        self.servers.reset(latency_ms=self.latency_ms)
         if who == "script":
             command = [sys.executable, "-m", "bench.practical_limit", phase]
             run = master.timed(command, self.servers.environ())
@@ -142,7 +142,7 @@ class Bench:
         config = master.write_config(self.folder / "lost")
         self.servers.reset_aws()
         for attempt in range(1, 6):
-            self.servers.reset(latency_s=self.latency_s, lose=share, seed=attempt)
+            self.servers.reset(latency_ms=self.latency_ms, lost_rate=share, seed=attempt)
             run = master.salt_run(config, *COMMANDS["create"], environ=self.servers.environ())
             stats = self.servers.stats()
             say(f"  run {attempt}: exit {run.code}, {run.seconds:.1f} s, {stats['calls']} calls, {stats['lost']} lost")
@@ -163,10 +163,10 @@ class Bench:
             objects = wide_pillar(folder / "source", size)
             config = master.write_config(folder / "master", pillars=folder / "source")
             self.servers.reset_aws()
-            self.servers.reset(latency_s=0)
+            self.servers.reset(latency_ms=0)
             environ = self.servers.environ()
             required(master.salt_run(config, "environment.apply", "wide", environ=environ))
-            self.servers.reset(latency_s=self.latency_s)
+            self.servers.reset(latency_ms=self.latency_ms)
             run = required(master.salt_run(config, "environment.apply", "wide", environ=environ))
             stats = self.servers.stats()
             self.results[f"wide-{size}"] = {"objects": objects, "calls": stats["calls"], "seconds": run.seconds}

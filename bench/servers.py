@@ -45,7 +45,7 @@ class Servers:
         warm(self.direct)
 
     def reset(self, **faults: Any) -> None:
-        """Counts to nought; `faults` are the fields of `bench.proxy.Faults`."""
+        """Counts to nought; `faults` are the fields of the sandbox's `Faults` and of `bench.proxy.Kill`."""
         post(self.url + "/_bench/reset", faults)
 
     def stats(self) -> Mapping[str, Any]:
@@ -88,13 +88,13 @@ def post(url: str, body: Any = None) -> None:
 
 
 @contextlib.contextmanager
-def running(*, latency_s: float = 0.1) -> Iterator[Servers]:
+def running(*, latency_ms: float = 100) -> Iterator[Servers]:
     """A moto server with its default settings, and the proxy before it."""
     port = free_port()
     with started([sys.executable, "-m", "bench.moto_server", str(port)]):
         direct = f"http://127.0.0.1:{port}"
         await_answer(direct + "/moto-api/data.json")
-        command = [sys.executable, "-m", "bench.proxy", "--upstream", direct, "--latency", str(latency_s)]
+        command = [sys.executable, "-m", "bench.proxy", "--upstream", direct, "--latency-ms", str(latency_ms)]
         with started(command, stdout=subprocess.PIPE) as proxy:
             assert proxy.stdout is not None
             warm(direct)

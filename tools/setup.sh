@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 
 venv=$1 constraints=$2 extras=$3
 python=$(find_python "${PYTHON:-}" "$constraints")
-want=$( { cat pyproject.toml "$constraints" tools/setup.sh src/saltlick/offhours/custodian.py; "$python" -VV; pwd; echo "$extras"; } | cksum)
+want=$( { cat pyproject.toml "$constraints" tools/setup.sh; "$python" -VV; pwd; echo "$extras"; } | cksum)
 stamp=$venv/.stamp-$extras
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && "$venv/bin/python" -c 'import saltlick' 2>/dev/null; then
   exit 0
@@ -42,9 +42,4 @@ with_pip() {
 }
 with_uv >"$log" 2>&1 || { say "uv did not install it (why: $log); now by pip" && with_pip >>"$log" 2>&1; } ||
   fail_with_log "installing into $venv" "$log"
-# Cloud Custodian pins each of its packages, boto3 too, so it has an environment of its own inside this one: about 20 s, 95 MB.
-# Salt's constraints are none of its business.
-if [ "$extras" = test ]; then
-  "$venv/bin/saltlick" custodian >>"$log" 2>&1 || fail_with_log "installing Cloud Custodian" "$log"
-fi
 echo "$want" >"$stamp"

@@ -35,4 +35,4 @@ case " $parts " in
     fi
     ;;
 esac
-"$venv/bin/python" tools/check.py --started "$started" $parts
+"$venv/bin/python" -m tools.check --started "$started" $parts

@@ -44,7 +44,7 @@ class Farm:
 
     def salt_run(self, *arguments: str, exit_code: int = 0, **faults: Any) -> master.Run:
         """One `salt-run` as an operator would start it, its calls counted from nought."""
-        self.servers.reset(**{"latency_s": 0, **faults})
+        self.servers.reset(**{"latency_ms": 0, **faults})
         run = master.salt_run(self.config, *arguments, environ=self.servers.environ())
         assert run.code == exit_code, f"exit {run.code}:\n{run.stdout}\n{run.stderr}"
         return run
@@ -59,7 +59,7 @@ class Farm:
         self, name: str, *arguments: Any, keywords: Mapping[str, Any] = NONE, **faults: Any
     ) -> CommandResult:
         """The same, however it ends, while the API has faults. Calls are counted from nought."""
-        self.servers.reset(latency_s=0, **faults)
+        self.servers.reset(latency_ms=0, **faults)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("AWS_ENDPOINT_URL", self.servers.url)
             return run_typed(getattr(commands, name), options(self.config), *arguments, **keywords)
@@ -92,7 +92,7 @@ def farm(folder: Path, *, pillars: Path | None = None) -> Iterator[Farm]:
     """A farm with the repository's pillar, or another one."""
     config = master.write_config(folder, pillars=pillars)
     with (
-        running(latency_s=0) as servers,
+        running(latency_ms=0) as servers,
         deaf_bus(Path(options(config)["sock_dir"])),
         pytest.MonkeyPatch.context() as patch,
     ):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def built() -> Iterator[None]:
     """A moto server with the reference estate on it, built by the hand-written script, our process on it."""
-    with running(latency_s=0) as servers, pytest.MonkeyPatch.context() as patch:
+    with running(latency_ms=0) as servers, pytest.MonkeyPatch.context() as patch:
         for name, value in servers.environ(direct=True).items():
             patch.setenv(name, value)
         script = [sys.executable, "-m", "bench.practical_limit", "create"]

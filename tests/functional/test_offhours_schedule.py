@@ -17,6 +17,8 @@ from saltlick.offhours.pillar import OffHours
 from saltlick.offhours.pillar.times import ZoneName
 from saltlick.offhours.schedule import OnOff, last
 
+pytestmark = pytest.mark.usefixtures("cloud_custodian")
+
 FIRST = datetime(2026, 1, 1, 0, 30, tzinfo=timezone.utc)
 HOURS = [FIRST + timedelta(hours=number) for number in range(24 * 370)]
 ENVIRONMENT = {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Servers]:
-    with running(latency_s=0) as found, pytest.MonkeyPatch.context() as patch:
+    with running(latency_ms=0) as found, pytest.MonkeyPatch.context() as patch:
         for name, value in found.environ().items():
             patch.setenv(name, value)
         yield found
@@ -26,7 +26,7 @@ def servers() -> Iterator[Servers]:
 def ec2(servers: Servers) -> Any:
     """A client through the proxy, on an account without VPCs of ours, that repeats nothing."""
     servers.reset_aws()
-    servers.reset(latency_s=0)
+    servers.reset(latency_ms=0)
     return boto3.client("ec2", config=Config(retries={"total_max_attempts": 1}))
 
 
@@ -43,27 +43,27 @@ def test_calls_are_counted_by_operation(servers: Servers, ec2: Any) -> None:
 
 
 def test_a_lost_answer_was_carried_out(servers: Servers, ec2: Any) -> None:
-    servers.reset(latency_s=0, lose=1.0)
+    servers.reset(latency_ms=0, lost_rate=1.0)
     with pytest.raises(ConnectionClosedError):
         ec2.create_vpc(CidrBlock="10.0.0.0/16")
     assert servers.stats()["lost"] == 1
-    servers.reset(latency_s=0)
+    servers.reset(latency_ms=0)
     assert vpcs(ec2) == 1
 
 
 def test_a_500_was_carried_out(servers: Servers, ec2: Any) -> None:
-    servers.reset(latency_s=0, fail=1.0)
+    servers.reset(latency_ms=0, late_error_rate=1.0)
     with pytest.raises(ClientError, match="InternalError"):
         ec2.create_vpc(CidrBlock="10.0.0.0/16")
     assert servers.stats()["failed"] == 1
-    servers.reset(latency_s=0)
+    servers.reset(latency_ms=0)
     assert vpcs(ec2) == 1
 
 
 def test_a_throttled_call_was_not(servers: Servers, ec2: Any) -> None:
-    servers.reset(latency_s=0, throttle=1.0)
+    servers.reset(latency_ms=0, throttle_rate=1.0)
     with pytest.raises(ClientError, match="RequestLimitExceeded"):
         ec2.create_vpc(CidrBlock="10.0.0.0/16")
     assert servers.stats()["throttled"] == 1
-    servers.reset(latency_s=0)
+    servers.reset(latency_ms=0)
     assert vpcs(ec2) == 0

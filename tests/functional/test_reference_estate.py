@@ -105,7 +105,7 @@ def test_destroying_what_is_gone_changes_nothing(account: Farm) -> None:
     assert account.changing_calls() == {}
 
 
-FAULTS = [{"lose": 0.1}, {"fail": 0.1}, {"throttle": 0.2, "lose": 0.03}]
+FAULTS = [{"lost_rate": 0.1}, {"late_error_rate": 0.1}, {"throttle_rate": 0.2, "lost_rate": 0.03}]
 
 
 @pytest.mark.parametrize("faults", FAULTS, ids=lambda faults: "+".join(faults))

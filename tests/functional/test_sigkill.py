@@ -38,7 +38,7 @@ def killed(account: Farm, after: int, *command: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    account.servers.reset(latency_s=0.005, kill_group=process.pid, kill_after=after)
+    account.servers.reset(latency_ms=5, kill_group=process.pid, kill_after=after)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == -9, output.decode()
     assert account.stats()["killed"] == 1

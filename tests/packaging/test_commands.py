@@ -40,7 +40,7 @@ def write(project: Path, part: str, source: str) -> None:
 def check(project: Path, *parts: str, **variables: str) -> tuple[int, list[str]]:
     """Exit code and lines of the runner of parts."""
     env = {name: value for name, value in os.environ.items() if name != "CI"} | variables
-    command = [sys.executable, "tools/check.py", *parts]
+    command = [sys.executable, "-m", "tools.check", *parts]
     done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False, timeout=120)
     return done.returncode, done.stdout.rstrip().splitlines()
 
@@ -71,7 +71,39 @@ def test_a_suite_that_cannot_be_read_is_a_failure(project):
 def test_nothing_at_all_is_not_a_success(project):
     code, lines = check(project, "unit")
     assert code == 1
-    assert lines[-1].startswith("0 passed, 0 failed")
+    assert lines[-1].startswith("0 passed, 1 failed")
+
+
+def test_a_part_that_collects_nothing_fails_beside_one_that_passes(project):
+    write(project, "unit", "def test_a(): pass\n")
+    write(project, "functional", "")
+    code, lines = check(project, "unit", "functional")
+    assert code == 1
+    assert lines[-1].startswith("1 passed, 1 failed")
+    assert any("functional" in line and "no test ran (exit code 5)" in line for line in lines)
+
+
+def test_a_pytest_that_breaks_after_its_tests_is_a_failure(project):
+    write(project, "unit", "def test_a(): pass\n")
+    (project / "tests/unit/conftest.py").write_text("def pytest_sessionfinish(session): session.exitstatus = 3\n")
+    code, lines = check(project, "unit")
+    assert code == 1
+    assert lines[-1].startswith("1 passed, 1 failed")
+
+
+def test_the_slowest_tests_of_all_parts_are_in_one_table(project):
+    test = "import time, pytest\n@pytest.mark.parametrize('n', range({count}))\ndef test_{name}(n): time.sleep({seconds})\n"
+    write(project, "unit", test.format(count=8, name="quick", seconds=0.01))
+    write(project, "e2e", test.format(count=2, name="skipped", seconds=9))
+    write(project, "functional", test.format(count=4, name="slow", seconds=0.2))
+    code, lines = check(project, "unit", "functional", "e2e", SALTLICK_NO_ENGINE="1")
+    assert code == 0
+    first = next(number for number, line in enumerate(lines) if "the 10 slowest tests" in line) + 1
+    shown = [re.fullmatch(r" +([\d.]+) s   (\S+)", line) for line in lines[first : first + 10]]
+    assert [match[2].rpartition("[")[0] for match in shown if match] == [
+        *["functional/test_functional::test_slow"] * 4,
+        *["unit/test_unit::test_quick"] * 6,
+    ]
 
 
 def test_without_an_engine_what_needs_one_is_skipped_by_name(project):

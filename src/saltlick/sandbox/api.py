@@ -1,4 +1,4 @@
-"""The AWS endpoint: moto's WSGI application behind the few calls we answer ourselves, the weather, and a wake-up call."""
+"""The AWS endpoint: moto's WSGI application behind the few calls we answer ourselves, injected faults, and a wake-up call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
-from saltlick.sandbox.faults import Fate, Weather
+from saltlick.sandbox.faults import Fault, FaultInjector
 
 READING = ("Describe", "Get", "List", "Lookup", "Search")
 Environ = dict[str, Any]
@@ -47,10 +47,14 @@ def parse_call(environ: Environ) -> ApiCall:
     size = int(environ.get("CONTENT_LENGTH") or 0)
     body = environ["wsgi.input"].read(size) if size else b""
     environ["wsgi.input"] = io.BytesIO(body)
-    target = environ.get("HTTP_X_AMZ_TARGET", "")
+    return call_of(body, environ.get("HTTP_X_AMZ_TARGET", ""), environ.get("HTTP_AUTHORIZATION", ""))
+
+
+def call_of(body: bytes, target: str, authorization: str) -> ApiCall:
+    """The call of a request, by its body and its headers `X-Amz-Target` and `Authorization`."""
     form = {} if target else {key: values[0] for key, values in parse_qs(body.decode("utf-8", "replace")).items()}
     action = target.rpartition(".")[2] or form.get("Action", "")
-    scope = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].split(",")[0].split("/")
+    scope = authorization.partition("Credential=")[2].split(",")[0].split("/")
     service = scope[3] if len(scope) > 4 else ""
     return ApiCall(action=action, service=service, parameters=form)
 
@@ -65,26 +69,29 @@ class Api:
     def __init__(
         self,
         moto: Callable[..., Iterable[bytes]],
-        weather: Weather,
+        injector: FaultInjector,
         lock: threading.RLock,
         answers: Mapping[tuple[str, str], Answer],
         changed: Callable[[ApiCall], None],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._moto, self._weather, self._lock, self._answers = moto, weather, lock, answers
+        self._moto, self._injector, self._lock, self._answers = moto, injector, lock, answers
         self._changed, self._sleep = changed, sleep
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         call = parse_call(environ)
-        fate = self._weather.fate()
-        if self._weather.faults.latency_ms:
-            self._sleep(self._weather.faults.latency_ms / 1000)
-        if fate.throttled or fate.error:
-            return _refuse(call, fate, start_response)
-        response = self._answered(call, start_response) or self._forward(environ, start_response)
+        fault = self._injector.draw()
+        if self._injector.faults.latency_ms:
+            self._sleep(self._injector.faults.latency_ms / 1000)
+        if fault and not fault.carried_out:
+            return _refuse(call, fault, start_response)
+        headers = _discard if fault is Fault.LATE_ERROR else start_response
+        response = self._answered(call, headers) or self._forward(environ, headers)
         if not call.reading:
             self._changed(call)
-        if fate.lost:
+        if fault is Fault.LATE_ERROR:
+            return _refuse(call, fault, start_response)
+        if fault is Fault.LOST:
             _hang_up(environ)
             return []
         return response
@@ -111,25 +118,36 @@ class Api:
                     response.close()
 
 
-def _refuse(call: ApiCall, fate: Fate, start_response: Callable[..., Any]) -> list[bytes]:
-    """Shaped as the real service does it. Source: the error pages of the EC2, ELBv2 (query) and JSON protocols."""
-    if fate.error:
+def _discard(status: str, headers: list[tuple[str, str]]) -> None:
+    """In place of `start_response` for an answer that the caller never gets."""
+
+
+def _refuse(call: ApiCall, fault: Fault, start_response: Callable[..., Any]) -> list[bytes]:
+    status, kind, body = refusal(call, fault)
+    start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def refusal(call: ApiCall, fault: Fault) -> tuple[str, str, bytes]:
+    """Status, content type and body, shaped as the real service does it.
+
+    Source: the error pages of the EC2, ELBv2 (query) and JSON protocols.
+    """
+    if fault is not Fault.THROTTLED:
         status, code, message = "500 Internal Server Error", "InternalError", "An internal error has occurred"
     elif call.service == "ec2":
         status, code, message = "503 Service Unavailable", "RequestLimitExceeded", "Request limit exceeded."
     else:
         status, code, message = "400 Bad Request", "ThrottlingException", "Rate exceeded"
-    request = str(uuid4())
     if not call.parameters:
         body = f'{{"__type": "{code}", "message": "{message}"}}'
     elif call.service == "ec2":
         body = _ec2_error(code, message).decode()
     else:
         error = f"<Error><Type>Sender</Type><Code>{code.removesuffix('Exception')}</Code><Message>{message}</Message></Error>"
-        body = f"<ErrorResponse>{error}<RequestId>{request}</RequestId></ErrorResponse>"
+        body = f"<ErrorResponse>{error}<RequestId>{uuid4()}</RequestId></ErrorResponse>"
     kind = "text/xml" if call.parameters else "application/x-amz-json-1.1"
-    start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
-    return [body.encode()]
+    return status, kind, body.encode()
 
 
 def _ec2_error(code: str, message: str) -> bytes:

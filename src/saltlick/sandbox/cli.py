@@ -134,7 +134,7 @@ def publish(directory: Path, name: str, source: Path) -> None:
 @click.option("--seed", type=int, default=0)
 @click.pass_obj
 def faults(directory: Path, /, **values: Any) -> None:
-    """Change the weather of the running sandbox; without options it is fine again."""
+    """Inject faults into the running sandbox's API; without options, none."""
     click.echo(json.dumps(Sandbox(load(directory)).faults(Faults(**values))))
 
 

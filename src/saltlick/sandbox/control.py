@@ -81,7 +81,7 @@ class Sandbox:
         return self._call("/_saltlick/status")
 
     def faults(self, faults: Faults) -> dict[str, Any]:
-        """Change the weather from now on."""
+        """Inject these faults from now on."""
         return self._call("/_saltlick/faults", asdict(faults))
 
     def environment(self) -> dict[str, str]:

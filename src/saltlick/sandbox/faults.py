@@ -1,8 +1,9 @@
-"""The weather of a cloud, on request: latency, throttling, lost answers, server errors. All off unless asked for."""
+"""Injects the faults of a cloud API on request: latency, throttling, server errors, lost answers. All off by default."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from enum import Enum
 from random import Random
 
 from saltlick.errors import InvalidInput
@@ -10,35 +11,52 @@ from saltlick.errors import InvalidInput
 
 @dataclass(frozen=True, kw_only=True)
 class Faults:
-    """Rates are shares of calls, 0 to 1. `lost_rate` loses the answer of a call that was carried out."""
+    """Which faults to inject. Rates are shares of calls, 0 to 1."""
 
     latency_ms: float = 0
     throttle_rate: float = 0
     error_rate: float = 0
+    late_error_rate: float = 0
     lost_rate: float = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
         problems = [
             f"{name}: {value} is not between 0 and {top}"
-            for name, top in (("latency_ms", 60_000), ("throttle_rate", 1), ("error_rate", 1), ("lost_rate", 1))
+            for name, top in (("latency_ms", 60_000), *((rate, 1) for rate, _ in _BY_RATE))
             if not 0 <= (value := getattr(self, name)) <= top
         ]
         if problems:
             raise InvalidInput(problems, what="faults")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fate:
-    """What happens to one call. At most one of the three."""
+class Fault(Enum):
+    """What goes wrong with one call."""
 
-    throttled: bool = False
-    error: bool = False
-    lost: bool = False
+    THROTTLED = "throttled"
+    """The call is not carried out."""
+    ERROR = "error"
+    """The call is not carried out; the answer is a 500."""
+    LATE_ERROR = "late error"
+    """The call is carried out; the answer is a 500."""
+    LOST = "lost"
+    """The call is carried out; the connection is closed instead of an answer."""
+
+    @property
+    def carried_out(self) -> bool:
+        return self in {Fault.LATE_ERROR, Fault.LOST}
 
 
-class Weather:
-    """Decides the fate of each call; the same seed gives the same sequence."""
+_BY_RATE = (
+    ("throttle_rate", Fault.THROTTLED),
+    ("error_rate", Fault.ERROR),
+    ("late_error_rate", Fault.LATE_ERROR),
+    ("lost_rate", Fault.LOST),
+)
+
+
+class FaultInjector:
+    """Draws the fault of each call; the same seed gives the same sequence."""
 
     def __init__(self, faults: Faults | None = None) -> None:
         self.set(faults or Faults())
@@ -47,17 +65,21 @@ class Weather:
         self.faults = faults
         self._random = Random(faults.seed)  # noqa: S311
 
-    def fate(self) -> Fate:
-        f, drawn = self.faults, self._random.random()
-        if drawn < f.throttle_rate:
-            return Fate(throttled=True)
-        if drawn < f.throttle_rate + f.error_rate:
-            return Fate(error=True)
-        return Fate(lost=drawn < f.throttle_rate + f.error_rate + f.lost_rate)
+    def draw(self) -> Fault | None:
+        """The fault of the next call; None when it succeeds."""
+        drawn, limit = self._random.random(), 0.0
+        for rate, fault in _BY_RATE:
+            limit += getattr(self.faults, rate)
+            if drawn < limit:
+                return fault
+        return None
 
 
 def parse(values: dict[str, object]) -> Faults:
-    """Faults from JSON or command line options; unknown names are refused."""
+    """Faults from JSON or command line options.
+
+    Raises: InvalidInput on unknown names and on values out of range.
+    """
     known = {field.name for field in fields(Faults)}
     unknown = [f"{name}: not one of {', '.join(sorted(known))}" for name in values if name not in known]
     if unknown:

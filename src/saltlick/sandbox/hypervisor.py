@@ -17,7 +17,7 @@ from saltlick.sandbox.balancing import Balancing
 from saltlick.sandbox.cloud import SandboxInstance, SandboxSnapshot, SandboxTarget
 from saltlick.sandbox.desired import ALIVE, Actual, Desired, balancer_key, desired, difference
 from saltlick.sandbox.docker_host import DockerHost
-from saltlick.sandbox.faults import Weather
+from saltlick.sandbox.faults import FaultInjector
 from saltlick.sandbox.machines import Machines
 from saltlick.sandbox.view import view
 
@@ -34,7 +34,7 @@ class Hypervisor:
     def __init__(self, config: settings.Settings, images: Mapping[str, str], metal: DockerHost) -> None:
         self.settings, self.metal = config, metal
         self.lock = threading.RLock()
-        self.weather = Weather()
+        self.injector = FaultInjector()
         self.snapshot = SandboxSnapshot()
         self.wanted = Desired(networks=(), machines=())
         self.balancing = Balancing(config.balancers, self._reload)
@@ -168,6 +168,6 @@ class Hypervisor:
             "pid": os.getpid(),
             "endpoint": self.settings.endpoint,
             **view(self._fresh(), self.metal.actual(), self.balancer_addresses(), self.target_health),
-            "faults": vars(self.weather.faults),
+            "faults": vars(self.injector.faults),
             "problems": {**self.machines.problems, **self.balancing.problems},
         }

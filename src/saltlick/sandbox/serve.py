@@ -31,7 +31,7 @@ def main(directory: Path) -> None:
     config = settings.load(directory)
     images = json.loads((directory / "images.json").read_text())
     hypervisor = Hypervisor(config, images, DockerHost(config))
-    hypervisor.weather.set(parse(json.loads(os.environ.get("SALTLICK_SANDBOX_FAULTS") or "{}")))
+    hypervisor.injector.set(parse(json.loads(os.environ.get("SALTLICK_SANDBOX_FAULTS") or "{}")))
     start(hypervisor)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: hypervisor.stop())
@@ -46,7 +46,7 @@ def start(hypervisor: Hypervisor) -> None:
         ("ec2", "CreateVpc"): new_vpc(hypervisor.taken),
         ("elasticloadbalancing", "DescribeTargetHealth"): target_health(hypervisor.target_health),
     }
-    api = Api(application(), hypervisor.weather, hypervisor.lock, answers, hypervisor.called)
+    api = Api(application(), hypervisor.injector, hypervisor.lock, answers, hypervisor.called)
     inside = http.internal(api, config.git_root, hypervisor.is_inside)
     metadata = MetadataService(hypervisor.instance_at, RoleCredentials(assume_with_moto))
     http.in_background(
@@ -80,10 +80,10 @@ def control(hypervisor: Hypervisor, api: http.Wsgi) -> http.Wsgi:
 def _set_faults(hypervisor: Hypervisor, environ: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     try:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        hypervisor.weather.set(parse(json.loads(body)))
+        hypervisor.injector.set(parse(json.loads(body)))
     except (SaltlickError, TypeError, ValueError) as error:
         return "400 Bad Request", {"error": str(error)}
-    return "200 OK", vars(hypervisor.weather.faults)
+    return "200 OK", vars(hypervisor.injector.faults)
 
 
 if __name__ == "__main__":

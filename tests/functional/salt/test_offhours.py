@@ -37,7 +37,7 @@ from saltlick.jobs.holder import Mode
 from saltlick.jobs.lock import Locks
 from saltlick.kinds import KINDS
 from saltlick.kinds.iam_policy import OFF_HOURS, policy
-from saltlick.offhours import custodian, policies, switch
+from saltlick.offhours import policies, switch
 from saltlick.offhours.due import KeepOn
 from saltlick.offhours.records import OffHoursRecord
 from saltlick.offhours.schedule import OnOff
@@ -120,12 +120,6 @@ class Hand:
         return tuple(ids)
 
 
-@pytest.fixture(scope="session")
-def command() -> Path:
-    """Cloud Custodian as the project's setup installs it."""
-    return custodian.find()
-
-
 @pytest.fixture(scope="module")
 def aws(moto: str) -> Any:
     """`aws("ec2")` is a client of AWS's own."""
@@ -150,7 +144,7 @@ def estate(moto: str) -> Iterator[None]:
 
 
 @pytest.fixture
-def house(master, command, estate, aws) -> Iterator[Any]:
+def house(master, cloud_custodian, estate, aws) -> Iterator[Any]:
     """A master that knows both, `live` as production; all servers run, and nothing is remembered."""
     (master.folder / "pillar/common/top.sls").write_text("{{ saltenv }}:\n  '*_master': [environment, offhours]\n")
     (master.folder / "pillar/common/offhours.sls").write_text(HOURS)
@@ -161,7 +155,7 @@ def house(master, command, estate, aws) -> Iterator[Any]:
     ids = [one["InstanceId"] for one in instances(aws)]
     aws("ec2").start_instances(InstanceIds=ids)
     with pytest.MonkeyPatch.context() as patch:
-        for key, value in {**master.environ, "PATH": f"{command.parent}:{os.environ['PATH']}"}.items():
+        for key, value in {**master.environ, "PATH": f"{cloud_custodian.parent}:{os.environ['PATH']}"}.items():
             patch.setenv(key, value)
         yield master
     aws("ec2").delete_tags(Resources=ids, Tags=[{"Key": "saltlick_offhours"}])

@@ -1,4 +1,4 @@
-"""The endpoint in front of moto: our answers, the weather, the wake-up call."""
+"""The endpoint in front of moto: our answers, injected faults, the wake-up call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from saltlick.sandbox.answers import console_output, new_vpc, target_health
 from saltlick.sandbox.api import Api, ApiCall
 from saltlick.sandbox.balancer import HEALTHY
 from saltlick.sandbox.cloud import SandboxTarget
-from saltlick.sandbox.faults import Faults, Weather, parse
+from saltlick.sandbox.faults import Fault, FaultInjector, Faults, parse
 
 
 class Connection:
@@ -33,7 +33,9 @@ class World:
         self.slept: list[float] = []
         self.connection = Connection()
         self.status = ""
-        self.api = Api(self._moto, Weather(faults), threading.RLock(), answers or {}, self._told, self.slept.append)
+        self.api = Api(
+            self._moto, FaultInjector(faults), threading.RLock(), answers or {}, self._told, self.slept.append
+        )
 
     def _moto(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         self.reached.append(environ["wsgi.input"].read())
@@ -128,21 +130,25 @@ def test_latency_is_slept_and_errors_are_5xx() -> None:
     assert (world.slept, world.status[:3], world.reached) == ([0.25], "500", [])
 
 
-def test_the_weather_is_fine_unless_asked_for() -> None:
+def test_a_late_error_is_a_500_of_a_call_that_was_carried_out() -> None:
+    world = World(Faults(late_error_rate=1))
+    assert b"<Code>InternalError</Code>" in world.ask("Action=CreateVpc")
+    assert (world.status[:3], len(world.reached), world.changed) == ("500", 1, ["CreateVpc"])
+
+
+def test_there_are_no_faults_by_default() -> None:
     world = World()
     for _ in range(50):
         assert world.ask("Action=CreateVpc") == b"moto"
     assert world.slept == []
 
 
-def test_the_same_seed_gives_the_same_weather() -> None:
-    rates = Faults(throttle_rate=0.2, error_rate=0.2, lost_rate=0.2, seed=7)
-    first, second = Weather(rates), Weather(rates)
-    fates = [first.fate() for _ in range(100)]
-    assert fates == [second.fate() for _ in range(100)]
-    assert any(f.throttled for f in fates)
-    assert any(f.error for f in fates)
-    assert any(f.lost for f in fates)
+def test_the_same_seed_gives_the_same_faults() -> None:
+    rates = Faults(throttle_rate=0.2, error_rate=0.2, late_error_rate=0.2, lost_rate=0.2, seed=7)
+    first, second = FaultInjector(rates), FaultInjector(rates)
+    drawn = [first.draw() for _ in range(100)]
+    assert drawn == [second.draw() for _ in range(100)]
+    assert set(drawn) == {None, *Fault}
 
 
 def test_bad_faults_are_refused_all_at_once() -> None:
