@@ -3,55 +3,77 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
-from functools import cache
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from itertools import zip_longest
 
+from rich.color import ColorSystem
 from rich.console import Console
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
+STYLES: Mapping[str, str] = {
+    "+": "green",
+    "~": "yellow",
+    "±": "magenta",
+    "-": "red",
+    "!": "yellow",
+    "?": "cyan",
+    "✗": "red",
+    "…": "yellow",
+    "dim": "dim",
+    "bold": "bold",
+}
+"""The style of each mark: `+` created or good, `~` changed, `±` replaced or back, `-` deleted, `!` a warning, `?` not known or
+not ours, `✗` failed, `…` under way. A mark that is not here has no style."""
 WIDTH = 10_000
 """Lines are never wrapped: output that is piped or searched keeps one fact per line."""
 
+Painter = Callable[[str, str], str]
+"""Takes a mark and text."""
+
+
+def painter(colour: bool) -> Painter:
+    """What puts text in the style of a mark; without colour, the text as it is."""
+    return partial(_paint, colour)
+
+
+def _paint(colour: bool, mark: str, text: str) -> str:
+    if not colour or mark not in STYLES:
+        return text
+    return _style(mark).render(text, color_system=ColorSystem.STANDARD)
+
 
 @cache
-def _console(colour: bool) -> Console:
-    return Console(
-        file=io.StringIO(),
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        width=WIDTH,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
-
-
-def render(renderable: RenderableType, *, colour: bool) -> str:
-    """The text of anything that rich can print, without trailing blanks and without the last line end."""
-    console = _console(colour)
-    with console.capture() as capture:
-        console.print(renderable, soft_wrap=True)
-    return "\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n"))
-
-
-def paint(style: str, text: str, *, colour: bool) -> str:
-    """One piece of text in a style of rich's (`bold`, `red`, `dim`)."""
-    return render(Text(text, style), colour=colour) if colour else text
+def _style(mark: str) -> Style:
+    return Style.parse(STYLES[mark])
 
 
 def table(
-    heads: Sequence[str], rows: Iterable[Sequence[str | Text]], *, colour: bool, right: Sequence[int] = ()
-) -> str:
-    """A table without borders: dim heads, a row per line; the columns in `right` are aligned right."""
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_header=bool(heads))
-    for number, head in enumerate(heads):
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    marks: Sequence[str] = (),
+    right: Sequence[int] = (),
+    colour: bool = False,
+) -> list[str]:
+    """The lines of a table without borders: heads (dim; none where `heads` is empty), then a row per line.
+
+    `marks` has the mark of each row, `right` the columns that are aligned right. Cells are single lines.
+    """
+    if not heads and not rows:
+        return []
+    grid = Table(box=None, show_header=bool(heads), pad_edge=False, padding=(0, 2, 0, 0))
+    for number, head in enumerate(heads or rows[0]):
         grid.add_column(Text(head), justify="right" if number in right else "left", no_wrap=True)
     for row in rows:
-        grid.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
-    return render(grid, colour=colour)
+        grid.add_row(*map(Text, row))
+    console = Console(file=io.StringIO(), width=WIDTH, color_system=None, highlight=False, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(grid)
+    lines = [line.rstrip() for line in capture.get().splitlines()]
+    paint = painter(colour)
+    head_lines = [paint("dim", lines[0])] if heads else []
+    body = lines[1:] if heads else lines
+    return head_lines + [paint(mark, line) for mark, line in zip_longest(marks, body, fillvalue="")]

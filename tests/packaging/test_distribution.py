@@ -68,7 +68,8 @@ def test_wheel_carries_nothing_else(wheel):
     """No example pillar, no tests, no leftovers, no top-level package `salt` beside Salt's own."""
     outside = {name.partition("/")[0] for name in wheel if ".dist-info/" not in name}
     assert outside == {"saltlick"}
-    assert not [name for name in wheel if name.endswith((".pyc", ".orig", "~")) or "pillar/" in name]
+    assert not [name for name in wheel if name.endswith((".pyc", ".orig", "~")) or name.startswith("pillar/")]
+    assert not [name for name in wheel if "pillar/" in name and not name.endswith(".py")]
 
 
 def test_licence_is_in_the_wheel(wheel):

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from saltlick.backup.catalogue import Backup, Catalogue
 from saltlick.backup.freshness import FreshnessResult, span
 from saltlick.backup.restores import Restored
 from saltlick.backup.run import BackupResult
 from saltlick.backup.verify import Verified
-
-WIDTH = 160
+from saltlick.terminal import painter, table
 
 
 def size(count: float) -> str:
@@ -50,6 +44,7 @@ def taken_data(taken: BackupResult) -> dict[str, Any]:
 
 def taken_text(taken: Sequence[BackupResult], failed: Mapping[str, str], colour: bool) -> str:
     """A line per job."""
+    paint = painter(colour)
     lines = []
     for each in taken:
         backup, seconds = each.backup, sum(each.backup.seconds.values())
@@ -60,16 +55,17 @@ def taken_text(taken: Sequence[BackupResult], failed: Mapping[str, str], colour:
         line += f"; {_count(len(each.deleted), 'old one')} deleted" if each.deleted else ""
         lines.append(line)
         if each.warning:
-            lines.append(_coloured(f"{backup.job}: {each.warning}", "yellow", colour))
-    return "\n".join([*lines, *(_coloured(f"{job}: {error}", "red", colour) for job, error in failed.items())])
+            lines.append(paint("!", f"{backup.job}: {each.warning}"))
+    return "\n".join([*lines, *(paint("✗", f"{job}: {error}") for job, error in failed.items())])
 
 
 def listed_text(catalogues: Mapping[str, Catalogue | str], colour: bool) -> str:
     """A table per job, newest first."""
+    paint = painter(colour)
     tables = []
     for job, catalogue in catalogues.items():
         if isinstance(catalogue, str):
-            tables.append(_coloured(f"{job}: {catalogue}", "red", colour))
+            tables.append(paint("✗", f"{job}: {catalogue}"))
             continue
         rows = [
             (
@@ -88,7 +84,7 @@ def listed_text(catalogues: Mapping[str, Catalogue | str], colour: bool) -> str:
         ]
         head = ("backup", "mode", "size", "data", "took", "reaches (UTC)", "from")
         tables.append(
-            "\n".join([f"{job}: {_count(len(rows), 'backup')}", _table(head, rows, colour), *notes])
+            "\n".join([f"{job}: {_count(len(rows), 'backup')}", *table(head, rows, colour=colour), *notes])
             if rows or notes
             else f"{job}: no backup"
         )
@@ -97,12 +93,13 @@ def listed_text(catalogues: Mapping[str, Catalogue | str], colour: bool) -> str:
 
 def verified_text(verified: Mapping[str, Sequence[Verified]], colour: bool) -> str:
     """A line per backup."""
+    paint = painter(colour)
     lines = []
     for job, found in verified.items():
         for each in found:
             said = "; ".join(each.problems) or "as it was written"
             line = f"{job}/{each.backup}: {said}"
-            lines.append(_coloured(line, "red", colour) if each.problems else line)
+            lines.append(paint("✗", line) if each.problems else line)
     return "\n".join(lines)
 
 
@@ -120,10 +117,11 @@ def verdict_data(verdict: FreshnessResult) -> dict[str, Any]:
 
 def verdicts_text(verdicts: Iterable[FreshnessResult], colour: bool) -> str:
     """A line per job, with a line per reason to worry below."""
+    paint = painter(colour)
     lines = []
     for each in verdicts:
         age = f"safe up to {span(each.age_s)} ago" if each.age_s is not None else "nothing is safe"
-        lines.append(_coloured(f"{each.job}: {age}", "green" if each.fresh else "red", colour))
+        lines.append(paint("+" if each.fresh else "✗", f"{each.job}: {age}"))
         lines += [f"    {reason}" for reason in each.reasons]
     return "\n".join(lines)
 
@@ -150,20 +148,5 @@ def restored_text(restored: Restored, verb: str) -> str:
     return "\n".join(lines)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], colour: bool) -> str:
-    table = Table(*head, box=box.SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    console = Console(file=io.StringIO(), width=WIDTH, force_terminal=colour, no_color=not colour)
-    console.print(table)
-    assert isinstance(console.file, io.StringIO)
-    return "\n".join(line.rstrip() for line in console.file.getvalue().strip("\n").splitlines())
-
-
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _coloured(text: str, colour_name: str, colour: bool) -> str:
-    code = {"red": 31, "green": 32, "yellow": 33}[colour_name]
-    return f"\x1b[{code}m{text}\x1b[0m" if colour else text

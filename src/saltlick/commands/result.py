@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from saltlick.commands.terminal import colour_wanted
 from saltlick.errors import InvalidInput, SaltlickError
+from saltlick.terminal import painter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -84,7 +85,7 @@ def _text(answer: CommandResult, colour: bool) -> str:
     if not isinstance(answer.text, str):
         return answer.text(colour)
     error = str(answer.result.get("error", ""))
-    return answer.text or (f"\x1b[31m{error}\x1b[0m" if colour else error)
+    return answer.text or painter(colour)("✗", error)
 
 
 def _for_people(opts: MutableMapping[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from saltlick.engine.apply import Outcome, Report
 from saltlick.engine.diff import Change
 from saltlick.engine.plan import Action, Plan, Verb
 from saltlick.engine.resource import Join, Key, Ref
+from saltlick.terminal import Painter, painter
 
 SIGNS: Mapping[Verb, str] = {
     Verb.CREATE: "+",
@@ -19,18 +20,6 @@ SIGNS: Mapping[Verb, str] = {
     Verb.DELETE: "-",
     Verb.KEEP: " ",
 }
-_COLOURS = {
-    "+": "32",
-    "~": "33",
-    "±": "35",
-    "-": "31",
-    "!": "33",
-    "?": "36",
-    "✗": "31",
-    "…": "33",
-    "dim": "2",
-    "bold": "1",
-}
 
 
 def text(plan: Plan, *, colour: bool = False, everything: bool = False) -> str:
@@ -38,7 +27,7 @@ def text(plan: Plan, *, colour: bool = False, everything: bool = False) -> str:
 
     Kept resources are counted, and listed when `everything` is asked for.
     """
-    paint = Paint(colour)
+    paint = painter(colour)
     names = {observed.id: key for key, observed in plan.snapshot.objects.items()}
     lines: list[str] = []
     for environment in plan.environments:
@@ -47,7 +36,7 @@ def text(plan: Plan, *, colour: bool = False, everything: bool = False) -> str:
     return "\n".join([*lines, _counts(plan, paint)])
 
 
-def _environment(plan: Plan, environment: str, names: Mapping[str, Key], paint: Paint, everything: bool) -> list[str]:
+def _environment(plan: Plan, environment: str, names: Mapping[str, Key], paint: Painter, everything: bool) -> list[str]:
     shown = [a for a in plan.actions if a.key.environment == environment and (everything or _worth_showing(a))]
     undeclared = [o for o in plan.undeclared if o.key.environment == environment]
     kept = sum(a.verb is Verb.KEEP for a in plan.actions if a.key.environment == environment)
@@ -68,7 +57,7 @@ def _worth_showing(action: Action) -> bool:
     return action.verb is not Verb.KEEP or bool(action.drift or action.undecided)
 
 
-def _action(action: Action, names: Mapping[str, Key], paint: Paint, width: int) -> Iterator[str]:
+def _action(action: Action, names: Mapping[str, Key], paint: Painter, width: int) -> Iterator[str]:
     sign = "±" if action.undecided else SIGNS[action.verb]
     if sign == " " and action.drift:
         sign = "!"
@@ -80,14 +69,14 @@ def _action(action: Action, names: Mapping[str, Key], paint: Paint, width: int) 
             yield f"        {change.field}: {_change(change, names)}{paint('dim', remark)}"
 
 
-def _missing(plan: Plan, paint: Paint) -> list[str]:
+def _missing(plan: Plan, paint: Painter) -> list[str]:
     environments = sorted({ref.key.environment for ref in plan.missing})
     return [
         paint("✗", f"✗ needs environment {name}, which is not there yet: apply {name} first") for name in environments
     ]
 
 
-def _counts(plan: Plan, paint: Paint) -> str:
+def _counts(plan: Plan, paint: Painter) -> str:
     count = plan.counts
     undecided = sum(bool(action.undecided) for action in plan.actions)
     parts = [
@@ -128,8 +117,10 @@ def _value(value: Any, names: Mapping[str, Key]) -> str:
     if isinstance(value, (tuple, list)):
         return "[" + ", ".join(_value(item, names) for item in value) + "]"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        told = {spot.name: getattr(value, spot.name) for spot in dataclasses.fields(value)}
-        named = {name: _value(one, names) for name, one in told.items() if isinstance(one, (str, Ref)) and one != ""}
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        named = {
+            name: _value(item, names) for name, item in fields.items() if isinstance(item, (str, Ref)) and item != ""
+        }
         return str(dataclasses.replace(value, **named))
     if value is None:
         return "nothing"
@@ -138,7 +129,7 @@ def _value(value: Any, names: Mapping[str, Key]) -> str:
 
 def progress(outcome: Outcome, *, colour: bool = False) -> str:
     """One line for one finished action: sign, address, id, milliseconds, and the error if there is one."""
-    paint = Paint(colour)
+    paint = painter(colour)
     sign = SIGNS[outcome.verb] if outcome.ok else "✗"
     line = f"{sign} {outcome.key}  {outcome.id}".rstrip()
     if outcome.error is not None:
@@ -158,7 +149,7 @@ def report_text(report: Report, *, colour: bool = False) -> str:
         f"{done[Verb.DELETE]} deleted, {done[Verb.KEEP]} unchanged, {len(report.failed)} failed "
         f"in {report.duration_ms / 1000:.1f} s"
     )
-    return Paint(colour)("✗" if report.failed else "bold", line)
+    return painter(colour)("✗" if report.failed else "bold", line)
 
 
 def data(plan: Plan) -> dict[str, Any]:
@@ -173,7 +164,7 @@ def data(plan: Plan) -> dict[str, Any]:
 
 
 def _action_data(action: Action) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    content: dict[str, Any] = {
         "address": str(action.key),
         "action": action.verb.value,
         "name": action.title,
@@ -181,8 +172,8 @@ def _action_data(action: Action) -> dict[str, Any]:
     }
     for name, changes in (("changes", action.changes), ("drift", action.drift), ("undecided", action.undecided)):
         if changes:
-            found[name] = change_data(changes)
-    return found
+            content[name] = change_data(changes)
+    return content
 
 
 def change_data(changes: Iterable[Change]) -> dict[str, dict[str, Any]]:
@@ -200,7 +191,7 @@ def report_data(report: Report) -> dict[str, Any]:
 
 
 def _outcome_data(outcome: Outcome) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    content: dict[str, Any] = {
         "address": str(outcome.key),
         "action": outcome.verb.value,
         "name": outcome.title,
@@ -209,10 +200,10 @@ def _outcome_data(outcome: Outcome) -> dict[str, Any]:
         "duration_ms": outcome.duration_ms,
     }
     if outcome.error is not None:
-        found["error"] = str(outcome.error)
+        content["error"] = str(outcome.error)
     if outcome.waits_for is not None:
-        found["waits_for"] = str(outcome.waits_for)
-    return found
+        content["waits_for"] = str(outcome.waits_for)
+    return content
 
 
 def _plain(value: Any) -> Any:
@@ -223,14 +214,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
-
-
-class Paint:
-    """Wraps text in a terminal's colour, or not."""
-
-    def __init__(self, colour: bool) -> None:
-        self._colour = colour
-
-    def __call__(self, mark: str, words: str) -> str:
-        code = _COLOURS.get(mark)
-        return f"\x1b[{code}m{words}\x1b[0m" if self._colour and code else words

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
-from rich.text import Text
-
 from saltlick import terminal
 from saltlick.jobs.history import DIED, UNDER_WAY, JobEntry
 
@@ -28,19 +26,23 @@ def table(entries: Sequence[JobEntry], *, now: float, zone: tzinfo, colour: bool
     if not entries:
         return "No job yet."
     ordered = sorted(entries, key=lambda entry: entry.number)
-    return terminal.table(HEADS, [_row(entry, now, zone) for entry in ordered], colour=colour, right=(1,))
+    rows = [_row(entry, now, zone) for entry in ordered]
+    return "\n".join(terminal.table(HEADS, rows, marks=list(map(_mark, ordered)), right=(1,), colour=colour))
 
 
-def _row(entry: JobEntry, now: float, zone: tzinfo) -> tuple[str | Text, ...]:
+def _mark(entry: JobEntry) -> str:
+    return "+" if entry.outcome in GOOD else "…" if entry.outcome == UNDER_WAY else "✗"
+
+
+def _row(entry: JobEntry, now: float, zone: tzinfo) -> tuple[str, ...]:
     began = datetime.fromtimestamp(entry.began, zone)
-    style = "green" if entry.outcome in GOOD else "yellow" if entry.outcome == UNDER_WAY else "red"
     return (
         f"{began:%a %Y-%m-%d %H:%M:%S}",
         _took(entry, now),
         f"{entry.feature} {entry.action}",
         _one_line(entry.detail),
         entry.user,
-        Text(entry.outcome, style),
+        entry.outcome,
         _one_line(entry.reason),
     )
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
 
-from saltlick.engine.render import Paint
 from saltlick.release.journal.record import ReleaseRecord, ServerStatus
 from saltlick.release.report import lines, wording
 from saltlick.release.report.timeline import end_of, lanes, left_outside
 from saltlick.release.report.wording import UTC
+from saltlick.terminal import painter
+from saltlick.terminal import table as table_lines
 
 REASON = 100
 """So much of a reason is shown in the table; `show` has it whole."""
@@ -20,18 +21,14 @@ def table(
     records: Sequence[ReleaseRecord], *, colour: bool = False, zone: tzinfo = UTC, now: float | None = None
 ) -> str:
     """A line per release, the newest first: when, what, from → to, how long, who, how it came out and why not."""
-    paint = Paint(colour)
     if not records:
         return "No release yet."
     newest = sorted(records, key=lambda record: record.started, reverse=True)
     named = wording.zone_name(newest[0].started, zone)
     heads = (f"when ({named})", "revision", "took", "who", "result", "release", "")
-    printed = [
-        "  ".join(row).rstrip() for row in wording.columns([heads, *(_row(r, zone, now) for r in newest)], right=(2,))
-    ]
-    marks = [lines.SIGNS[record.result] for record in newest]
-    told = [paint(mark, line) for mark, line in zip(marks, printed[1:], strict=True)]
-    return "\n".join([paint("dim", printed[0]), *told])
+    marks = [lines.MARKS[record.result] for record in newest]
+    rows = [_row(record, zone, now) for record in newest]
+    return "\n".join(table_lines(heads, rows, marks=marks, right=(2,), colour=colour))
 
 
 def _row(record: ReleaseRecord, zone: tzinfo, now: float | None) -> tuple[str, ...]:
@@ -81,16 +78,17 @@ def brief(record: ReleaseRecord, *, now: float | None = None) -> dict[str, Any]:
 
 def show(record: ReleaseRecord, *, colour: bool = False, zone: tzinfo = UTC, now: float | None = None) -> str:
     """Everything about one release: the facts, each step, the servers, how it came out and what to do next."""
-    paint = Paint(colour)
+    paint = painter(colour)
     head = (
         f"{record.id}  {'rollback' if record.rollback else 'release'} of {record.application} on {record.environment}"
     )
-    facts = wording.columns(_facts(record, zone, now))
+    facts = _facts(record, zone, now)
+    width = max(len(name) for name, _ in facts)
     steps = list(map(lines.StepFormatter.of(record, colour=colour, zone=zone), record.steps))
     return "\n".join(
         [
             paint("bold", head),
-            *(f"  {paint('dim', name)}  {value}" for name, value in facts),
+            *(f"  {paint('dim', name.ljust(width))}  {value}" for name, value in facts),
             *(["", *steps] if steps else []),
             "",
             lines.summary(record, colour=colour, now=now),

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
-from saltlick.engine.render import Paint
 from saltlick.release.journal.record import ReleaseRecord, Result, ServerRecord, ServerStatus, StepRecord
 from saltlick.release.report import wording
 from saltlick.release.report.timeline import Lane, fewest_serving, lanes, left_outside
 from saltlick.release.report.wording import UTC
+from saltlick.terminal import Painter, painter
+from saltlick.terminal import table as table_lines
 
 _OWN_ADDRESS = re.compile(r"^https?://(127\.0\.0\.1|localhost|\[::1\])(?=[:/])")
 LONGEST = 160
 """So much of a good step's detail is shown in its line; of a failure all."""
 
-SIGNS: Mapping[Result, str] = {
+MARKS: Mapping[Result, str] = {
     Result.DONE: "+",
     Result.UNCHANGED: "dim",
     Result.PARTIAL: "!",
@@ -27,7 +28,7 @@ SIGNS: Mapping[Result, str] = {
     Result.STUCK: "✗",
     Result.RUNNING: "?",
 }
-"""Each result's colour, by the marks of `engine.render`."""
+"""Each result's mark (see `terminal.STYLES`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class StepFormatter:
 
     def __call__(self, one: StepRecord) -> str:
         """The line of one step."""
-        paint = Paint(self.colour)
+        paint = painter(self.colour)
         batch = f"batch {one.batch}/{max(self.batches, one.batch)}" if one.batch else ""
         place = len(f"batch {self.batches}/{self.batches}")
         what = f"{'undo ' if one.undo else ''}{title(one)}"
@@ -75,7 +76,7 @@ def title(one: StepRecord) -> str:
     return name if name.startswith(phase) else f"{phase}: {name}"
 
 
-def _outcome(one: StepRecord, paint: Paint) -> tuple[str, ...]:
+def _outcome(one: StepRecord, paint: Painter) -> tuple[str, ...]:
     """The result, and what was seen: all of it where the step failed."""
     mark, said = {None: ("…", "…"), True: ("+", "ok"), False: ("✗", "FAILED")}[one.ok]
     if one.ok is False:
@@ -94,7 +95,7 @@ def plan(record: ReleaseRecord, *, colour: bool = False, floor: int = 0, notes: 
     `record` is the release as it would begin: servers with batch and previous revision, no steps. `floor`: servers that stay in
     traffic whatever happens. `notes`: what the pre-flight found, a line each.
     """
-    paint, total = Paint(colour), len(record.servers)
+    paint, total = painter(colour), len(record.servers)
     lines = [paint("bold", f"{record.environment}: {_what(record)}  {wording.from_to(record)}")]
     lines.append(
         f"  {wording.count(total, 'server')} of {record.group}, "
@@ -109,7 +110,7 @@ def plan(record: ReleaseRecord, *, colour: bool = False, floor: int = 0, notes: 
             "",
             paint("bold", f"  {name}") + paint("dim", f"  {wording.count(len(servers), 'server')}  {said}".rstrip()),
         ]
-        lines += _planned(record, servers, paint)
+        lines += _planned(record, servers, colour)
     lines += ["", *(paint("!", f"! {wording.clean(note)}") for note in notes)]
     return "\n".join([*lines, paint("dim", "Nothing was changed (test=True).")])
 
@@ -129,14 +130,14 @@ def _by_batch(record: ReleaseRecord) -> dict[int, list[ServerRecord]]:
     return found
 
 
-def _planned(record: ReleaseRecord, servers: Sequence[ServerRecord], paint: Paint) -> Iterator[str]:
+def _planned(record: ReleaseRecord, servers: Sequence[ServerRecord], colour: bool) -> Iterator[str]:
     rows = []
     for server in servers:
         same = server.previous == record.sha
         change = f"{wording.short(server.previous)} → {wording.short(record.sha)}" if not same else "has it already"
         rows.append((" " if same else "~", server.name, change, server.zone))
-    for sign, *cells in wording.columns(rows):
-        yield f"    {paint(sign, '  '.join((sign, *cells)).rstrip())}"
+    lines = table_lines((), rows, marks=[row[0] for row in rows], colour=colour)
+    yield from (f"    {line}" for line in lines)
 
 
 def plan_data(record: ReleaseRecord, *, floor: int = 0, notes: Sequence[str] = ()) -> dict[str, Any]:
@@ -170,13 +171,11 @@ def summary(record: ReleaseRecord, *, colour: bool = False, now: float | None = 
 
 def table(record: ReleaseRecord, *, colour: bool = False, now: float | None = None) -> list[str]:
     """A row per server: batch, from → to, seconds out of traffic, how it stands."""
-    paint, outside = Paint(colour), set(left_outside(record, now))
-    found = lanes(record, now)
+    outside, server_lanes = set(left_outside(record, now)), lanes(record, now)
     heads = ("server", "zone", "batch", "revision", "away", "stands")
-    rows = [heads, *(_row(record, lane, lane.server.name in outside) for lane in found)]
-    printed = ["  ".join(row).rstrip() for row in wording.columns(rows, right=(2, 4))]
-    marks = [_mark(lane.server, lane.server.name in outside) for lane in found]
-    return [paint("dim", printed[0]), *(paint(mark, line) for mark, line in zip(marks, printed[1:], strict=True))]
+    rows = [_row(record, lane, lane.server.name in outside) for lane in server_lanes]
+    marks = [_mark(lane.server, lane.server.name in outside) for lane in server_lanes]
+    return table_lines(heads, rows, marks=marks, right=(2, 4), colour=colour)
 
 
 def _row(record: ReleaseRecord, lane: Lane, outside: bool) -> tuple[str, ...]:
@@ -217,8 +216,8 @@ def _mark(server: ServerRecord, outside: bool) -> str:
 
 def closing(record: ReleaseRecord, *, colour: bool = False, now: float | None = None) -> list[str]:
     """How it came out in a sentence, the reason, who is out of traffic, and what to do next."""
-    paint, found = Paint(colour), lanes(record, now)
-    lines = [paint(SIGNS[record.result], wording.headline(record)) + paint("dim", f"  {_figures(record, found, now)}")]
+    paint, found = painter(colour), lanes(record, now)
+    lines = [paint(MARKS[record.result], wording.headline(record)) + paint("dim", f"  {_figures(record, found, now)}")]
     if record.reason:
         lines += ["Why: " + wording.clean(record.reason).strip().replace("\n", "\n     ")]
     return lines + [paint("bold", sentence) for sentence in wording.advice(record)]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from saltlick.engine.render import Paint
 from saltlick.fleet.ports import Seen, Traffic
 from saltlick.release.journal.record import ReleaseRecord
 from saltlick.release.report import wording
+from saltlick.terminal import painter, table
 
 _TRAFFIC = {
     Traffic.IN: "in traffic",
@@ -50,21 +50,18 @@ def text(
     colour: bool = False,
 ) -> str:
     """A line per server, the flags, the lock in words and the release that runs or was the last."""
-    paint = Paint(colour)
+    paint = painter(colour)
     heads = ("server", "zone", "revision", "branch", "age", "health", "balancer")
-    printed = [
-        "  ".join(row).rstrip() for row in wording.columns([heads, *(_row(one, now) for one in servers)], right=(4,))
-    ]
-    told = [paint(_mark(one), line) for one, line in zip(servers, printed[1:], strict=True)]
-    found = flags(servers)
-    lines = [paint("bold", environment), paint("dim", printed[0]), *told, ""]
-    lines += [paint("✗", f"! {flag}") for flag in found]
+    rows, marks = [_row(server, now) for server in servers], list(map(_mark, servers))
+    warnings = flags(servers)
+    lines = [paint("bold", environment), *table(heads, rows, marks=marks, right=(4,), colour=colour), ""]
+    lines += [paint("✗", f"! {warning}") for warning in warnings]
     if lock:
         lines.append(paint("!", f"locked: {wording.clean(lock)}"))
     if last is not None:
         lines.append(f"{'running' if last.ended is None else 'last'}: {last.id}  {wording.headline(last)}")
         lines += [wording.advice(last)[0]] if last.ended is None or last.result.value == "stuck" else []
-    if not found:
+    if not warnings:
         lines.append(paint("+", _well(servers)))
     return "\n".join(lines)
 

@@ -20,6 +20,7 @@ from saltlick.release.journal.record import Phase, ReleaseRecord, Result, Server
 from saltlick.release.report import lines, wording
 from saltlick.release.report.timeline import WALK, Lane, State, end_of, lanes, left_outside
 from saltlick.release.report.wording import UTC
+from saltlick.terminal import STYLES
 
 CELLS: Mapping[Phase, int] = {
     Phase.DRAIN: 4,
@@ -32,7 +33,6 @@ CELLS: Mapping[Phase, int] = {
 """How much of a server's bar each step of its walk takes."""
 FULL, EMPTY = "█", "░"
 _COLOURS = {Phase.DRAIN: "yellow", Phase.HEALTH: "blue", Phase.RESTORE: "cyan"}
-_RESULTS = {"+": "green", "!": "yellow", "±": "magenta", "✗": "red", "?": "cyan", "dim": "dim"}
 _FEWEST = 12
 _AROUND = 9
 """Lines of a frame that are not servers."""
@@ -53,7 +53,7 @@ def _head(record: ReleaseRecord, now: float) -> Text:
     head = Text(no_wrap=True, overflow="ellipsis")
     head.append(f"{record.environment}  ", style="bold")
     head.append(f"{record.application} {wording.from_to(record)}  ")
-    head.append(record.result.value, style=f"bold {_RESULTS[lines.SIGNS[record.result]]}")
+    head.append(record.result.value, style=f"bold {STYLES[lines.MARKS[record.result]]}")
     head.append(
         f"  {wording.took(end_of(record, now) - record.started)}  by {wording.first_line(record.who)}", style="dim"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone, tzinfo
 
 from saltlick.release.journal.record import Phase, ReleaseRecord, Result, ServerRecord, ServerStatus, StepRecord
@@ -229,13 +229,3 @@ def advice(record: ReleaseRecord) -> tuple[str, ...]:
             *loud,
         )
     return (f"To look on: salt-run release.watch {env}; if nobody runs it any more: salt-run release.resume {env}",)
-
-
-def columns(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> list[list[str]]:
-    """Cells padded to equal columns; those named in `right` to the right. The last column is left as it is."""
-    cells = [list(row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)] if cells else []
-    for row in cells:
-        for place, width in enumerate(widths[:-1]):
-            row[place] = row[place].rjust(width) if place in right else row[place].ljust(width)
-    return cells
