@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+
+from saltlick.jobs.store import Store
+from saltlick.offhours.records import OffHoursRecords
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300), pytest.mark.usefixtures("cloud_custodian")]
 
@@ -72,15 +77,19 @@ def test_the_example_schedule_runs_offhours_on_the_master(house):
     (pillar / "control/schedule.sls").write_text(text.replace("minutes: 10", "seconds: 2"))
     shutil.copy(CHECKOUT / "pillar/test/offhours.sls", pillar / "test/offhours.sls")
     (pillar / "test/release.sls").write_text("")  # this `test` has no application
-    remembered = Path(house.master.config["cachedir"]) / "saltlick/offhours/test.json"
+    store = Path(house.master.config["cachedir"]) / "saltlick/saltlick.sqlite"
+
+    def remembered() -> datetime | None:
+        with closing(Store(store)) as opened:
+            return OffHoursRecords(opened).read("test").done
+
     minion = house.minion("salt-master", environment="control")
     (minion.folder / "master").symlink_to(Path(house.master.config_dir) / "master")  # as in /etc/salt
     (house.pki / "minions").mkdir(exist_ok=True)
     shutil.copy(minion.folder / "pki/minion.pub", house.pki / "minions/salt-master")
     try:
         minion.start()
-        house.eventually(remembered.exists, "a first run, which remembers what it took as it was", timeout_s=120)
-        assert json.loads(remembered.read_text())["done"]
+        house.eventually(remembered, "a first run, which remembers what it took as it was", timeout_s=120)
         told = house.run("offhours.status", "test", "--out=json")
         assert (told.code, json.loads(told.stdout)["why"]) == (0, "done")
     finally:
