@@ -25,12 +25,17 @@ Where an id is wanted, the address of another object does as well: ``vpc/main``,
 environment, ``{ref: vpc/main}``, or the id itself. What exists as described is left alone; ``test=True`` gives the plan.
 """
 
-# ruff: noqa: F821 - Salt's loader puts the dunders in
+# ruff: noqa: ARG001 - the decorator reads the arguments of a declaration
 from saltlick.commands.environment import objects
 
 __virtualname__ = "ec2"
 
 
+def _object(kind):
+    return objects.state_of(kind, globals())
+
+
+@_object("instance")
 def instance_present(
     name,
     environment,
@@ -89,11 +94,10 @@ def instance_present(
         "volume_gb": volume_gb,
         "public_ip": public_ip,
     }
-    whole = objects.Part(kind="instance", name=name, given=given, title=title, tags=tags)
-    images = [objects.Part(kind="image", name=name, given=image)] if looked_up else []
-    return objects.present(__opts__, name, _place(environment, region, deadline_s), whole, *images, job=_job())
+    return given, [objects.Part(kind="image", name=name, given=image)] if looked_up else []
 
 
+@_object("instance")
 def instance_absent(name, environment, region, deadline_s=900):
     """
     Delete the instance, and wait until it is terminated; fine when there is none.
@@ -107,9 +111,9 @@ def instance_absent(name, environment, region, deadline_s=900):
             - environment: stage
             - region: eu-west-1
     """
-    return objects.absent(__opts__, name, _place(environment, region, deadline_s), f"instance/{name}", job=_job())
 
 
+@_object("elastic_ip")
 def elastic_ip_present(name, environment, region, instance=None, title=None, tags=None, deadline_s=900):
     """
     Have an Elastic IP.
@@ -127,11 +131,9 @@ def elastic_ip_present(name, environment, region, instance=None, title=None, tag
             - region: eu-west-1
             - instance: instance/app-1
     """
-    given = {"instance": instance}
-    whole = objects.Part(kind="elastic_ip", name=name, given=given, title=title, tags=tags)
-    return objects.present(__opts__, name, _place(environment, region, deadline_s), whole, job=_job())
 
 
+@_object("elastic_ip")
 def elastic_ip_absent(name, environment, region, deadline_s=900):
     """
     Delete the Elastic IP; fine when there is none.
@@ -145,9 +147,9 @@ def elastic_ip_absent(name, environment, region, deadline_s=900):
             - environment: stage
             - region: eu-west-1
     """
-    return objects.absent(__opts__, name, _place(environment, region, deadline_s), f"elastic_ip/{name}", job=_job())
 
 
+@_object("key_pair")
 def key_pair_present(name, environment, region, public_key, title=None, tags=None, deadline_s=900):
     """
     Have a key pair, from a public key that you bring. Nobody needs one: servers are not logged into.
@@ -162,11 +164,9 @@ def key_pair_present(name, environment, region, public_key, title=None, tags=Non
             - region: eu-west-1
             - public_key: ssh-ed25519 AAAA… ops
     """
-    given = {"public_key": public_key}
-    whole = objects.Part(kind="key_pair", name=name, given=given, title=title, tags=tags)
-    return objects.present(__opts__, name, _place(environment, region, deadline_s), whole, job=_job())
 
 
+@_object("key_pair")
 def key_pair_absent(name, environment, region, deadline_s=900):
     """
     Delete the key pair; fine when there is none.
@@ -180,13 +180,3 @@ def key_pair_absent(name, environment, region, deadline_s=900):
             - environment: stage
             - region: eu-west-1
     """
-    return objects.absent(__opts__, name, _place(environment, region, deadline_s), f"key_pair/{name}", job=_job())
-
-
-def _place(environment, region, deadline_s):
-    return objects.Place(environment=environment, region=region, deadline_s=deadline_s, context=__context__)
-
-
-def _job():
-    own = globals()
-    return own.get("__orchestration_jid__") or own.get("__jid__") or ""

@@ -25,12 +25,17 @@ Where an id is wanted, the address of another object does as well: ``vpc/main``,
 environment, ``{ref: vpc/main}``, or the id itself. What exists as described is left alone; ``test=True`` gives the plan.
 """
 
-# ruff: noqa: F821 - Salt's loader puts the dunders in
+# ruff: noqa: ARG001 - the decorator reads the arguments of a declaration
 from saltlick.commands.environment import objects
 
 __virtualname__ = "vpc"
 
 
+def _object(kind):
+    return objects.state_of(kind, globals())
+
+
+@_object("vpc")
 def present(name, environment, region, cidr, dns_hostnames=None, title=None, tags=None, deadline_s=900):
     """
     Have a VPC.
@@ -45,11 +50,9 @@ def present(name, environment, region, cidr, dns_hostnames=None, title=None, tag
             - region: eu-west-1
             - cidr: 10.30.0.0/16
     """
-    given = {"cidr": cidr, "dns_hostnames": dns_hostnames}
-    whole = objects.Part(kind="vpc", name=name, given=given, title=title, tags=tags)
-    return objects.present(__opts__, name, _place(environment, region, deadline_s), whole, job=_job())
 
 
+@_object("vpc")
 def absent(name, environment, region, deadline_s=900):
     """
     Delete the VPC; fine when there is none.
@@ -63,9 +66,9 @@ def absent(name, environment, region, deadline_s=900):
             - environment: stage
             - region: eu-west-1
     """
-    return objects.absent(__opts__, name, _place(environment, region, deadline_s), f"vpc/{name}", job=_job())
 
 
+@_object("subnet")
 def subnet_present(
     name, environment, region, vpc, cidr, zone, map_public_ip=False, title=None, tags=None, deadline_s=900
 ):
@@ -84,11 +87,9 @@ def subnet_present(
             - cidr: 10.30.0.0/24
             - zone: eu-west-1a
     """
-    given = {"vpc": vpc, "cidr": cidr, "zone": zone, "map_public_ip": map_public_ip}
-    whole = objects.Part(kind="subnet", name=name, given=given, title=title, tags=tags)
-    return objects.present(__opts__, name, _place(environment, region, deadline_s), whole, job=_job())
 
 
+@_object("subnet")
 def subnet_absent(name, environment, region, deadline_s=900):
     """
     Delete the subnet; fine when there is none.
@@ -102,9 +103,9 @@ def subnet_absent(name, environment, region, deadline_s=900):
             - environment: stage
             - region: eu-west-1
     """
-    return objects.absent(__opts__, name, _place(environment, region, deadline_s), f"subnet/{name}", job=_job())
 
 
+@_object("internet_gateway")
 def internet_gateway_present(name, environment, region, vpc, title=None, tags=None, deadline_s=900):
     """
     Have an internet gateway, attached.
@@ -119,11 +120,9 @@ def internet_gateway_present(name, environment, region, vpc, title=None, tags=No
             - region: eu-west-1
             - vpc: vpc/main
     """
-    given = {"vpc": vpc}
-    whole = objects.Part(kind="internet_gateway", name=name, given=given, title=title, tags=tags)
-    return objects.present(__opts__, name, _place(environment, region, deadline_s), whole, job=_job())
 
 
+@_object("internet_gateway")
 def internet_gateway_absent(name, environment, region, deadline_s=900):
     """
     Delete the internet gateway; fine when there is none.
@@ -137,11 +136,9 @@ def internet_gateway_absent(name, environment, region, deadline_s=900):
             - environment: stage
             - region: eu-west-1
     """
-    return objects.absent(
-        __opts__, name, _place(environment, region, deadline_s), f"internet_gateway/{name}", job=_job()
-    )
 
 
+@_object("nat_gateway")
 def nat_gateway_present(name, environment, region, subnet, elastic_ip, title=None, tags=None, deadline_s=900):
     """
     Have a NAT gateway, and wait until it is available.
@@ -157,11 +154,9 @@ def nat_gateway_present(name, environment, region, subnet, elastic_ip, title=Non
             - subnet: subnet/public-az1
             - elastic_ip: elastic_ip/nat-az1
     """
-    given = {"subnet": subnet, "elastic_ip": elastic_ip}
-    whole = objects.Part(kind="nat_gateway", name=name, given=given, title=title, tags=tags)
-    return objects.present(__opts__, name, _place(environment, region, deadline_s), whole, job=_job())
 
 
+@_object("nat_gateway")
 def nat_gateway_absent(name, environment, region, deadline_s=900):
     """
     Delete the NAT gateway, and wait until it is gone; fine when there is none.
@@ -175,9 +170,9 @@ def nat_gateway_absent(name, environment, region, deadline_s=900):
             - environment: stage
             - region: eu-west-1
     """
-    return objects.absent(__opts__, name, _place(environment, region, deadline_s), f"nat_gateway/{name}", job=_job())
 
 
+@_object("route_table")
 def route_table_present(name, environment, region, vpc, routes=(), subnets=(), title=None, tags=None, deadline_s=900):
     """
     Have a route table with exactly these routes and subnets.
@@ -203,19 +198,10 @@ def route_table_present(name, environment, region, vpc, routes=(), subnets=(), t
                 - {destination: 0.0.0.0/0, gateway: internet_gateway/main}
             - subnets: [subnet/public-az1]
     """
-    given = {"vpc": vpc}
-    whole = objects.Part(kind="route_table", name=name, given=given, title=title, tags=tags)
-    return objects.present(
-        __opts__,
-        name,
-        _place(environment, region, deadline_s),
-        whole,
-        *_routes(name, routes),
-        *_associations(name, subnets),
-        job=_job(),
-    )
+    return {"vpc": vpc}, [*_routes(name, routes), *_associations(name, subnets)]
 
 
+@_object("route_table")
 def route_table_absent(name, environment, region, deadline_s=900):
     """
     Delete the route table, with its routes and associations; fine when there is none.
@@ -229,9 +215,9 @@ def route_table_absent(name, environment, region, deadline_s=900):
             - environment: stage
             - region: eu-west-1
     """
-    return objects.absent(__opts__, name, _place(environment, region, deadline_s), f"route_table/{name}", job=_job())
 
 
+@_object("peering")
 def peering_present(name, environment, region, vpc, peer_vpc, title=None, tags=None, deadline_s=900):
     """
     Have a peering between two VPCs, accepted.
@@ -247,11 +233,9 @@ def peering_present(name, environment, region, vpc, peer_vpc, title=None, tags=N
             - vpc: vpc/main
             - peer_vpc: control:vpc/main
     """
-    given = {"vpc": vpc, "peer_vpc": peer_vpc}
-    whole = objects.Part(kind="peering", name=name, given=given, title=title, tags=tags)
-    return objects.present(__opts__, name, _place(environment, region, deadline_s), whole, job=_job())
 
 
+@_object("peering")
 def peering_absent(name, environment, region, deadline_s=900):
     """
     Delete the peering; fine when there is none.
@@ -265,9 +249,9 @@ def peering_absent(name, environment, region, deadline_s=900):
             - environment: stage
             - region: eu-west-1
     """
-    return objects.absent(__opts__, name, _place(environment, region, deadline_s), f"peering/{name}", job=_job())
 
 
+@_object("security_group")
 def security_group_present(
     name, environment, region, vpc, description, ingress=(), group_name=None, title=None, tags=None, deadline_s=900
 ):
@@ -294,12 +278,10 @@ def security_group_present(
                 - {protocol: tcp, from_port: 80, to_port: 80, source: security_group/lb}
     """
     given = {"vpc": vpc, "group_name": group_name or name, "description": description}
-    whole = objects.Part(kind="security_group", name=name, given=given, title=title, tags=tags)
-    return objects.present(
-        __opts__, name, _place(environment, region, deadline_s), whole, *_rules(name, ingress), job=_job()
-    )
+    return given, _rules(name, ingress)
 
 
+@_object("security_group")
 def security_group_absent(name, environment, region, deadline_s=900):
     """
     Delete the security group; fine when there is none.
@@ -313,7 +295,6 @@ def security_group_absent(name, environment, region, deadline_s=900):
             - environment: stage
             - region: eu-west-1
     """
-    return objects.absent(__opts__, name, _place(environment, region, deadline_s), f"security_group/{name}", job=_job())
 
 
 def _routes(table, routes):
@@ -337,12 +318,3 @@ def _last(reference):
 def _rules(group, ingress):
     given = {"group": f"security_group/{group}", "ingress": list(ingress)}
     return [objects.Part(kind="security_group_rules", name=group, given=given)]
-
-
-def _place(environment, region, deadline_s):
-    return objects.Place(environment=environment, region=region, deadline_s=deadline_s, context=__context__)
-
-
-def _job():
-    own = globals()
-    return own.get("__orchestration_jid__") or own.get("__jid__") or ""

@@ -7,7 +7,10 @@ and go with it or when they are no longer listed.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -29,7 +32,7 @@ from saltlick.kinds import KINDS
 from saltlick.schema.problems import path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, MutableMapping
+    from collections.abc import Iterable, Mapping, MutableMapping
 
     from saltlick.engine.ports import Cloud
 
@@ -75,6 +78,40 @@ class Part:
     @property
     def address(self) -> str:
         return f"{self.kind}/{self.name}"
+
+
+State = Callable[..., dict[str, Any]]
+
+
+def state_of(kind: str, dunders: Mapping[str, Any]) -> Callable[[Callable[..., Any]], State]:
+    """Make the declaration of a state function (its arguments and its documentation) the state of a kind.
+
+    A declaration has `name`, `environment`, `region` and `deadline_s`. Its name ends in `absent`, or it also has `title`, `tags`
+    and the kind's properties. Where the properties are not the arguments themselves, it returns them with the parts of the object.
+    `dunders` are the globals of the state module, into which Salt's loader puts `__opts__` and its like.
+    """
+
+    def decorate(declaration: Callable[..., Any]) -> State:
+        signature = inspect.signature(declaration)
+
+        @functools.wraps(declaration)
+        def run(*args: Any, **kwargs: Any) -> dict[str, Any]:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            values = dict(bound.arguments)
+            name, where = values.pop("name"), {key: values.pop(key) for key in ("environment", "region", "deadline_s")}
+            place = Place(**where, context=dunders["__context__"])
+            job_id = dunders.get("__orchestration_jid__") or dunders.get("__jid__") or ""
+            if declaration.__name__.endswith("absent"):
+                return absent(dunders["__opts__"], name, place, f"{kind}/{name}", job=job_id)
+            about = {key: values.pop(key) for key in ("title", "tags")}
+            properties, parts = declaration(*args, **kwargs) or (values, ())
+            whole = Part(kind=kind, name=name, given=properties, **about)
+            return present(dunders["__opts__"], name, place, whole, *parts, job=job_id)
+
+        return run
+
+    return decorate
 
 
 def present(opts: Mapping[str, Any], name: str, place: Place, *parts: Part, job: str = "") -> dict[str, Any]:
