@@ -12,6 +12,7 @@ try:
     import _saltlick_backup_commands as _commands
     import _saltlick_backup_files as _files
     import _saltlick_backup_postgresql as _postgresql
+    import _saltlick_backup_recovery as _recovery
     import _saltlick_backup_swap as _swap
     import _saltlick_backup_trees as _trees
     import _saltlick_backup_zodb as _zodb
@@ -19,6 +20,7 @@ except ImportError:
     from saltlick.modules import _saltlick_backup_commands as _commands
     from saltlick.modules import _saltlick_backup_files as _files
     from saltlick.modules import _saltlick_backup_postgresql as _postgresql
+    from saltlick.modules import _saltlick_backup_recovery as _recovery
     from saltlick.modules import _saltlick_backup_swap as _swap
     from saltlick.modules import _saltlick_backup_trees as _trees
     from saltlick.modules import _saltlick_backup_zodb as _zodb
@@ -71,13 +73,13 @@ def postgresql(order, folder):
     watch("fetch")
     try:
         _files.room(target.parent, 3 * sum(path.stat().st_size for path in (chain[0] / "base").iterdir()))
-        _postgresql.lay_out(told, chain, target)
+        _recovery.lay_out(told, chain, target)
         watch("lay_out")
-        scratch = _postgresql.recover(told, target, order.until, order.deadline_s)
+        scratch = _recovery.recover(told, target, order.until, order.deadline_s)
         try:
             watch("recover")
             reached = _postgresql.ask(scratch.told, "select coalesce(pg_last_xact_replay_timestamp()::text, '')")
-            if order.swap and (own := _postgresql.logins(told)):
+            if order.swap and (own := _recovery.logins(told)):
                 # Whoever logs in here goes on with the password that he has here: the application, and standbys too.
                 scratch.psql("postgres", own)
             for script in order.scripts:

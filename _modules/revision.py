@@ -26,7 +26,7 @@ from pathlib import Path
 from salt.exceptions import CommandExecutionError
 
 # Loaded anew after a sync, in a process that lives on, this file would get the helpers of before: Python keeps them by name.
-for _helper in [name for name in sys.modules if name.startswith("_saltlick_revision_")]:
+for _helper in [name for name in sys.modules if name.startswith(("_saltlick_revision_", "_saltlick_user_"))]:
     sys.modules.pop(_helper, None)
 try:  # Beside this file first, as Salt's loader has it: an installed wheel may be another version.
     import _saltlick_revision_files as _files

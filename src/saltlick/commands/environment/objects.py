@@ -87,7 +87,7 @@ def state_of(kind: str, dunders: Mapping[str, Any]) -> Callable[[Callable[..., A
     """Make the declaration of a state function (its arguments and its documentation) the state of a kind.
 
     A declaration has `name`, `environment`, `region` and `deadline_s`. Its name ends in `absent`, or it also has `title`, `tags`
-    and the kind's properties. Where the properties are not the arguments themselves, it returns them with the parts of the object.
+    and the kind's properties. It returns the properties with the parts of the object, where they are not the arguments.
     `dunders` are the globals of the state module, into which Salt's loader puts `__opts__` and its like.
     """
 
