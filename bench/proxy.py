@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from aiohttp import web
 
-from saltlick.sandbox.api import Call, call_of, refusal
+from saltlick.sandbox.api import ApiCall, call_of, refusal
 from saltlick.sandbox.faults import Fault, FaultInjector, Faults, parse
 
 CONTROL = "/_bench/"
@@ -85,7 +85,7 @@ class Proxy:
         finally:
             self.in_flight -= 1
 
-    async def forward(self, request: web.BaseRequest, call: Call, body: bytes) -> web.StreamResponse:
+    async def forward(self, request: web.BaseRequest, call: ApiCall, body: bytes) -> web.StreamResponse:
         fault = self.injector.draw()
         await asyncio.sleep(self.injector.faults.latency_ms / 1000)
         if fault and not fault.carried_out:
@@ -96,7 +96,7 @@ class Proxy:
             return self.kill_caller(request)
         return self.failed(request, call, fault) if fault else response
 
-    def failed(self, request: web.BaseRequest, call: Call, fault: Fault) -> web.Response:
+    def failed(self, request: web.BaseRequest, call: ApiCall, fault: Fault) -> web.Response:
         self.counts.add(fault)
         if fault is Fault.LOST:
             return cut(request)
