@@ -35,9 +35,9 @@ def judge(
         return FreshnessResult(job=name, newest=None, age_s=None, reasons=(catalogue,))
     bad = bad_ids(past)
     sound = [
-        each
-        for each in catalogue.backups
-        if catalogue.whole(each) and not {link.id for link in catalogue.chain(each)} & bad
+        backup
+        for backup in catalogue.backups
+        if catalogue.whole(backup) and not {link.id for link in catalogue.chain(backup)} & bad
     ]
     newest = max(sound, key=lambda each: (each.reaches, each.ended), default=None)
     age_s = (now - newest.reaches).total_seconds() if newest else None
@@ -81,7 +81,7 @@ def _failed(past: Sequence[BackupAttempt], newest: Backup | None) -> Iterator[st
 
 
 def _shrunk(job: BackupJobSpec, catalogue: Catalogue, newest: Backup | None) -> Iterator[str]:
-    before = [each for each in catalogue.backups if newest and each.began < newest.began]
+    before = [backup for backup in catalogue.backups if newest and backup.began < newest.began]
     if not newest or not before or not before[-1].raw_size:
         return
     percent = 100 * (1 - newest.raw_size / before[-1].raw_size)

@@ -69,15 +69,15 @@ def listed_text(catalogues: Mapping[str, Catalogue | str], colour: bool) -> str:
             continue
         rows = [
             (
-                each.id,
-                each.mode,
-                size(each.size),
-                size(each.raw_size),
-                f"{sum(each.seconds.values()):.1f} s",
-                f"{each.reaches:%Y-%m-%d %H:%M:%S}",
-                each.server,
+                backup.id,
+                backup.mode,
+                size(backup.size),
+                size(backup.raw_size),
+                f"{sum(backup.seconds.values()):.1f} s",
+                f"{backup.reaches:%Y-%m-%d %H:%M:%S}",
+                backup.server,
             )
-            for each in reversed(catalogue.backups)
+            for backup in reversed(catalogue.backups)
         ]
         notes = [f"{each}: unfinished" for each in catalogue.unfinished] + [
             f"{each}: its manifest cannot be read" for each in catalogue.unreadable
@@ -119,10 +119,10 @@ def verdicts_text(verdicts: Iterable[FreshnessResult], colour: bool) -> str:
     """A line per job, with a line per reason to worry below."""
     paint = painter(colour)
     lines = []
-    for each in verdicts:
-        age = f"safe up to {span(each.age_s)} ago" if each.age_s is not None else "nothing is safe"
-        lines.append(paint("+" if each.fresh else "✗", f"{each.job}: {age}"))
-        lines += [f"    {reason}" for reason in each.reasons]
+    for verdict in verdicts:
+        age = f"safe up to {span(verdict.age_s)} ago" if verdict.age_s is not None else "nothing is safe"
+        lines.append(paint("+" if verdict.fresh else "✗", f"{verdict.job}: {age}"))
+        lines += [f"    {reason}" for reason in verdict.reasons]
     return "\n".join(lines)
 
 
@@ -132,7 +132,7 @@ def restored_data(restored: Restored) -> dict[str, Any]:
         "server": restored.server,
         "backups": [each.id for each in restored.chain],
         "reached": restored.reached,
-        "checks": [dict(each) for each in restored.checks],
+        "checks": [dict(check) for check in restored.checks],
         "seconds": dict(restored.seconds),
         "kept": dict(restored.kept),
     }
@@ -143,7 +143,7 @@ def restored_text(restored: Restored, verb: str) -> str:
     took = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in restored.seconds.items())
     lines = [f"{verb} {' + '.join(each.id for each in restored.chain)} on {restored.server}: {took}"]
     lines += [f"    the last transaction is of {restored.reached}"] if restored.reached else []
-    lines += [f"    {each['name']}: {each.get('value', '')}" for each in restored.checks]
+    lines += [f"    {check['name']}: {check.get('value', '')}" for check in restored.checks]
     lines += [f"    what was there before: {server}:{path}" for server, path in restored.kept.items() if path]
     return "\n".join(lines)
 

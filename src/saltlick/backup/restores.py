@@ -125,8 +125,8 @@ def carried_out(
     )
     how = {
         "until": moment.strftime("%Y-%m-%d %H:%M:%S.%f+00") if moment else "",
-        "scripts": [each.model_dump() for each in scripts],
-        "checks": [each.model_dump(exclude_none=True) for each in checks],
+        "scripts": [script.model_dump() for script in scripts],
+        "checks": [check.model_dump(exclude_none=True) for check in checks],
         "swap": swap,
         "production": target.production if swap else "",
         "deadline_s": subject.job.deadline_s,

@@ -22,17 +22,17 @@ def unwanted(catalogue: Catalogue, keep: RetentionSpec, bad: Collection[str] = (
     The newest backup of each of the last so many periods stays, and what it builds on. The last good one always stays, whatever
     the counts say; `bad` are ids that failed their verification, which are never counted as the backup of a period.
     """
-    good = [each for each in catalogue.backups if catalogue.whole(each) and not _tainted(catalogue, each, bad)]
+    good = [backup for backup in catalogue.backups if catalogue.whole(backup) and not _tainted(catalogue, backup, bad)]
     if not good:
         return ()  # nothing is deleted on the way to having nothing at all
     wanted = {each.id for name, period in PERIODS for each in _newest_of(good, getattr(keep, name), period)}
     wanted.add(max(good, key=lambda each: (each.reaches, each.ended)).id)
     stays = {link.id for each in good if each.id in wanted for link in catalogue.chain(each)}
-    return tuple(each.id for each in reversed(catalogue.backups) if each.id not in stays)
+    return tuple(backup.id for backup in reversed(catalogue.backups) if backup.id not in stays)
 
 
 def _newest_of(backups: Iterable[Backup], count: int, period: Callable[[datetime], object]) -> tuple[Backup, ...]:
-    newest = {period(each.began): each for each in sorted(backups, key=lambda each: each.began)}
+    newest = {period(backup.began): backup for backup in sorted(backups, key=lambda each: each.began)}
     return tuple(sorted(newest.values(), key=lambda each: each.began, reverse=True)[:count])
 
 

@@ -57,7 +57,7 @@ def _wanted(subject: BackupJob, catalogue: Catalogue, wanted: str) -> Sequence[B
         raise NotReady(f"store {subject.job.store} has no finished backup of {subject.name}")
     if wanted == "latest":
         return catalogue.chain(catalogue.backups[-1])
-    if found := [each for each in catalogue.backups if each.id == wanted]:
+    if found := [backup for backup in catalogue.backups if backup.id == wanted]:
         return found
     newest = catalogue.backups[-1].id
     raise NotReady(f"store {subject.job.store} has no finished backup {subject.name}/{wanted}; the newest is {newest}")

@@ -119,7 +119,7 @@ class Request(BaseModel):
         try:
             request = cls.model_validate({**known, "caller": caller, "name": name}, context={"opts": opts})
         except ValidationError as error:
-            problems += [Problem(str(each["loc"][0]), str(each["ctx"]["error"])) for each in error.errors()]
+            problems += [Problem(str(problem["loc"][0]), str(problem["ctx"]["error"])) for problem in error.errors()]
         if problems:
             raise InvalidInput(problems, what="arguments")
         return request

@@ -78,6 +78,6 @@ def _over(answer: Reply, *, gone: bool, overdue: bool) -> Reply | None:
 
 
 def _why(state: str, status: Mapping[str, Any]) -> str:
-    said = str(status.get("error") or "").strip() or f"the job is {state}"
+    reason = str(status.get("error") or "").strip() or f"the job is {state}"
     tail = str(status.get("output_tail") or "").strip().splitlines()
-    return f"{said}; last output: {tail[-1].strip()}" if tail and tail[-1].strip() not in said else said
+    return f"{reason}; last output: {tail[-1].strip()}" if tail and tail[-1].strip() not in reason else reason

@@ -22,15 +22,15 @@ def judged(reply: Reply, step: Step) -> Reply:
     if value is False or (isinstance(value, Mapping) and value.get("result", True) is False):
         return replace(reply, ok=False, error=f"it returned {_short(value)}")
     if isinstance(value, Mapping) and value.get("retcode", 0) != 0:
-        said = _last_line(value.get("stderr")) or _last_line(value.get("stdout"))
-        return replace(reply, ok=False, error=f"exit code {value['retcode']}" + (f": {said}" if said else ""))
+        last_line = _last_line(value.get("stderr")) or _last_line(value.get("stdout"))
+        return replace(reply, ok=False, error=f"exit code {value['retcode']}" + (f": {last_line}" if last_line else ""))
     if step.expect is not None and not re.search(step.expect, text_of(value), re.MULTILINE):
         return replace(reply, ok=False, error=f"{step.expect!r} is not in what it returned: {_short(text_of(value))}")
     return reply
 
 
 def labelled(label: str, why: str) -> str:
-    """What failed and why, each said once: the reason that a call gives often begins with its own name."""
+    """What failed and why, each once: the reason that a call gives often begins with its own name."""
     if why.startswith(label):
         return why
     about, colon, rest = why.partition(": ")

@@ -42,8 +42,8 @@ def fill(step: Step, words: Mapping[str, Any]) -> Call:
     Raises:
         KeyError: when the step uses a word that is not given.
     """
-    args = tuple(fill_in(each, words) for each in step.args)
-    return Call(step.call, args, {name: fill_in(each, words) for name, each in step.kwargs.items()})
+    args = tuple(fill_in(item, words) for item in step.args)
+    return Call(step.call, args, {name: fill_in(item, words) for name, item in step.kwargs.items()})
 
 
 def fill_in(value: Any, words: Mapping[str, Any]) -> Any:
@@ -51,8 +51,8 @@ def fill_in(value: Any, words: Mapping[str, Any]) -> Any:
     if isinstance(value, str):
         return _PLACEHOLDER.sub(lambda match: str(words[match[1]]), value)
     if isinstance(value, Mapping):
-        return {fill_in(name, words): fill_in(each, words) for name, each in value.items()}
-    return [fill_in(each, words) for each in value] if isinstance(value, (list, tuple)) else value
+        return {fill_in(name, words): fill_in(item, words) for name, item in value.items()}
+    return [fill_in(item, words) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def placeholders_in(value: Any) -> Iterator[str]:
@@ -60,12 +60,12 @@ def placeholders_in(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield from _PLACEHOLDER.findall(value)
     elif isinstance(value, Mapping):
-        for name, each in value.items():
+        for name, item in value.items():
             yield from placeholders_in(name)
-            yield from placeholders_in(each)
+            yield from placeholders_in(item)
     elif isinstance(value, (list, tuple)):
-        for each in value:
-            yield from placeholders_in(each)
+        for item in value:
+            yield from placeholders_in(item)
 
 
 def fill_check(check: HealthCheck, health: HealthSpec, words: Mapping[str, Any], *, delayed: bool = True) -> Call:

@@ -69,7 +69,7 @@ class Step(Model):
         if not isinstance(value, Mapping) or not isinstance(line := value.get("call"), str) or " " not in line:
             return value
         read = read_line(line)
-        return {key: each for key, each in read.items() if each} | {k: v for k, v in value.items() if k != "call"}
+        return {key: item for key, item in read.items() if item} | {k: v for k, v in value.items() if k != "call"}
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -125,8 +125,8 @@ def read_line(text: str) -> dict[str, Any]:
     try:
         function, *words = shlex.split(text)
     except ValueError as error:
-        said = "it has no function" if not text.strip() else str(error).lower()
-        raise ValueError(f"{shown(text) or 'an empty text'} cannot be read as a step: {said}") from error
+        reason = "it has no function" if not text.strip() else str(error).lower()
+        raise ValueError(f"{shown(text) or 'an empty text'} cannot be read as a step: {reason}") from error
     named = [_KEYWORD.fullmatch(word) for word in words]
     return {
         "call": function,

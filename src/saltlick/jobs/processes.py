@@ -24,10 +24,10 @@ class Processes:
 
     def mine(self) -> Process:
         """The calling process."""
-        found = self.find(os.getpid())
-        if found is None:
+        process = self.find(os.getpid())
+        if process is None:
             raise ProcessLookupError(os.getpid())
-        return found
+        return process
 
     def find(self, pid: int) -> Process | None:
         """The running process of that number, or None.
@@ -50,5 +50,5 @@ class Processes:
 
     def _from_ps(self, pid: int) -> str:
         ps = shutil.which("ps") or "/bin/ps"
-        told = subprocess.run([ps, "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603
-        return told.stdout.strip()
+        listed = subprocess.run([ps, "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603
+        return listed.stdout.strip()

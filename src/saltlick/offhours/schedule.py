@@ -41,14 +41,14 @@ class ScheduledChange:
 def last(hours: OffHours, now: datetime) -> ScheduledChange:
     """The latest change of state at or before an instant. There always is one: an hour comes back each week."""
     today = now.astimezone(ZoneInfo(hours.timezone)).date()
-    return next(one for one in _backwards(hours, today) if one.at <= now)
+    return next(change for change in _backwards(hours, today) if change.at <= now)
 
 
 def following(hours: OffHours, now: datetime) -> ScheduledChange:
     """The first hour at which something is switched after an instant: one that changes the state that is due now."""
     due = last(hours, now).side
     today = now.astimezone(ZoneInfo(hours.timezone)).date()
-    return next(one for one in _forwards(hours, today) if one.at > now and one.side is not due)
+    return next(change for change in _forwards(hours, today) if change.at > now and change.side is not due)
 
 
 def _backwards(hours: OffHours, today: date) -> Iterator[ScheduledChange]:

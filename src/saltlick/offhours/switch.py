@@ -80,16 +80,17 @@ class SwitchReport:
     def complete(self) -> bool:
         """Whether there is nothing left to do: what must not be touched is not to be done."""
         return not any(
-            one.came in (OutcomeStatus.FAILED, OutcomeStatus.LEFT, OutcomeStatus.MISSING) for one in self.outcomes
+            outcome.came in (OutcomeStatus.FAILED, OutcomeStatus.LEFT, OutcomeStatus.MISSING)
+            for outcome in self.outcomes
         )
 
     @property
     def failed(self) -> tuple[SwitchOutcome, ...]:
         """What somebody has to look at."""
         return tuple(
-            one
-            for one in self.outcomes
-            if one.came in (OutcomeStatus.FAILED, OutcomeStatus.MISSING, OutcomeStatus.NEVER)
+            outcome
+            for outcome in self.outcomes
+            if outcome.came in (OutcomeStatus.FAILED, OutcomeStatus.MISSING, OutcomeStatus.NEVER)
         )
 
 
@@ -110,7 +111,7 @@ class _Turn:
 
     @property
     def broken(self) -> bool:
-        return any(one.came in (OutcomeStatus.FAILED, OutcomeStatus.MISSING) for one in self.outcomes.values())
+        return any(outcome.came in (OutcomeStatus.FAILED, OutcomeStatus.MISSING) for outcome in self.outcomes.values())
 
 
 def foresee(world: OffHoursContext, side: OnOff) -> SwitchReport:
@@ -190,8 +191,8 @@ def _looked(world: OffHoursContext, side: OnOff, turn: Turn) -> _Turn:
                 now.outcomes[name] = SwitchOutcome(
                     str(turn), name, OutcomeStatus.MISSING, "AWS has no server of that name"
                 )
-    for one in now.outcomes.values():
-        world.tell(str(one))
+    for outcome in now.outcomes.values():
+        world.tell(str(outcome))
     return now
 
 

@@ -35,4 +35,4 @@ def instances(cloud: Cloud) -> tuple[ShownInstance, ...]:
 
 def _tag(item: object, key: str) -> str:
     tags = item.get("Tags", ()) if isinstance(item, dict) else ()
-    return next((str(each["Value"]) for each in tags if each["Key"] == key), "")
+    return next((str(tag["Value"]) for tag in tags if tag["Key"] == key), "")

@@ -47,8 +47,8 @@ def table(refreshes: Iterable[Refreshed]) -> str:
         RefreshPhase.EXCHANGED: "data exchanged, not finished",
     }
     found = [
-        f"{each.began:%Y-%m-%d %H:%M:%S} UTC  {each.source} → {each.target}  {words.get(each.phase, 'not finished')}"
-        f"{f'  {each.error}' if each.error else ''}"
-        for each in refreshes
+        f"{refresh.began:%Y-%m-%d %H:%M:%S} UTC  {refresh.source} → {refresh.target}  {words.get(refresh.phase, 'not finished')}"
+        f"{f'  {refresh.error}' if refresh.error else ''}"
+        for refresh in refreshes
     ]
     return "\n".join(found) or "there was none"

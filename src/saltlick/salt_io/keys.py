@@ -83,8 +83,8 @@ class SaltKeys:
         return True
 
     def _keys(self, status: str) -> tuple[MinionKey, ...]:
-        found = self._key.key_str_all().get(status, {})
-        offered = [(minion, text) for minion, texts in found.items() for text in _texts(texts)]
+        texts_by_minion = self._key.key_str_all().get(status, {})
+        offered = [(minion, text) for minion, texts in texts_by_minion.items() for text in _texts(texts)]
         return tuple(sorted(MinionKey(minion, finger(text)) for minion, text in offered))
 
 

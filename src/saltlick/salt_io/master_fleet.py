@@ -59,18 +59,18 @@ class MasterFleet:
                 return self._module(call)
         except Exception as error:  # the border of one call: whatever a function raises is its result
             return {"return": f"ERROR: {type(error).__name__}: {error}", "retcode": 1, "success": False}
-        said = f"'{call.function}' is not available on the master, neither as a runner nor as an execution function."
-        return {"return": said, "retcode": 1, "success": False}
+        message = f"'{call.function}' is not available on the master, neither as a runner nor as an execution function."
+        return {"return": message, "retcode": 1, "success": False}
 
     def _runner(self, call: Call) -> Mapping[str, Any]:
         """A runner's exception comes as text, with `success` False; its own `retcode` counts too."""
         getattr(self.runners, "context", {}).pop("retcode", None)  # of the call before
-        told = self.runners.cmd(
+        returned = self.runners.cmd(
             call.function, list(call.args), kwarg=dict(call.kwargs), print_event=False, full_return=True
         )
-        value = told.get("return")
+        value = returned.get("return")
         own = value.get("retcode", 0) if isinstance(value, dict) else 0
-        retcode = told.get("retcode") or own or (0 if told.get("success", True) else 1)
+        retcode = returned.get("retcode") or own or (0 if returned.get("success", True) else 1)
         if retcode and isinstance(value, str):
             value = f"ERROR: {why(call.function, value, retcode).removeprefix(f'{call.function}: ')}"
         return {"return": value, "retcode": retcode, "success": not retcode}
@@ -78,7 +78,7 @@ class MasterFleet:
     def _module(self, call: Call) -> Mapping[str, Any]:
         """An execution function says with `__context__["retcode"]` that it failed.
 
-        It is told of a publication, as on a minion: `cmd.run` takes its text for the shell's only then.
+        The call comes with a publication, as on a minion: `cmd.run` takes its text for the shell's only then.
         """
         context = self.modules.pack["__context__"]
         context.pop("retcode", None)
@@ -108,7 +108,7 @@ class MasterFleet:
 
     def close(self) -> None:
         """Let go of their sockets."""
-        for one in (self._runners, self._minion):
-            if hasattr(one, "destroy"):
-                one.destroy()
+        for loaded in (self._runners, self._minion):
+            if hasattr(loaded, "destroy"):
+                loaded.destroy()
         self._runners = self._minion = None

@@ -67,8 +67,8 @@ def pillar_of(opts: Mapping[str, Any], environment: str) -> dict[str, Any]:
 
 def with_grains(opts: Mapping[str, Any]) -> dict[str, Any]:
     """The same options with the master's grains: gathering them takes a fifth of a second, and one time serves all pillars."""
-    found = dict(opts)
-    return found if found.get("grains") else {**found, "grains": salt.loader.grains(copy.deepcopy(found))}
+    options = dict(opts)
+    return options if options.get("grains") else {**options, "grains": salt.loader.grains(copy.deepcopy(options))}
 
 
 def _compile(opts: Mapping[str, Any], environment: str) -> dict[str, Any]:

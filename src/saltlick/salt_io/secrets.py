@@ -28,7 +28,9 @@ class SecretResolvingFleet:
     def __init__(self, fleet: Fleet, opts: Mapping[str, Any]) -> None:
         self._fleet = fleet
         self._opts = dict(opts)
-        self._found: dict[str, str] = {}  # address → secret: of the whole release, as a detached job tells of it later
+        self._secrets: dict[
+            str, str
+        ] = {}  # address → secret: of the whole release, as a detached job tells of it later
 
     def run(self, calls: Mapping[str, Call], *, deadline_s: float) -> Mapping[str, Reply]:
         """A call whose secret cannot be looked up fails, and is not made."""
@@ -45,40 +47,40 @@ class SecretResolvingFleet:
     def _open(self, call: Call) -> Call:
         if call.function.startswith(FOR_THE_SERVER):
             return call
-        args, kwargs = self._each(call.args, self._secret), self._each(call.kwargs, self._secret)
+        args, kwargs = self._in_texts(call.args, self._secret), self._in_texts(call.kwargs, self._secret)
         return replace(call, args=tuple(args), kwargs=kwargs)
 
     def _closed(self, reply: Reply) -> Reply:
-        if not self._found:
+        if not self._secrets:
             return reply
-        return replace(reply, value=self._each(reply.value, self._hidden), error=self._hidden(reply.error))
+        return replace(reply, value=self._in_texts(reply.value, self._hidden), error=self._hidden(reply.error))
 
-    def _each(self, value: Any, change: Any) -> Any:
+    def _in_texts(self, value: Any, change: Any) -> Any:
         """All texts inside a value."""
         if isinstance(value, str):
             return change(value)
         if isinstance(value, Mapping):
-            return {name: self._each(one, change) for name, one in value.items()}
-        return [self._each(one, change) for one in value] if isinstance(value, (list, tuple)) else value
+            return {name: self._in_texts(item, change) for name, item in value.items()}
+        return [self._in_texts(item, change) for item in value] if isinstance(value, (list, tuple)) else value
 
     def _secret(self, text: str) -> str:
         if not text.startswith(ADDRESS):
             return text
-        if text not in self._found:
-            self._found[text] = self._look_up(text)
-        return self._found[text]
+        if text not in self._secrets:
+            self._secrets[text] = self._look_up(text)
+        return self._secrets[text]
 
     def _look_up(self, address: str) -> str:
         """Raises: LookupError, without the driver's own words: they may hold what nobody should read."""
         try:
-            found = salt.utils.sdb.sdb_get(address, self._opts)
+            secret = salt.utils.sdb.sdb_get(address, self._opts)
         except Exception as error:  # of whatever driver
             raise LookupError(f"{address} cannot be looked up on the master: {type(error).__name__}") from None
-        if not isinstance(found, str) or not found or found == address:
+        if not isinstance(secret, str) or not secret or secret == address:
             raise LookupError(f"the master finds nothing at {address}")
-        return found
+        return secret
 
     def _hidden(self, text: str) -> str:
-        for address, secret in self._found.items():
+        for address, secret in self._secrets.items():
             text = text.replace(secret, address)
         return text

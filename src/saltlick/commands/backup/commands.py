@@ -102,7 +102,7 @@ def verify(opts: Mapping[str, Any], request: VerifyRequest) -> CommandResult:
     ):
         for job in jobs:
             verified[job.name] = backup_verify.verify(job, request.backup or "latest", context, who=request.caller.user)
-        damaged = {job: one.problems for job, backups in verified.items() for one in backups if one.problems}
+        damaged = {job: backup.problems for job, backups in verified.items() for backup in backups if backup.problems}
         error = "; ".join(f"{job}: {', '.join(problems)}" for job, problems in damaged.items())
         if damaged:
             running.ended("failed", error)

@@ -92,11 +92,11 @@ def drill(opts: Mapping[str, Any], request: DrillRequest) -> CommandResult:
     errors = [f"{job}: {error}" for job, error in failed.items()]
     result: dict[str, Any] = {
         "environment": name,
-        "drills": {job: report.restored_data(one) for job, one in restored.items()},
+        "drills": {job: report.restored_data(done) for job, done in restored.items()},
     }
     if failed:
         result["error"] = "; ".join(errors)
-    texts = [report.restored_text(one, f"{job}: rehearsed") for job, one in restored.items()]
+    texts = [report.restored_text(done, f"{job}: rehearsed") for job, done in restored.items()]
     return CommandResult(result, "\n".join([*texts, *errors]), FAILED if failed else 0)
 
 

@@ -67,9 +67,9 @@ def household(opts: Mapping[str, Any], declared: Environment) -> AdmissionTarget
     return AdmissionTargets(environment=declared.name, servers=servers, others=others)
 
 
-def _gate(opts: Mapping[str, Any], keys: SaltKeys, cloud: Cloud, tell: Callable[[str], None]) -> KeyAdmission:
+def _gate(opts: Mapping[str, Any], keys: SaltKeys, cloud: Cloud, notify: Callable[[str], None]) -> KeyAdmission:
     return KeyAdmission(
-        keys=keys, witness=Consoles(cloud), ping=lambda names: ping(opts, names), tell=tell, clock=cloud.clock
+        keys=keys, witness=Consoles(cloud), ping=lambda names: ping(opts, names), tell=notify, clock=cloud.clock
     )
 
 

@@ -111,22 +111,22 @@ def sentence(reply: Reply) -> str:
     states = _states(reply)
     if not states:
         return reply.error or "no states"
-    failed = [one for one in states.values() if one.get("result") is False]
+    failed = [state for state in states.values() if state.get("result") is False]
     if not failed:
         return f"{count(len(states), 'state')}, {changed(reply)} changed"
-    first = "; ".join(f"{one.get('__id__')}: {_line(one.get('comment'))}" for one in failed[:3])
+    first = "; ".join(f"{state.get('__id__')}: {_line(state.get('comment'))}" for state in failed[:3])
     return f"{len(failed)} of {count(len(states), 'state')} failed: {first}{'; …' if len(failed) > 3 else ''}"
 
 
 def changed(reply: Reply) -> int:
     """How many states changed something, or would."""
-    return sum(bool(one.get("changes")) for one in _states(reply).values())
+    return sum(bool(state.get("changes")) for state in _states(reply).values())
 
 
 def _states(reply: Reply) -> dict[str, Any]:
     """By Salt's key of each; nothing where the highstate did not compile, or the server said nothing."""
     value = reply.value
-    whole = isinstance(value, Mapping) and value and all(isinstance(one, Mapping) for one in value.values())
+    whole = isinstance(value, Mapping) and value and all(isinstance(state, Mapping) for state in value.values())
     return dict(value) if whole else {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from saltlick import kinds
@@ -22,15 +23,24 @@ def environments_of(opts: Mapping[str, Any], name: object) -> dict[str, Environm
     """
     names = environment_names(opts, name)
     opts = with_grains(opts)
-    found: dict[str, Environment] = {}
+    environments: dict[str, Environment] = {}
     problems: list[Problem] = []
-    _parse(opts, names, found, problems)
-    _parse(opts, tuple(peer for one in tuple(found.values()) for peer in one.peers), found, problems)
+    _parse(opts, names, environments, problems)
+    _parse(
+        opts,
+        tuple(peer for environment in tuple(environments.values()) for peer in environment.peers),
+        environments,
+        problems,
+    )
     _require_none(problems, names)
-    for one in names:
-        _collect(problems, one, lambda one=one: check_environment(found[one], peers_of(found[one], found)))
+    for checked in names:
+        _collect(problems, checked, partial(_check, environments, checked))
     _require_none(problems, names)
-    return found
+    return environments
+
+
+def _check(environments: Mapping[str, Environment], name: str) -> None:
+    check_environment(environments[name], peers_of(environments[name], environments))
 
 
 NO_KEY_YET = "the-master-has-no-key-yet"
@@ -45,38 +55,40 @@ def load(opts: Mapping[str, Any], name: object, *, create_master_key: bool = Fal
     Raises: InvalidInput.
     """
     names = environment_names(opts, name)
-    found = environments_of(opts, name)
+    environments = environments_of(opts, name)
     finger = master_finger(opts, create=create_master_key) or NO_KEY_YET
-    mine = [found[one] for one in names]
+    mine = [environments[name] for name in names]
     return Estate(
         environments=names,
         region=_one_region(mine),
-        resources=tuple(resource for one in mine for resource in _expand(one, found, finger)),
-        peers=tuple(peer for peer in found if peer not in names),
+        resources=tuple(resource for environment in mine for resource in _expand(environment, environments, finger)),
+        peers=tuple(peer for peer in environments if peer not in names),
         others=tuple(other for other in known_environments(opts) if other not in names),
-        production=frozenset(one.name for one in mine if one.production),
-        deadlines=dict.fromkeys(kinds.KINDS, float(max(one.deadlines.resource_s for one in mine))),
+        production=frozenset(environment.name for environment in mine if environment.production),
+        deadlines=dict.fromkeys(kinds.KINDS, float(max(environment.deadlines.resource_s for environment in mine))),
     )
 
 
-def peers_of(environment: Environment, found: Mapping[str, Environment]) -> dict[str, Environment]:
+def peers_of(environment: Environment, environments: Mapping[str, Environment]) -> dict[str, Environment]:
     """The environments it wants to be connected with, by name."""
-    return {peer: found[peer] for peer in environment.peers if peer in found}
+    return {peer: environments[peer] for peer in environment.peers if peer in environments}
 
 
-def _expand(environment: Environment, found: Mapping[str, Environment], finger: str) -> Any:
-    return expand_environment(environment, peers_of(environment, found), Boot(master_finger=finger))
+def _expand(environment: Environment, environments: Mapping[str, Environment], finger: str) -> Any:
+    return expand_environment(environment, peers_of(environment, environments), Boot(master_finger=finger))
 
 
 def _parse(
-    opts: Mapping[str, Any], names: tuple[str, ...], found: dict[str, Environment], problems: list[Problem]
+    opts: Mapping[str, Any], names: tuple[str, ...], environments: dict[str, Environment], problems: list[Problem]
 ) -> None:
     for name in dict.fromkeys(names):
-        if name not in found:
+        if name not in environments:
             _collect(
                 problems,
                 name,
-                lambda name=name: found.update({name: parse_environment(pillar_of(opts, name), environment=name)}),
+                lambda name=name: environments.update(
+                    {name: parse_environment(pillar_of(opts, name), environment=name)}
+                ),
             )
 
 
@@ -95,7 +107,7 @@ def _require_none(problems: list[Problem], names: tuple[str, ...]) -> None:
 
 
 def _one_region(mine: list[Environment]) -> str:
-    regions = {one.region: one.name for one in mine}
+    regions = {environment.region: environment.name for environment in mine}
     if len(regions) > 1:
         raise InvalidInput(
             [Problem(f"{name}: environment.region", region) for region, name in regions.items()],

@@ -119,9 +119,9 @@ def present(opts: Mapping[str, Any], name: str, place: Place, *parts: Part, job:
 
     def plan(cloud: Cloud) -> Plan:
         estate = _estate(place, parts)
-        found = provision.plan(estate, cloud, _kinds(estate, parts[0].kind))
-        gone = _parts_of(Key(place.environment, parts[0].address), found.snapshot.objects, found.undeclared)
-        return dataclasses.replace(found, undeclared=(), actions=(*found.actions, *map(deletion, gone)))
+        change = provision.plan(estate, cloud, _kinds(estate, parts[0].kind))
+        gone = _parts_of(Key(place.environment, parts[0].address), change.snapshot.objects, change.undeclared)
+        return dataclasses.replace(change, undeclared=(), actions=(*change.actions, *map(deletion, gone)))
 
     return _state(opts, name, place, plan, job)
 
@@ -133,8 +133,8 @@ def absent(opts: Mapping[str, Any], name: str, place: Place, address: str, *, jo
         whole = Key(place.environment, address)
         estate = dataclasses.replace(_estate(place, ()), resources=(_mention(whole),))
         shown = provision.show(estate, cloud, _kinds(estate, whole.kind))
-        objects = {one.key: one for one in shown}
-        doomed = [one for one in shown if one.key == whole] + _parts_of(whole, objects, shown)
+        objects = {observed.key: observed for observed in shown}
+        doomed = [observed for observed in shown if observed.key == whole] + _parts_of(whole, objects, shown)
         environments = (place.environment,)
         actions = tuple(map(deletion, doomed))
         return Plan(environments=environments, actions=actions, undeclared=(), missing=(), snapshot=Snapshot(objects))
@@ -145,9 +145,9 @@ def absent(opts: Mapping[str, Any], name: str, place: Place, address: str, *, jo
 def _state(opts: Mapping[str, Any], name: str, place: Place, plan: Callable[[Cloud], Plan], job: str) -> dict[str, Any]:
     def step() -> dict[str, Any]:
         if opts.get("test"):
-            found = plan(place.cloud())
-            found = dataclasses.replace(found, missing=())  # in a dry run, what the SLS makes before is not there yet
-            return planned(render.data(found), render.text(found, everything=True))
+            change = plan(place.cloud())
+            change = dataclasses.replace(change, missing=())  # in a dry run, what the SLS makes before is not there yet
+            return planned(render.data(change), render.text(change, everything=True))
         with running_job(opts, _job_request(place, name, job)) as running:
             return carried_out(_estate(place, ()), plan(place.cloud()), place.cloud(), running)
 
@@ -173,8 +173,8 @@ def _mention(key: Key) -> Resource:
 
 def _kinds(estate: Estate, whole: str) -> dict[str, Kind]:
     """The kinds that have to be looked at for one object: its own, its parts', and those it refers to."""
-    named = {ref.key.kind for one in estate.resources for ref in references(one.properties)}
-    wanted = {whole, *named, *PARTS.get(whole, ()), *(one.kind for one in estate.resources)}
+    named = {ref.key.kind for resource in estate.resources for ref in references(resource.properties)}
+    wanted = {whole, *named, *PARTS.get(whole, ()), *(resource.kind for resource in estate.resources)}
     return {name: kind for name, kind in KINDS.items() if name in wanted}
 
 
@@ -182,12 +182,12 @@ def _parts_of(whole: Key, objects: Mapping[Key, Observed], among: Iterable[Obser
     if whole not in objects:
         return []
     identity, fields = objects[whole].id, PARTS.get(whole.kind, {})
-    return [one for one in among if one.properties.get(fields.get(one.key.kind, "")) == identity]
+    return [observed for observed in among if observed.properties.get(fields.get(observed.key.kind, "")) == identity]
 
 
 def _estate(place: Place, parts: tuple[Part, ...]) -> Estate:
     resources = _resources(place, parts)
-    named = {ref.key.environment for one in resources for ref in references(one.properties)}
+    named = {ref.key.environment for resource in resources for ref in references(resource.properties)}
     return Estate(
         environments=(place.environment,),
         region=place.region,

@@ -46,39 +46,39 @@ def wanted(opts: Mapping[str, Any], name: str) -> dict[str, dict[str, Any]]:
     Raises: InvalidInput.
     """
     pillar = pillar_of(opts, name)
-    found: dict[str, dict[str, Any]] = {}
+    jobs: dict[str, dict[str, Any]] = {}
     if BACKUP_KEY in pillar:
-        found |= dict(of_backups(name, parse_backups(pillar, parse_environment(pillar, environment=name))))
-    return found
+        jobs |= dict(of_backups(name, parse_backups(pillar, parse_environment(pillar, environment=name))))
+    return jobs
 
 
-def of_backups(name: str, told: Backups) -> Iterator[tuple[str, dict[str, Any]]]:
+def of_backups(name: str, backups: Backups) -> Iterator[tuple[str, dict[str, Any]]]:
     """Runs, drills, and every quarter of an hour whether all is fresh."""
-    for job, how in told.jobs.items():
-        for mode, timing in (("full", how.full), ("incr", how.incremental)):
+    for job, spec in backups.jobs.items():
+        for mode, timing in (("full", spec.full), ("incr", spec.incremental)):
             if timing:
                 yield (
                     f"{_mark(name)}backup {job} {mode}",
-                    _job("backup.run", name, timing, how.splay_s, job=job, mode=mode, lock_wait=LOCK_WAIT_S),
+                    _job("backup.run", name, timing, spec.splay_s, job=job, mode=mode, lock_wait=LOCK_WAIT_S),
                 )
-        if how.drill and how.drill.at:
+        if spec.drill and spec.drill.at:
             yield (
                 f"{_mark(name)}drill {job}",
-                _job("backup.drill", name, how.drill.at, how.splay_s, job=job, lock_wait=LOCK_WAIT_S),
+                _job("backup.drill", name, spec.drill.at, spec.splay_s, job=job, lock_wait=LOCK_WAIT_S),
             )
     yield f"{_mark(name)}freshness", _job("backup.freshness", name, FRESHNESS, 0)
 
 
 def _job(function: str, name: str, timing: Timing, splay_s: int, **arguments: Any) -> dict[str, Any]:
     """One runner, called on time; never twice at once, and none that was missed is made up for by a crowd."""
-    told: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "function": "saltutil.runner",
         "job_args": [function],
         "job_kwargs": {"arg": [name], "kwarg": arguments},
         "maxrunning": 1,
     }
-    told |= {"cron": timing.cron} if timing.cron else {"seconds": timing.every_s}
-    return {**told, "splay": splay_s} if splay_s else told
+    entry |= {"cron": timing.cron} if timing.cron else {"seconds": timing.every_s}
+    return {**entry, "splay": splay_s} if splay_s else entry
 
 
 def _mark(name: str) -> str:
@@ -95,18 +95,22 @@ def installed(
     there = _asked(fleet, minion, Call("schedule.list", kwargs={"return_yaml": False}))
     if jobs and there is None:
         raise ServerFailed(f"{minion}, the master's own minion, whose scheduler is wanted, does not answer")
-    ours = [each for each in there or {} if each.startswith(_mark(name))]
+    ours = [scheduled for scheduled in there or {} if scheduled.startswith(_mark(name))]
     high: dict[str, Any] = {
         **{
-            each: {"schedule": ["present", *({key: value} for key, value in job.items())]} for each, job in jobs.items()
+            job_name: {"schedule": ["present", *({key: value} for key, value in job.items())]}
+            for job_name, job in jobs.items()
         },
-        **{each: {"schedule": ["absent"]} for each in ours if each not in jobs},
+        **{scheduled: {"schedule": ["absent"]} for scheduled in ours if scheduled not in jobs},
     }
-    told = _asked(fleet, minion, Call("state.high", (high,), {"test": test})) if high else {}
-    states = {one["name"]: one for one in told.values()} if isinstance(told, dict) else {}
-    missing = [] if states or not high else [str(told or f"{minion} does not answer")]
-    changes = {each: one["changes"] for each, one in states.items() if one.get("changes")}
-    bad = [*missing, *(f"{each}: {one.get('comment')}" for each, one in states.items() if one.get("result") is False)]
+    returned = _asked(fleet, minion, Call("state.high", (high,), {"test": test})) if high else {}
+    states = {state["name"]: state for state in returned.values()} if isinstance(returned, dict) else {}
+    missing = [] if states or not high else [str(returned or f"{minion} does not answer")]
+    changes = {job: state["changes"] for job, state in states.items() if state.get("changes")}
+    bad = [
+        *missing,
+        *(f"{job}: {state.get('comment')}" for job, state in states.items() if state.get("result") is False),
+    ]
     well = f"{len(jobs)} jobs are scheduled on {minion}" if jobs else "nothing is to be scheduled"
     result = False if bad else (None if test and changes else True)
     return {"result": result, "changes": changes, "comment": "\n".join(bad) or well}

@@ -23,26 +23,26 @@ NOTHING_TOUCHED = Result.REFUSED.exit_code
 
 def release_result(opts: Mapping[str, Any], record: ReleaseRecord) -> CommandResult:
     """The answer of whatever ran a release; its page is written first."""
-    where = write_page(opts, record)
-    told = {**history.show_data(record, now=time.time()), "page": where}
-    del told["steps"]  # `release.show` has them
+    path = write_page(opts, record)
+    result = {**history.show_data(record, now=time.time()), "page": path}
+    del result["steps"]  # `release.show` has them
     code = record.result.exit_code
     if code:
-        told["error"] = " ".join(filter(None, (wording.headline(record), record.reason)))
-    return CommandResult(told, lambda colour: _text(record, where, colour), code)
+        result["error"] = " ".join(filter(None, (wording.headline(record), record.reason)))
+    return CommandResult(result, lambda colour: _text(record, path, colour), code)
 
 
 def write_page(opts: Mapping[str, Any], record: ReleaseRecord) -> str:
     """Write the page of a release, whole and at once; returns its path, empty where the disk takes none."""
-    where = page_path(opts, record.id)
+    path = page_path(opts, record.id)
     try:
-        where.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = where.with_suffix(f".{os.getpid()}")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = path.with_suffix(f".{os.getpid()}")
         new.write_text(page.html(record, now=time.time(), zone=local_zone()), "utf-8")
-        new.replace(where)
+        new.replace(path)
     except OSError:
         return ""
-    return str(where)
+    return str(path)
 
 
 def page_path(opts: Mapping[str, Any], release: str) -> Path:
@@ -50,6 +50,6 @@ def page_path(opts: Mapping[str, Any], release: str) -> Path:
     return state_folder(opts) / "releases" / f"{release}.html"
 
 
-def _text(record: ReleaseRecord, where: str, colour: bool) -> str:
-    said = lines.summary(record, colour=colour, now=time.time())
-    return f"{said}\nPage: {where}" if where else said
+def _text(record: ReleaseRecord, path: str, colour: bool) -> str:
+    summary = lines.summary(record, colour=colour, now=time.time())
+    return f"{summary}\nPage: {path}" if path else summary

@@ -25,10 +25,10 @@ class CommandBalancer:
 
     def drain(self, servers: Sequence[str]) -> Mapping[str, Reply]:
         replies = self._steps.all(self._spec.drain, servers)
-        told = [server for server, reply in replies.items() if reply.ok]
-        return replies | drained(Watch(self._look, self._clock), told, out_or_quiet, self._spec.drain_s)
+        answering = [server for server, reply in replies.items() if reply.ok]
+        return replies | drained(Watch(self._look, self._clock), answering, out_or_quiet, self._spec.drain_s)
 
     def restore(self, servers: Sequence[str]) -> Mapping[str, Reply]:
         replies = self._steps.all(self._spec.restore, servers)
-        told = [server for server, reply in replies.items() if reply.ok]
-        return replies | restored(Watch(self._look, self._clock), told, self._spec.restore_s)
+        answering = [server for server, reply in replies.items() if reply.ok]
+        return replies | restored(Watch(self._look, self._clock), answering, self._spec.restore_s)

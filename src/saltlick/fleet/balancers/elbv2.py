@@ -88,21 +88,21 @@ class Elbv2Balancer:
 
     def _health(self) -> dict[str, Mapping[str, Any]]:
         """By instance id. Of a target on several ports the one that is furthest from being out."""
-        ranked = sorted(self._targets(), key=lambda each: each["TargetHealth"]["State"] != "unused")
-        return {each["Target"]["Id"]: each for each in ranked}
+        ranked = sorted(self._targets(), key=lambda target: target["TargetHealth"]["State"] != "unused")
+        return {target["Target"]["Id"]: target for target in ranked}
 
     def _targets(self) -> Sequence[Mapping[str, Any]]:
         arn = self._group["TargetGroupArn"]
         answer = self._cloud.call(SERVICE, "describe_target_health", TargetGroupArn=arn)
-        found: Sequence[Mapping[str, Any]] = answer["TargetHealthDescriptions"]
-        return found
+        targets: Sequence[Mapping[str, Any]] = answer["TargetHealthDescriptions"]
+        return targets
 
     def _deregister(self, ids: set[str]) -> None:
         """Those that are targets now: one that has left already need not leave again."""
         targets = [
-            {"Id": each["Target"]["Id"], "Port": each["Target"]["Port"]}
-            for each in self._targets()
-            if each["Target"]["Id"] in ids and _TRAFFIC.get(each["TargetHealth"]["State"]) is not Traffic.DRAINING
+            {"Id": target["Target"]["Id"], "Port": target["Target"]["Port"]}
+            for target in self._targets()
+            if target["Target"]["Id"] in ids and _TRAFFIC.get(target["TargetHealth"]["State"]) is not Traffic.DRAINING
         ]
         if targets:
             self._cloud.call(
@@ -110,7 +110,7 @@ class Elbv2Balancer:
             )
 
     def _register(self, ids: Sequence[str]) -> None:
-        targets = [{"Id": each, "Port": self._group["Port"]} for each in ids]
+        targets = [{"Id": instance_id, "Port": self._group["Port"]} for instance_id in ids]
         if targets:
             self._cloud.call(SERVICE, "register_targets", TargetGroupArn=self._group["TargetGroupArn"], Targets=targets)
 
@@ -120,14 +120,14 @@ class Elbv2Balancer:
             {"Name": f"tag:{TAG_ENVIRONMENT}", "Values": [self._ground.environment]},
             {"Name": "instance-state-name", "Values": list(ALIVE)},
         ]
-        found: dict[str, _Instance] = {}
+        instances: dict[str, _Instance] = {}
         reservations = self._cloud.reading().read("ec2", "describe_instances", "Reservations", Filters=filters)
         everyone = [instance for reservation in reservations for instance in reservation["Instances"]]
-        for instance in sorted(everyone, key=lambda each: ALIVE.index(each["State"]["Name"])):
+        for instance in sorted(everyone, key=lambda instance: ALIVE.index(instance["State"]["Name"])):
             name = next((tag["Value"] for tag in instance.get("Tags", ()) if tag["Key"] == TAG_NAME), "")
             if name in servers:
-                found.setdefault(name, _Instance(instance["InstanceId"], instance["State"]["Name"]))
-        return found
+                instances.setdefault(name, _Instance(instance["InstanceId"], instance["State"]["Name"]))
+        return instances
 
     @cached_property
     def _cloud(self) -> Cloud:
@@ -137,8 +137,8 @@ class Elbv2Balancer:
     def _group(self) -> Mapping[str, Any]:
         """The target group, which has the balancer's name. Raises: AwsError when there is none."""
         name = f"{self._ground.environment}-{self._spec.name}"
-        found: Mapping[str, Any] = self._cloud.call(SERVICE, "describe_target_groups", Names=[name])["TargetGroups"][0]
-        return found
+        group: Mapping[str, Any] = self._cloud.call(SERVICE, "describe_target_groups", Names=[name])["TargetGroups"][0]
+        return group
 
 
 def _seen(instance: _Instance | None, health: Mapping[str, Mapping[str, Any]]) -> Seen:
@@ -146,11 +146,14 @@ def _seen(instance: _Instance | None, health: Mapping[str, Mapping[str, Any]]) -
         return Seen(Traffic.OUT, NO_INSTANCE)
     if instance.id not in health:
         return Seen(Traffic.OUT, "not registered")
-    told = health[instance.id]["TargetHealth"]
-    detail = " ".join(told[key] for key in ("Reason", "Description") if told.get(key))
-    return Seen(_TRAFFIC.get(told["State"], Traffic.UNKNOWN), f"{told['State']}{f': {detail}' if detail else ''}")
+    target_health = health[instance.id]["TargetHealth"]
+    detail = " ".join(target_health[key] for key in ("Reason", "Description") if target_health.get(key))
+    return Seen(
+        _TRAFFIC.get(target_health["State"], Traffic.UNKNOWN),
+        f"{target_health['State']}{f': {detail}' if detail else ''}",
+    )
 
 
 def _not_running(instance: _Instance | None) -> Reply:
-    said = NO_INSTANCE if instance is None else f"its instance {instance.id} is {instance.state}, not running"
-    return Reply(False, error=f"cannot be put into traffic: {said}")
+    reason = NO_INSTANCE if instance is None else f"its instance {instance.id} is {instance.state}, not running"
+    return Reply(False, error=f"cannot be put into traffic: {reason}")

@@ -39,27 +39,27 @@ class HaproxyBalancer:
 
     def drain(self, servers: Sequence[str]) -> Mapping[str, Reply]:
         """Drain, wait until no session is left, then maint, in time or not."""
-        failed = self._tell("drain", servers)
-        told = [server for server in servers if server not in failed]
-        replies = drained(Watch(self.look, self._ground.clock), told, _quiet, self._spec.drain_s)
-        return {**replies, **failed, **self._tell("maint", told)}
+        failed = self._set_state("drain", servers)
+        accepted = [server for server in servers if server not in failed]
+        replies = drained(Watch(self.look, self._ground.clock), accepted, _quiet, self._spec.drain_s)
+        return {**replies, **failed, **self._set_state("maint", accepted)}
 
     def restore(self, servers: Sequence[str]) -> Mapping[str, Reply]:
-        failed = self._tell("ready", servers)
-        told = [server for server in servers if server not in failed]
-        return {**restored(Watch(self.look, self._ground.clock), told, self._spec.restore_s), **failed}
+        failed = self._set_state("ready", servers)
+        accepted = [server for server in servers if server not in failed]
+        return {**restored(Watch(self.look, self._ground.clock), accepted, self._spec.restore_s), **failed}
 
-    def _tell(self, verb: str, servers: Sequence[str]) -> dict[str, Reply]:
+    def _set_state(self, verb: str, servers: Sequence[str]) -> dict[str, Reply]:
         """Tell every HAProxy; returns the servers of which some HAProxy did not take it, with its words."""
         failed: dict[str, Reply] = {}
-        for told in self._rounds(servers):
-            calls = {proxy: self._call(verb, name) for proxy, (_, name) in told.items()}
+        for round_ in self._rounds(servers):
+            calls = {proxy: self._call(verb, name) for proxy, (_, name) in round_.items()}
             for proxy, reply in self._ground.fleet.run(calls, deadline_s=CALL_S).items():
-                server = told[proxy][0]
+                server = round_[proxy][0]
                 if not reply.ok and not (reply.silent and self._is_gone(proxy, server, verb)):
                     why = reply.error.removeprefix(f"haproxy_runtime.{verb}: ")
-                    said = f"HAProxy on {proxy}: {verb}: {why or 'no answer'}"
-                    failed.setdefault(server, Reply(False, error=said, silent=reply.silent))
+                    error = f"HAProxy on {proxy}: {verb}: {why or 'no answer'}"
+                    failed.setdefault(server, Reply(False, error=error, silent=reply.silent))
         return failed
 
     def _is_gone(self, proxy: str, server: str, verb: str) -> bool:
@@ -70,11 +70,11 @@ class HaproxyBalancer:
         """A server takes one call at a time: proxy → (released server, its name in the backend), round by round."""
         left = [(proxy, server, name) for server in servers for proxy, name in self._pairs(server)]
         while left:
-            told: dict[str, tuple[str, str]] = {}
+            round_: dict[str, tuple[str, str]] = {}
             for proxy, server, name in left:
-                told.setdefault(proxy, (server, name))
-            left = [each for each in left if told[each[0]] != (each[1], each[2])]
-            yield told
+                round_.setdefault(proxy, (server, name))
+            left = [call for call in left if round_[call[0]] != (call[1], call[2])]
+            yield round_
 
     def _pairs(self, server: str) -> list[_Pair]:
         words = words_of(self._application, self._ground.environment, server)
@@ -117,8 +117,8 @@ def _shown(replies: Mapping[str, Reply], pair: _Pair) -> Seen:
     row: Mapping[str, Any] | None = reply.value.get(name) if isinstance(reply.value, Mapping) else None
     if row is None:
         return Seen(Traffic.UNKNOWN, f"HAProxy on {proxy} has no server {name}")
-    told = f"{row['admin']}, {row['status']}" if row["admin"] != "ready" else str(row["status"])
-    return Seen(_traffic(row), f"{proxy}: {name} {told}", int(row["sessions"]) + int(row["queue"]))
+    state = f"{row['admin']}, {row['status']}" if row["admin"] != "ready" else str(row["status"])
+    return Seen(_traffic(row), f"{proxy}: {name} {state}", int(row["sessions"]) + int(row["queue"]))
 
 
 def _traffic(row: Mapping[str, Any]) -> Traffic:

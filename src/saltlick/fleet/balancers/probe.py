@@ -21,11 +21,11 @@ class StepRunner:
     ground: BalancerContext
     application: Application
 
-    def one(self, step: PlacedStep, servers: Sequence[str]) -> dict[str, Reply]:
+    def run_one(self, step: PlacedStep, servers: Sequence[str]) -> dict[str, Reply]:
         """One step for each server, at once; replies judged as all steps are."""
         place = self.ground.master if step.on is StepPlace.MASTER else self.ground.fleet
-        told = {server: self._call(step, server) for server in servers}
-        replies = place.run(told, deadline_s=step.deadline_s) if told else {}
+        calls = {server: self._call(step, server) for server in servers}
+        replies = place.run(calls, deadline_s=step.deadline_s) if calls else {}
         return {server: judged(reply, step) for server, reply in replies.items()}
 
     def all(self, steps: Sequence[PlacedStep], servers: Sequence[str]) -> dict[str, Reply]:
@@ -33,13 +33,13 @@ class StepRunner:
         replies: dict[str, Reply] = {}
         for step in steps:
             going = [server for server in servers if server not in replies or replies[server].ok]
-            for server, reply in self.one(step, going).items():
+            for server, reply in self.run_one(step, going).items():
                 replies[server] = reply if reply.ok else replace(reply, error=labelled(step.label, reply.error))
         return replies
 
     def look(self, step: PlacedStep) -> Callable[[Sequence[str]], dict[str, Seen]]:
         """A look at servers by that step."""
-        return lambda servers: {server: seen_in(reply) for server, reply in self.one(step, servers).items()}
+        return lambda servers: {server: seen_in(reply) for server, reply in self.run_one(step, servers).items()}
 
     def _call(self, step: PlacedStep, server: str) -> Call:
         return fill(step, words_of(self.application, self.ground.environment, server))
@@ -52,20 +52,20 @@ def seen_in(reply: Reply) -> Seen:
     """
     if reply.silent:
         return Seen(Traffic.UNKNOWN, reply.error or "no answer")
-    told = reply.value if isinstance(reply.value, Mapping) else {}
-    if "traffic" in told:
-        return _told(told)
+    value = reply.value if isinstance(reply.value, Mapping) else {}
+    if "traffic" in value:
+        return _seen_in_value(value)
     return Seen(Traffic.IN if reply.ok else Traffic.OUT, reply.error)
 
 
-def _told(told: Mapping[str, Any]) -> Seen:
-    sessions = told.get("sessions")
+def _seen_in_value(value: Mapping[str, Any]) -> Seen:
+    sessions = value.get("sessions")
     counted = sessions if isinstance(sessions, int) else None
     try:
-        return Seen(Traffic(told["traffic"]), str(told.get("detail", "")), counted)
+        return Seen(Traffic(value["traffic"]), str(value.get("detail", "")), counted)
     except ValueError:
-        choices = ", ".join(each.value for each in Traffic)
-        return Seen(Traffic.UNKNOWN, f"it said {told['traffic']!r}, which is none of {choices}", counted)
+        choices = ", ".join(traffic.value for traffic in Traffic)
+        return Seen(Traffic.UNKNOWN, f"it said {value['traffic']!r}, which is none of {choices}", counted)
 
 
 def out_or_quiet(seen: Seen) -> bool:

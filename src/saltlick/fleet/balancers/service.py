@@ -29,17 +29,17 @@ class ServiceBalancer:
 
     def drain(self, servers: Sequence[str]) -> Mapping[str, Reply]:
         """A silent server counts as out where `look` sees it there: whatever is in front has noticed."""
-        replies = self._steps.one(self._step("service.stop"), servers)
+        replies = self._steps.run_one(self._step("service.stop"), servers)
         silent = [server for server, reply in replies.items() if reply.silent]
-        told = [server for server, reply in replies.items() if reply.ok] + (silent if self._spec.look else [])
+        stopped = [server for server, reply in replies.items() if reply.ok] + (silent if self._spec.look else [])
         watch = Watch(self._look, self._clock)
-        found = drained(watch, told, out_or_quiet, self._spec.drain_s)
-        return replies | {s: reply for s, reply in found.items() if s not in silent or s in watch.there_ms}
+        gone = drained(watch, stopped, out_or_quiet, self._spec.drain_s)
+        return replies | {s: reply for s, reply in gone.items() if s not in silent or s in watch.there_ms}
 
     def restore(self, servers: Sequence[str]) -> Mapping[str, Reply]:
-        replies = self._steps.one(self._step("service.start"), servers)
-        told = [server for server, reply in replies.items() if reply.ok]
-        return replies | restored(Watch(self._look, self._clock), told, self._spec.restore_s)
+        replies = self._steps.run_one(self._step("service.start"), servers)
+        stopped = [server for server, reply in replies.items() if reply.ok]
+        return replies | restored(Watch(self._look, self._clock), stopped, self._spec.restore_s)
 
     def _step(self, function: str) -> PlacedStep:
         return PlacedStep.model_validate({"call": function, "args": (self._spec.service,), "on": StepPlace.SERVER})

@@ -29,6 +29,6 @@ def start_order(hours: OffHours, environment: Environment) -> Turns:
 
 def _by_tier(hours: OffHours, environment: Environment) -> Turns:
     mine = switched_groups(hours, environment)
-    tier = {one.group: one.tier for one in layout.declared_servers(environment)}
+    tier = {declared_server.group: declared_server.tier for declared_server in layout.declared_servers(environment)}
     numbers = sorted({tier[name] for name in mine if name in tier})
     return tuple(tuple(name for name in mine if tier.get(name) == number) for number in numbers)

@@ -133,22 +133,22 @@ def show_data(record: ReleaseRecord, *, now: float | None = None) -> dict[str, A
         },
         "steps": [
             {
-                "number": one.number,
-                "phase": one.phase.value,
-                "name": one.name,
-                "server": one.server or None,
-                "batch": one.batch or None,
-                "undo": one.undo,
-                "started": one.started,
-                "ended": one.ended,
-                "ok": one.ok,
-                "detail": one.detail,
+                "number": step.number,
+                "phase": step.phase.value,
+                "name": step.name,
+                "server": step.server or None,
+                "batch": step.batch or None,
+                "undo": step.undo,
+                "started": step.started,
+                "ended": step.ended,
+                "ok": step.ok,
+                "detail": step.detail,
             }
-            for one in record.steps
+            for step in record.steps
         ],
     }
 
 
 def counts(record: ReleaseRecord) -> Mapping[str, int]:
     """How many servers stand how: for the line on the bus and the webhook."""
-    return {standing.value: sum(one.standing is standing for one in record.servers) for standing in ServerStatus}
+    return {standing.value: sum(server.standing is standing for server in record.servers) for standing in ServerStatus}

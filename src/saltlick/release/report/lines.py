@@ -155,7 +155,8 @@ def plan_data(record: ReleaseRecord, *, floor: int = 0, notes: Sequence[str] = (
                 "batch": number,
                 "in_traffic": total - len(servers),
                 "servers": [
-                    {"name": one.name, "zone": one.zone, "previous": one.previous, "sha": record.sha} for one in servers
+                    {"name": server.name, "zone": server.zone, "previous": server.previous, "sha": record.sha}
+                    for server in servers
                 ],
             }
             for number, servers in _by_batch(record).items()

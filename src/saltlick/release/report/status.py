@@ -67,7 +67,7 @@ def text(
 
 
 def _well(servers: Sequence[ServerNow]) -> str:
-    shas = {one.sha for one in servers}
+    shas = {server.sha for server in servers}
     return (
         f"{wording.count(len(servers), 'server')} on {wording.short(shas.pop())}, healthy and in traffic."
         if shas
@@ -96,13 +96,13 @@ def _mark(one: ServerNow) -> str:
 def flags(servers: Sequence[ServerNow]) -> tuple[str, ...]:
     """What is not as it should be, a sentence each; none when everything is well. Servers are all named."""
     named = {
-        "no answer": [one.name for one in servers if one.error],
-        "unhealthy": [one.name for one in servers if not one.error and one.healthy is False],
-        "health unknown": [one.name for one in servers if not one.error and one.healthy is None],
-        "out of traffic": [one.name for one in servers if one.traffic.traffic is Traffic.OUT],
-        "draining": [one.name for one in servers if one.traffic.traffic is Traffic.DRAINING],
-        "unhealthy at the balancer": [one.name for one in servers if one.traffic.traffic is Traffic.UNHEALTHY],
-        "unknown to the balancer": [one.name for one in servers if one.traffic.traffic is Traffic.UNKNOWN],
+        "no answer": [server.name for server in servers if server.error],
+        "unhealthy": [server.name for server in servers if not server.error and server.healthy is False],
+        "health unknown": [server.name for server in servers if not server.error and server.healthy is None],
+        "out of traffic": [server.name for server in servers if server.traffic.traffic is Traffic.OUT],
+        "draining": [server.name for server in servers if server.traffic.traffic is Traffic.DRAINING],
+        "unhealthy at the balancer": [server.name for server in servers if server.traffic.traffic is Traffic.UNHEALTHY],
+        "unknown to the balancer": [server.name for server in servers if server.traffic.traffic is Traffic.UNKNOWN],
     }
     found = [f"{what}: {wording.names(who, all_of_them=True)}" for what, who in named.items() if who]
     return (*_mixed(servers), *found)
@@ -110,7 +110,7 @@ def flags(servers: Sequence[ServerNow]) -> tuple[str, ...]:
 
 def _mixed(servers: Sequence[ServerNow]) -> tuple[str, ...]:
     """Servers that are not all on one revision: the commonest is counted, the others are named."""
-    known = [one for one in servers if one.sha or not one.error]
+    known = [server for server in servers if server.sha or not server.error]
     common = Counter(one.sha for one in known).most_common()
     if len(common) < 2:
         return ()
@@ -129,18 +129,18 @@ def data(
     return {
         "environment": environment,
         "servers": {
-            one.name: {
-                "zone": one.zone,
-                "sha": one.sha or None,
-                "branch": one.branch or None,
-                "age_s": None if one.since is None else round(now - one.since, 3),
-                "healthy": one.healthy,
-                "health": one.health,
-                "traffic": one.traffic.traffic.value,
-                "sessions": one.traffic.sessions,
-                "error": one.error or None,
+            server.name: {
+                "zone": server.zone,
+                "sha": server.sha or None,
+                "branch": server.branch or None,
+                "age_s": None if server.since is None else round(now - server.since, 3),
+                "healthy": server.healthy,
+                "health": server.health,
+                "traffic": server.traffic.traffic.value,
+                "sessions": server.traffic.sessions,
+                "error": server.error or None,
             }
-            for one in servers
+            for server in servers
         },
         "flags": list(flags(servers)),
         "mixed": bool(_mixed(servers)),

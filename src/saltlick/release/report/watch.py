@@ -62,10 +62,10 @@ def _head(record: ReleaseRecord, now: float) -> Text:
 
 def _batches(record: ReleaseRecord) -> Text:
     """`batch 2/5  ████░░░░░░  4 of 12 servers done`."""
-    current = max((one.batch for one in record.steps), default=0)
+    current = max((step.batch for step in record.steps), default=0)
     finished = (ServerStatus.DONE, ServerStatus.UNDONE, ServerStatus.SKIPPED, ServerStatus.LEFT_OUT)
     through = sum(server.standing in finished for server in record.servers)
-    undoing = any(one.undo for one in record.steps)
+    undoing = any(step.undo for step in record.steps)
     style = "magenta" if undoing else "green"
     share = round(24 * through / max(len(record.servers), 1))
     stage = "undo" if undoing else f"batch {current}/{wording.batches(record)}" if current else _stage(record)
@@ -173,7 +173,7 @@ def new_lines(
 
     A step that began and ended in between has one line.
     """
-    fresh = [one for one in record.steps if (one.number, one.ended is not None) not in seen]
+    fresh = [step for step in record.steps if (step.number, step.ended is not None) not in seen]
     fresh.sort(key=lambda one: (one.ended or one.started, one.number))
     told = list(map(lines.StepFormatter.of(record, colour=colour, zone=zone), fresh))
     return told, seen | {(one.number, one.ended is not None) for one in fresh}
