@@ -11,8 +11,10 @@ from saltlick import aws
 from saltlick.commands.environment.estate import environments_of
 from saltlick.commands.result import plain
 from saltlick.commands.state import state
-from saltlick.environment.admission import AdmissionDecision, AdmissionTargets, KeyAdmission, decide, look
+from saltlick.environment.admission import KeyAdmission
 from saltlick.environment.console import Consoles
+from saltlick.environment.key_decision import AdmissionDecision, decide
+from saltlick.environment.key_evidence import AdmissionTargets, collect_evidence
 from saltlick.environment.pillar import Environment, declared_servers
 from saltlick.environment.pillar.servers import BootAs
 from saltlick.salt_io.keys import SaltKeys
@@ -40,7 +42,7 @@ def admitted(opts: Mapping[str, Any], name: str, *, deadline_s: float | None = N
         cloud = aws.connect(declared.region)
         if opts.get("test"):
             with SaltKeys(opts) as keys:
-                return _foreseen(decide(home, look(home, keys, Consoles(cloud))))
+                return _foreseen(decide(home, collect_evidence(home, keys, Consoles(cloud))))
         with Progress(opts, job) as progress, SaltKeys(opts) as keys:
             seen = _gate(opts, keys, cloud, progress.line).admit(home, deadline_s=_deadline_s(declared, deadline_s))
             progress.step(name, "admitted", **plain(seen))
@@ -68,7 +70,7 @@ def household(opts: Mapping[str, Any], declared: Environment) -> AdmissionTarget
 
 def _gate(opts: Mapping[str, Any], keys: SaltKeys, cloud: Cloud, tell: Callable[[str], None]) -> KeyAdmission:
     return KeyAdmission(
-        keys=keys, witness=Consoles(cloud), ping=lambda names: ping(opts, names), tell=tell, clock=cloud.clock
+        keys=keys, consoles=Consoles(cloud), ping=lambda names: ping(opts, names), notify=tell, clock=cloud.clock
     )
 
 
