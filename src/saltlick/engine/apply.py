@@ -71,7 +71,7 @@ def _why(outcome: Outcome) -> str:
 
 
 Watcher = Callable[[Outcome], None]
-"""Told of each outcome as it happens, from one thread."""
+"""Receives each outcome as it happens, from one thread."""
 
 
 def apply(
@@ -94,7 +94,7 @@ def apply(
     run = _Run(plan, Hands(plan, kinds, cloud, deadlines or {}, uuid.uuid4().hex[:12]), watch)
     for action in plan.actions:
         if action.verb is Verb.KEEP and not run.has_step(action.key):
-            run.tell(_outcome(action, id=action.observed.id if action.observed else ""))
+            run.record(_outcome(action, id=action.observed.id if action.observed else ""))
     run.everything(workers)
     return Report(tuple(run.outcomes), _ms(cloud.clock.now() - started))
 
@@ -122,7 +122,7 @@ class _Run:
     def has_step(self, key: Key) -> bool:
         return any(step.action.key == key for step in self._steps.values())
 
-    def tell(self, outcome: Outcome) -> None:
+    def record(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
         self._watch(outcome)
 
@@ -164,9 +164,9 @@ class _Run:
         if lost_to is not None:
             self._lost[step.name] = lost_to
         if step.last or not outcome.ok:
-            told = any(earlier.key == outcome.key and not earlier.ok for earlier in self.outcomes[-200:])
-            if outcome.ok or not told:
-                self.tell(outcome)
+            reported = any(earlier.key == outcome.key and not earlier.ok for earlier in self.outcomes[-200:])
+            if outcome.ok or not reported:
+                self.record(outcome)
         self._order.done(step.name)
 
     def _do(self, step: ScheduledStep) -> Outcome:
@@ -183,12 +183,12 @@ class _Run:
         return _outcome(step.action, id=identity, duration_ms=_ms(clock.now() - started))
 
     def _stop(self, under_way: dict[Future[Outcome], ScheduledStep]) -> None:
-        """After Ctrl-C: what runs ends and is told; what never started is told too."""
+        """After Ctrl-C: record running steps when they end, and steps that never started as interrupted."""
         wait(under_way)
         for future, step in under_way.items():
-            self.tell(future.result())
+            self.record(future.result())
             self._lost[step.name] = step.action.key
-        told = {outcome.key for outcome in self.outcomes}
+        reported = {outcome.key for outcome in self.outcomes}
         for step in self._steps.values():
-            if step.last and step.action.key not in told:
-                self.tell(_outcome(step.action, interrupted=True))
+            if step.last and step.action.key not in reported:
+                self.record(_outcome(step.action, interrupted=True))

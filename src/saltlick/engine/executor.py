@@ -95,8 +95,10 @@ class Hands:
         scope = Scope((resource.environment,), {resource.key: resource})
 
         def look() -> Observed | None:
-            found = (o for o in kind.observe(self.cloud.reading(), scope) if o.key == resource.key and o.id != replaced)
-            return collect(found).objects.get(resource.key)
+            matching = (
+                o for o in kind.observe(self.cloud.reading(), scope) if o.key == resource.key and o.id != replaced
+            )
+            return collect(matching).objects.get(resource.key)
 
         try:
             return until(look, bool, what=str(resource.key), say=str, deadline_s=LOST_LOOKUP_S, clock=self.cloud.clock)
@@ -106,8 +108,8 @@ class Hands:
     def _still_to_do(self, kind: Kind, resource: Resource, observed: Observed | None) -> frozenset[str]:
         if observed is None:
             return frozenset()
-        found = changes(kind, resource, observed, self._attribute)
-        return fields_of(tuple(change for change in found if change.effect is Effect.UPDATE))
+        differences = changes(kind, resource, observed, self._attribute)
+        return fields_of(tuple(change for change in differences if change.effect is Effect.UPDATE))
 
     def _wanted(self, kind: Kind, resource: Resource) -> Wanted:
         properties = resolve(resource.properties, self._require)
@@ -127,9 +129,9 @@ class Hands:
         return value
 
     def _attribute(self, ref: Ref) -> str | None:
-        made = self._made.get(ref.key)
-        if made is not None and ref.attribute in made:
-            return made[ref.attribute]
+        created = self._made.get(ref.key)
+        if created is not None and ref.attribute in created:
+            return created[ref.attribute]
         return self._snapshot.attribute(ref)
 
     def _patient(self) -> Cloud:

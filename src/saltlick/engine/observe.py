@@ -19,7 +19,7 @@ class Snapshot:
     duplicates: tuple[Observed, ...] = ()
 
     def attribute(self, ref: Ref) -> str | None:
-        """What a reference stands for, or None while nobody knows."""
+        """The value of a reference, or None while it is unknown."""
         observed = self.objects.get(ref.key)
         return observed.attributes.get(ref.attribute) if observed else None
 
@@ -44,12 +44,12 @@ def observe(kinds: Mapping[str, Kind], cloud: Cloud, scope: Scope) -> Snapshot:
     failures = [f"\n  {kind.name}: {error}" for kind, (_, error) in zip(ordered, looks, strict=True) if error]
     if failures:
         raise ApplyFailed("could not look at AWS, nothing was touched:" + "".join(failures))
-    return collect(observed for found, _ in looks for observed in found)
+    return collect(observed for objects, _ in looks for observed in objects)
 
 
-def collect(found: Iterable[Observed]) -> Snapshot:
+def collect(observed_objects: Iterable[Observed]) -> Snapshot:
     """One object per key. Where two carry the same key, the one that others point to is the one; the other a duplicate."""
-    everything = sorted(found, key=lambda observed: (observed.key, observed.id))
+    everything = sorted(observed_objects, key=lambda observed: (observed.key, observed.id))
     pointed_to = {reference for observed in everything for reference in observed.references}
     objects: dict[Key, Observed] = {}
     duplicates: list[Observed] = []

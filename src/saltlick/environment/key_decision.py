@@ -71,7 +71,7 @@ def _refusal_reason(targets: AdmissionTargets, evidence: KeyEvidence, key: Offer
     if key.finger not in shown:
         return (
             f"it is not its instance's, the console of {instance.id} shows {next(iter(shown))} "
-            f"(`salt-key -d {key.id}` removes a stranger's, and the server's own gets its turn)"
+            f"(`salt-key -d {key.id}` deletes the foreign key, then the server's own key is admitted)"
         )
     return ""
 

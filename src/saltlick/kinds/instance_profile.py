@@ -96,7 +96,8 @@ class InstanceProfile(Kind):
 
 def _names(reading: Reading, scope: Scope) -> set[str]:
     wanted = {
-        cast("InstanceProfileProperties", one.properties).profile_name for one in scope.of_kind(InstanceProfile.name)
+        cast("InstanceProfileProperties", resource.properties).profile_name
+        for resource in scope.of_kind(InstanceProfile.name)
     }
     holding = (held for _, _, role in our_roles(reading, scope) for held in role.get("InstanceProfileList", ()))
     return wanted | {profile["InstanceProfileName"] for profile in holding}

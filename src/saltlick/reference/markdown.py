@@ -153,7 +153,7 @@ def _keys(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
 
 
 def _kinds(kinds: Iterable[Kind]) -> Iterator[str]:
-    for kind in sorted(kinds, key=lambda each: each.name):
+    for kind in sorted(kinds, key=lambda declared: declared.name):
         yield f"### `{kind.name}`\n"
         yield from _table(("property", "when it changes", "what it is"), _properties(kind))
         yield f"A reference may ask for: {', '.join(f'`{name}`' for name in sorted(kind.attributes))}.\n"
@@ -181,7 +181,7 @@ def _value(value: Any) -> str:
     if value is None or value == ():
         return ""
     if isinstance(value, tuple):
-        return f"`[{', '.join(str(getattr(each, 'value', each)) for each in value)}]`"
+        return f"`[{', '.join(str(getattr(item, 'value', item)) for item in value)}]`"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{getattr(value, 'value', value)}`" if value != "" else ""

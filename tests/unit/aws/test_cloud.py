@@ -18,7 +18,7 @@ from .fakes import Clients, Clock, refused
 
 def cloud(*answers: Any) -> tuple[AwsCloud, Clients, Clock]:
     clients, clock = Clients(*answers), Clock()
-    return AwsCloud(Sender(clients, clock, tell=lambda _: None)), clients, clock
+    return AwsCloud(Sender(clients, clock, notify=lambda _: None)), clients, clock
 
 
 def test_a_reading_asks_each_question_once() -> None:

@@ -47,7 +47,7 @@ def apply(
     reason = f"environment.apply {','.join(names)}"
     with locked_work(opts, names, reason=reason, job=job, user=user, lock_wait=lock_wait) as progress:
         estate = load(opts, names, create_master_key=True)
-        cloud = aws.connect(estate.region, tell=progress.line)
+        cloud = aws.connect(estate.region, notify=progress.line)
         found = provision.plan(estate, cloud, KINDS, replace=split_list(replace), prune=prune)
         return _done(found, carry_out(estate, found, cloud, progress))
 
@@ -63,7 +63,7 @@ def destroy(
     reason = f"environment.destroy {typed_back}"
     with locked_work(opts, names, reason=reason, job=job, user=user, lock_wait=lock_wait) as progress:
         estate = load(opts, names)
-        cloud = aws.connect(estate.region, tell=progress.line)
+        cloud = aws.connect(estate.region, notify=progress.line)
         found = provision.plan_destroy(estate, cloud, KINDS, confirm=typed_back)
         done = _done(found, carry_out(estate, found, cloud, progress))
         return dataclasses.replace(

@@ -47,7 +47,7 @@ def present(
             return _shown(_plan(estate, aws.connect(estate.region), replace, prune))
         with _working(opts, name, "present", job, lock_wait) as progress:
             estate = load(opts, name, create_master_key=True)
-            cloud = aws.connect(estate.region, tell=progress.line)
+            cloud = aws.connect(estate.region, notify=progress.line)
             return done(estate, _plan(estate, cloud, replace, prune), cloud, progress)
 
     return state(name, step)
@@ -63,7 +63,7 @@ def absent(opts: Mapping[str, Any], name: str, *, confirm: str, job: str = "", l
             return _shown(provision.plan_destroy(estate, aws.connect(estate.region), KINDS, confirm=confirm))
         with _working(opts, name, "absent", job, lock_wait) as progress:
             estate = load(opts, name)
-            cloud = aws.connect(estate.region, tell=progress.line)
+            cloud = aws.connect(estate.region, notify=progress.line)
             parts = done(estate, provision.plan_destroy(estate, cloud, KINDS, confirm=confirm), cloud, progress)
             forgotten = forget_stale_keys(opts, [name], cloud)
             parts["changes"] |= {key: {"key": "forgotten", "why": why} for key, why in forgotten.items()}

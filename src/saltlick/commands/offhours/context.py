@@ -105,7 +105,7 @@ def offhours_context(
     if not master_publishes(opts):
         raise NotReady(f"no salt-master runs here (nothing answers in {opts['sock_dir']}): nothing was touched")
     clock = SystemClock()
-    cloud = aws.connect(night.environment.region, tell=tell)
+    cloud = aws.connect(night.environment.region, notify=tell)
     with contextlib.ExitStack() as stack:
         wire, here = SaltClient(opts), MasterFleet(opts, clock)
         stack.callback(wire.close)

@@ -34,8 +34,8 @@ def unknown(
     for number, name in enumerate(names):
         if name not in known:
             place = (*where, number) if len(names) > 1 else where
-            said = f"there is no {what} {name}{did_you_mean(name, known)}"
-            yield at(*place, lacks=[(section, name)], says=said)
+            message = f"there is no {what} {name}{did_you_mean(name, known)}"
+            yield at(*place, lacks=[(section, name)], says=message)
 
 
 def repeated(values: Sequence[object], where: Location) -> Iterator[PillarFinding]:
