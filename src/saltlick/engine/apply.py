@@ -1,4 +1,4 @@
-"""Carry out a plan: every action starts the moment the last thing it needs is done; nothing else orders them.
+"""Applies a plan: each action starts as soon as all its dependencies are done.
 
 A failed action stops only what needs it. Every action ends in an `Outcome`; nothing is dropped.
 """
@@ -23,7 +23,7 @@ WORKERS = 48
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one action. `error` is why it failed; `waits_for` is the failed action it needed and so never started."""
+    """The result of one action. `error` is why it failed; `waits_for` the failed action because of which it never started."""
 
     verb: Verb
     key: Key
@@ -41,7 +41,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of a whole plan, an outcome per action, in the order in which they ended."""
+    """The result of a plan: one outcome per action, in the order in which they ended."""
 
     outcomes: tuple[Outcome, ...]
     duration_ms: int
@@ -83,7 +83,7 @@ def apply(
     deadlines: Mapping[str, float] | None = None,
     workers: int = WORKERS,
 ) -> Report:
-    """Do what the plan says, up to `workers` actions at once; `deadlines` are seconds by kind (default 600).
+    """Apply the plan, up to `workers` actions at once; `deadlines` are seconds by kind (default 600).
 
     Ctrl-C (KeyboardInterrupt, SystemExit) starts nothing more, lets what is under way end, tells `watch` of it, then goes on up.
 
@@ -127,7 +127,7 @@ class _Run:
         self._watch(outcome)
 
     def everything(self, workers: int) -> None:
-        """Start each step when what it needs is done, until none is left."""
+        """Start each step when its dependencies are done, until none is left."""
         self._order.prepare()
         under_way: dict[Future[Outcome], ScheduledStep] = {}
         with ThreadPoolExecutor(max_workers=workers) as pool:

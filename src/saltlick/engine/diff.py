@@ -1,4 +1,4 @@
-"""Wanted against there, one resource at a time: pure."""
+"""Compares a declared resource with its observed object. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Known = Callable[[Ref], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field: what AWS has, what is wanted (with references where a value is known only later), and what it takes."""
+    """One field that differs: its observed value, its declared value (a reference while unknown), and the effect of a change."""
 
     field: str
     old: Any
@@ -24,7 +24,7 @@ class Change:
 
 
 def changes(kind: Kind, resource: Resource, observed: Observed, known: Known) -> tuple[Change, ...]:
-    """Every field in which the object differs from what is wanted, tags included."""
+    """Every field in which the object differs from its declaration, tags included."""
     return (*_fields(kind, resource, observed, known), *_tags(resource, observed))
 
 
@@ -62,5 +62,5 @@ def fields_of(differences: tuple[Change, ...]) -> frozenset[str]:
 
 
 def by_effect(differences: tuple[Change, ...]) -> Mapping[Effect, tuple[Change, ...]]:
-    """The changes sorted by what they take."""
+    """The changes grouped by effect."""
     return {effect: tuple(c for c in differences if c.effect is effect) for effect in Effect}

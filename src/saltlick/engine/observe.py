@@ -1,4 +1,4 @@
-"""Look at AWS once: all kinds at the same time, and what they show as one value."""
+"""Observes all kinds in AWS concurrently and returns one snapshot."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from saltlick.errors import ApplyFailed, SaltlickError
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was there: one object per key, and the further objects that carry a key already taken."""
+    """The observed objects: one per key, and the duplicates of a key."""
 
     objects: Mapping[Key, Observed] = field(default_factory=dict)
     duplicates: tuple[Observed, ...] = ()
@@ -25,7 +25,7 @@ class Snapshot:
 
 
 def observe(kinds: Mapping[str, Kind], cloud: Cloud, scope: Scope) -> Snapshot:
-    """Everything of ours in the scope's environments, by a number of calls that does not grow with the environments.
+    """Every tagged object in the scope's environments. The number of calls does not grow with the environments.
 
     Raises: ApplyFailed naming every kind that could not be looked at.
     """
@@ -48,7 +48,7 @@ def observe(kinds: Mapping[str, Kind], cloud: Cloud, scope: Scope) -> Snapshot:
 
 
 def collect(observed_objects: Iterable[Observed]) -> Snapshot:
-    """One object per key. Where two carry the same key, the one that others point to is the one; the other a duplicate."""
+    """One object per key. Of two with the same key, the one that others refer to is kept; the other is a duplicate."""
     everything = sorted(observed_objects, key=lambda observed: (observed.key, observed.id))
     pointed_to = {reference for observed in everything for reference in observed.references}
     objects: dict[Key, Observed] = {}

@@ -16,7 +16,7 @@ from saltlick.errors import InvalidInput, NeedsDecision, Problem
 
 
 class Verb(str, Enum):
-    """What is done to one resource."""
+    """What the plan does to one resource."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -108,7 +108,7 @@ def build(
     replace: Iterable[str] = (),
     prune: bool = False,
 ) -> Plan:
-    """Compare what is wanted with what is there.
+    """Compare the declared resources with the snapshot.
 
     `replace` names resources to create again (`instance/app-1`, `app-1`, `prod-app-1` or `prod:instance/app-1`); `prune` deletes
     what is ours and undeclared.

@@ -1,4 +1,4 @@
-"""The nouns of the engine: what is wanted, what is there, and what a kind must be able to do.
+"""The engine's types: declared resources, observed objects, and the interface of a kind.
 
 A `Resource` is one wanted AWS object. What is known only later is a `Ref` inside its properties, never `None`.
 An `Observed` is one object that AWS showed us, in the same field names. A `Kind` turns the first into the second.

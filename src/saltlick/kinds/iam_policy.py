@@ -1,4 +1,4 @@
-"""The least that an account needs to be allowed for Saltlick to do its work: what the kinds' own lists add up to.
+"""The minimal IAM policy that Saltlick needs: the union of the kinds' own lists.
 
 Looking is allowed everywhere. Making is, too: what is not there yet has no tag to go by. Changing and deleting is allowed on
 objects that carry our tag, where AWS supports it; the few calls that also touch objects without tags (a network

@@ -52,7 +52,7 @@ class Image(Kind):
                 yield Observed(key=key, properties={}, attributes=_attributes(image))
 
     def create(self, cloud: Cloud, wanted: Wanted) -> Attributes:
-        """Never makes one. Raises: InvalidInput, because `observe` has not found it."""
+        """Never creates one. Raises: InvalidInput, because `observe` has not found it."""
         sought = ", ".join(f"{k} {v!r}" for k, v in vars(wanted.properties).items() if v is not None)
         raise InvalidInput([Problem(str(wanted.key), f"no image with {sought} in this region")], what="image")
 

@@ -1,4 +1,4 @@
-"""From the compiled pillar to an `Environment`, or to everything that is wrong with it."""
+"""Parses the compiled pillar into an `Environment`, or raises with all problems."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def own_findings(environment: Environment) -> tuple[PillarFinding, ...]:
 
 
 def check_environment(environment: Environment, others: Mapping[str, Environment]) -> None:
-    """Holds an environment that is sound by itself against its peers, and its long form against its short form.
+    """Check a consistent environment against its peers, and its long form against its short form.
 
     Raises:
         InvalidInput: with every problem, each with its path.

@@ -1,4 +1,4 @@
-"""What a check finds, and the questions that most checks ask."""
+"""The findings of a check, and the checks that several sections share."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def unknown(
 
 
 def repeated(values: Sequence[object], where: Location) -> Iterator[PillarFinding]:
-    """A finding for each value that stood in the list before."""
+    """A finding for each value that occurs earlier in the list."""
     for number, value in enumerate(values):
         if value in values[:number]:
             yield at(*where, number, says=f"{value} is here twice")

@@ -1,4 +1,4 @@
-"""From an `Environment` to the resources it consists of, with typed references between them."""
+"""Expands an `Environment` into its resources, with typed references between them."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def ways(environment: Environment, table: str, peers: Mapping[str, Environment])
 
 
 def _route(draft: Draft, source: Environment, table: str, destination: Environment, *, through: str) -> Resource:
-    """A route in a table of `here` to all of `there`; in a peer's table its name says so, `control.public`."""
+    """A route from a table of `source` to the CIDR of `destination`; a peer's table is named `control.public`."""
     own = source.name == draft.environment.name
     return draft(
         "route",
