@@ -82,18 +82,18 @@ def bootstrap(pillar: Path, name: str, repository: str, revision: str, deadline_
     from saltlick.environment.pillarfile import environments
     from saltlick.kinds import KINDS
 
-    found = job.control(pillar, KINDS, name=name, repository=repository, revision=revision)
-    cloud = aws.connect(found.environment.region, tell=_say)
-    _say(f"{name} in {found.environment.region}, account {job.require_credentials(cloud)}")
-    plan = provision.plan(found.estate, cloud, KINDS)
+    control = job.control(pillar, KINDS, name=name, repository=repository, revision=revision)
+    cloud = aws.connect(control.environment.region, notify=_say)
+    _say(f"{name} in {control.environment.region}, account {job.require_credentials(cloud)}")
+    plan = provision.plan(control.estate, cloud, KINDS)
     if test:
         click.echo(render.text(plan, colour=sys.stdout.isatty()))
         return
-    _say(job.build(found, plan, cloud, KINDS, _watch))
-    deadline_s = deadline_s or float(found.environment.deadlines.ready_s)
-    masters = job.Wait(consoles=Consoles(cloud), tell=_say).masters(found, deadline_s=deadline_s)
-    others = tuple(one for one in environments(pillar) if one != name)
-    click.echo(job.next_steps(found, masters, others))
+    _say(job.build(control, plan, cloud, KINDS, _watch))
+    deadline_s = deadline_s or float(control.environment.deadlines.ready_s)
+    masters = job.Wait(consoles=Consoles(cloud), notify=_say).masters(control, deadline_s=deadline_s)
+    others = tuple(other for other in environments(pillar) if other != name)
+    click.echo(job.next_steps(control, masters, others))
 
 
 @main.command("iam-policy")
@@ -106,7 +106,7 @@ def iam_policy() -> None:
 
 @main.command()
 def custodian() -> None:
-    """Install Cloud Custodian beside this, for off-hours. Again changes nothing.
+    """Install Cloud Custodian next to Saltlick, for off-hours. Idempotent.
 
     In a Python environment of its own: it pins all its packages, boto3 too. 95 MB, about 20 seconds.
     """

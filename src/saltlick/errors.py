@@ -1,16 +1,16 @@
 """Every error Saltlick raises on purpose, branched by what the reader can do about it.
 
 SaltlickError
-├── InvalidInput        mend the pillar or the arguments; nothing was touched   exit 2
-│   └── NeedsDecision   the plan holds a step nobody asked for yet              exit 2
+├── InvalidInput        fix the pillar or the arguments; nothing was changed    exit 2
+│   └── NeedsDecision   the plan holds a step not requested yet                 exit 2
 ├── Locked              another job has the environment; wait or ask its owner  exit 3
 ├── AwsError            AWS answered no                                         exit 4
 │   ├── AwsThrottled    AWS answered "slower"; safe to repeat
 │   └── AwsUnclear      no answer, or 5xx: it may or may not have happened
 ├── WaitTimeout         something was not seen in time                          exit 4
 ├── ApplyFailed         some actions failed, each named                         exit 4
-├── ServerFailed        a server did not do what it was told                    exit 4
-├── CustodianFailed     Cloud Custodian did not do what it was told             exit 4
+├── ServerFailed        a server did not do what it was asked                   exit 4
+├── CustodianFailed     Cloud Custodian did not do what it was asked            exit 4
 └── NotReady            what the job needs is not there; nothing was touched    exit 7
 
 How a release came out has codes of its own: `release.record.Result.exit_code` (0, 5, 6, 7, 8).
@@ -104,7 +104,7 @@ class ApplyFailed(SaltlickError):
 
 
 class ServerFailed(SaltlickError):
-    """One or more servers did not answer, or did not do what they were told; each is named."""
+    """One or more servers did not answer or failed; each is named."""
 
 
 class CustodianFailed(SaltlickError):

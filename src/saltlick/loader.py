@@ -16,8 +16,8 @@ CHECKOUT = PACKAGE.parent.parent
 
 def dirs() -> dict[str, list[str]]:
     """Loader type to the folders that hold it, for the `salt.loader` entry point group."""
-    found = {kind: [str(path) for path in _candidates(kind) if path.is_dir()][:1] for kind in LOADER_TYPES}
-    return {kind: paths for kind, paths in found.items() if paths}
+    directories = {kind: [str(path) for path in _candidates(kind) if path.is_dir()][:1] for kind in LOADER_TYPES}
+    return {kind: paths for kind, paths in directories.items() if paths}
 
 
 def _candidates(kind: str) -> tuple[Path, ...]:

@@ -1,4 +1,4 @@
-"""Finds the project's trees (`bootstrap`, `salt`, …): beside `src` in a checkout, inside the package in a wheel."""
+"""Finds the project's trees (`bootstrap`, `salt`, …): next to `src` in a checkout, inside the package in a wheel."""
 
 from __future__ import annotations
 

@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING
 
 from saltlick.aws.clients import Clients
 from saltlick.aws.cloud import AwsCloud
-from saltlick.aws.sender import OnCall, Sender, Tell, log
+from saltlick.aws.sender import Notify, OnCall, Sender, log
 from saltlick.engine.wait import SystemClock
 
 if TYPE_CHECKING:
     from saltlick.engine.ports import Clock
 
-__all__ = ["AwsCloud", "OnCall", "Tell", "connect"]
+__all__ = ["AwsCloud", "Notify", "OnCall", "connect"]
 
 
-def connect(region: str, *, clock: Clock | None = None, on_call: OnCall | None = None, tell: Tell = log) -> AwsCloud:
+def connect(
+    region: str, *, clock: Clock | None = None, on_call: OnCall | None = None, notify: Notify = log
+) -> AwsCloud:
     """The AWS API of one region. Free until the first call: boto3 is imported, and each service's client made, then.
 
     `on_call(service, operation, seconds)` is called after every request that went out, each retry and page; from any
     thread.
-    `tell(text)` gets a sentence whenever AWS is slow, silent or asks to be called less; by default it is logged.
+    `notify(text)` receives a line when AWS is slow, does not answer or throttles; by default it is logged.
     """
-    return AwsCloud(Sender(Clients(region), clock or SystemClock(), on_call=on_call, tell=tell))
+    return AwsCloud(Sender(Clients(region), clock or SystemClock(), on_call=on_call, notify=notify))

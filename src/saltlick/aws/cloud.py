@@ -46,8 +46,8 @@ class AwsCloud:
     def _ask(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Answer:
         if not reads(operation):
             return self._sender.send(service, operation, parameters)
-        asked = question(service, operation, parameters)
-        return self._under_way.get(asked, lambda: self._sender.send(service, operation, parameters))
+        request = question(service, operation, parameters)
+        return self._under_way.get(request, lambda: self._sender.send(service, operation, parameters))
 
     def reading(self) -> AwsReading:
         """A fresh look: nothing remembered from earlier."""
@@ -73,8 +73,8 @@ class AwsReading:
 
         Raises: AwsError, AwsUnclear.
         """
-        asked = question(service, operation, parameters)
-        pages = self._answers.get(asked, lambda: self._pages(service, operation, parameters))
+        request = question(service, operation, parameters)
+        pages = self._answers.get(request, lambda: self._pages(service, operation, parameters))
         return tuple(item for page in pages for item in _items(page.get(key)))
 
     def _pages(self, service: str, operation: str, parameters: Mapping[str, Any]) -> tuple[Answer, ...]:
@@ -89,7 +89,7 @@ class AwsReading:
         return tuple(Paginator(send, *paging).paginate(**parameters))
 
 
-def _items(found: Any) -> list[Mapping[str, Any]]:
-    if not found:
+def _items(page: Any) -> list[Mapping[str, Any]]:
+    if not page:
         return []
-    return [found] if isinstance(found, Mapping) else list(found)
+    return [page] if isinstance(page, Mapping) else list(page)

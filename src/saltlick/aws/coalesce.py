@@ -17,7 +17,7 @@ def question(service: str, operation: str, parameters: Mapping[str, Any]) -> str
 
 
 class Once(Generic[T]):
-    """Answers by question. Whoever asks first goes and asks; who comes meanwhile waits for the same answer, or error.
+    """Coalesces concurrent identical reads: the first caller sends the request, later callers wait for its result or error.
 
     `keep` says whether answers are remembered afterwards, or shared only while they are on the way.
     """
@@ -27,22 +27,22 @@ class Once(Generic[T]):
         self._lock = threading.Lock()
         self._answers: dict[str, Future[T]] = {}
 
-    def get(self, asked: str, ask: Callable[[], T]) -> T:
+    def get(self, request: str, ask: Callable[[], T]) -> T:
         with self._lock:
-            answer = self._answers.get(asked)
+            answer = self._answers.get(request)
             mine = answer is None
             if answer is None:
-                answer = self._answers[asked] = Future()
+                answer = self._answers[request] = Future()
         if mine:
-            self._fetch(asked, answer, ask)
+            self._fetch(request, answer, ask)
         return answer.result()
 
-    def _fetch(self, asked: str, answer: Future[T], ask: Callable[[], T]) -> None:
+    def _fetch(self, request: str, answer: Future[T], ask: Callable[[], T]) -> None:
         try:
             answer.set_result(ask())
-        except BaseException as error:  # whoever waits must not wait for ever; result() raises it again
+        except BaseException as error:  # waiting callers must not wait for ever; result() raises it again
             answer.set_exception(error)
         finally:
             if not self._keep:
                 with self._lock:
-                    self._answers.pop(asked, None)
+                    self._answers.pop(request, None)

@@ -1,4 +1,4 @@
-"""One request to AWS, until there is an answer: throttling waited out, reads repeated, all else told as it is."""
+"""Sends one request to AWS until it is answered: waits out throttling, repeats reads, raises every other error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from saltlick.engine.ports import Clock
 
 OnCall = Callable[[str, str, float], None]
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 
 THROTTLED_S = 120.0
 """For how long we go on while AWS says "slower"."""
@@ -26,7 +26,7 @@ log_ = logging.getLogger(__name__)
 
 
 def log(text: str) -> None:
-    """The default way to be told of AWS's moods."""
+    """Log a line about slow, silent or throttling AWS calls; the default `notify`."""
     log_.warning(text)
 
 
@@ -44,13 +44,13 @@ class Sender:
         clock: Clock,
         *,
         on_call: OnCall | None = None,
-        tell: Tell = log,
+        notify: Notify = log,
     ) -> None:
         self.clients = clients
         self.region = clients.region
         self.clock = clock
         self._on_call = on_call
-        self._tell = tell
+        self._notify = notify
         self._pace = Pace()
 
     def send(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -69,7 +69,7 @@ class Sender:
                 pause_s = self._pause_s(name, operation, error, attempt, self.clock.now() - started)
                 if pause_s is None:
                     raise
-                self._tell(f"{error}: again in {pause_s:.1f} s")
+                self._notify(f"{error}: again in {pause_s:.1f} s")
                 self.clock.sleep(pause_s)
             else:
                 self._pace.answered(name)

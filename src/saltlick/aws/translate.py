@@ -23,7 +23,7 @@ THROTTLES = frozenset(
 )
 
 NEVER_SENT = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError)
-"""No connection came about, so nothing can have happened: these are safe to repeat whatever the call."""
+"""No connection was made, so AWS has changed nothing: every call is safe to repeat."""
 
 CREDENTIALS = (
     boto.NoCredentialsError,
@@ -59,9 +59,9 @@ def translate(operation: str, error: boto.ClientError | boto.BotoCoreError) -> A
 
 def _refused(operation: str, error: boto.ClientError) -> AwsError:
     answer = error.response
-    said, meta = answer.get("Error", {}), answer.get("ResponseMetadata", {})
-    code, status = str(said.get("Code", "Unknown")), int(meta.get("HTTPStatusCode", 0))
-    details = (operation, code, str(said.get("Message", "")), str(meta.get("RequestId", "")))
+    error_details, meta = answer.get("Error", {}), answer.get("ResponseMetadata", {})
+    code, status = str(error_details.get("Code", "Unknown")), int(meta.get("HTTPStatusCode", 0))
+    details = (operation, code, str(error_details.get("Message", "")), str(meta.get("RequestId", "")))
     if code in THROTTLES or status == 429:
         return AwsThrottled(*details)
     if status >= 500 and not code.startswith("Insufficient"):

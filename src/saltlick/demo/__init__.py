@@ -1,4 +1,4 @@
 """`make demo`: an environment built on this machine, end to end, with the commands that an operator types.
 
-Everything here runs the same commands as anybody would; nothing reaches past them into the project.
+Every step runs the public commands; nothing calls the project's internals.
 """

@@ -1,4 +1,4 @@
-"""An event bus that nobody listens to, for `salt-run` where no master runs.
+"""An event bus without listeners, for `salt-run` where no master runs.
 
 Without one, Salt tries to connect for a second before and after each command, as fast as the processor allows.
 Source: `salt.transport.tcp`, `_TCPPubServerPublisher._connect` of Salt 3008.3; measured: 26,000 tries a second.

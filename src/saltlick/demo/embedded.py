@@ -53,7 +53,7 @@ class Master:
         return self.home / "bus"
 
     def prepare(self) -> None:
-        """Write it afresh: whatever an earlier demo left there is gone."""
+        """Write the folder again; files of an earlier demo are deleted."""
         shutil.rmtree(self.home, ignore_errors=True)
         shutil.copytree(CHECKOUT / "pillar", self.pillar)
         for cache in ("proc", "jobs"):  # a running master makes these; salt-run alone needs them
@@ -131,7 +131,7 @@ def environ(endpoint: str) -> dict[str, str]:
 
 
 def play(stage: DemoStage, home: Path | None = None) -> None:
-    """Build, re-check, change and mend control, prod and test; show the plans.
+    """Build, re-check, change and repair control, prod and test; show the plans.
 
     Raises: StepFailed.
     """
@@ -169,7 +169,7 @@ def change(stage: DemoStage, master: Master) -> None:
 
 
 def drift(stage: DemoStage, master: Master) -> None:
-    """Somebody does something by hand, Saltlick says so and puts it right."""
+    """Change something by hand; Saltlick reports the drift and corrects it."""
     stage.act("Somebody clicks in the console")
     with stage.step("delete a route of test by hand"):
         delete_a_route()

@@ -62,9 +62,9 @@ def on_master(*command: str) -> list[str]:
 def environ(stage: DemoStage) -> dict[str, str]:
     """What `eval $(saltlick sandbox env)` sets."""
     lines = query("sandbox", "env").splitlines()
-    found = dict(word.partition("=")[::2] for line in lines for word in shlex.split(line)[1:])
-    stage.remark(f"  AWS's API is at {found['AWS_ENDPOINT_URL']}")
-    return found
+    variables = dict(word.partition("=")[::2] for line in lines for word in shlex.split(line)[1:])
+    stage.remark(f"  AWS's API is at {variables['AWS_ENDPOINT_URL']}")
+    return variables
 
 
 def query(*arguments: str) -> str:
@@ -80,8 +80,8 @@ def query(*arguments: str) -> str:
 
 
 def status() -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(query("sandbox", "status", "--json"))
-    return told
+    reply: dict[str, Any] = json.loads(query("sandbox", "status", "--json"))
+    return reply
 
 
 def look(stage: DemoStage) -> dict[str, Any]:
@@ -89,20 +89,20 @@ def look(stage: DemoStage) -> dict[str, Any]:
 
     Raises: StepFailed when it does not answer, or names no server and revision.
     """
-    with stage.step("fetch the page through the load balancer") as tell:
+    with stage.step("fetch the page through the load balancer") as notify:
         url = address()
-        tell(url)
+        notify(url)
         answers = [fetch(url) for _ in range(REQUESTS)]
-    for answer in {one["server"]: one for one in answers}.values():
+    for answer in {page["server"]: page for page in answers}.values():
         stage.remark(
             f"    {url} → {answer['server']}, revision {answer['revision'][:12]}, request {answer['request_id']}"
         )
-    return {**answers[0], "url": url, "servers": sorted({one["server"] for one in answers})}
+    return {**answers[0], "url": url, "servers": sorted({page["server"] for page in answers})}
 
 
 def address() -> str:
     """Where the balancer is reached from this machine."""
-    urls = [url for one in status()["balancers"] if one["name"] == BALANCER for url in one["urls"]]
+    urls = [url for balancer in status()["balancers"] if balancer["name"] == BALANCER for url in balancer["urls"]]
     if not urls:
         raise StepFailed("fetch the page", f"the sandbox knows no balancer {BALANCER} with a listener")
     return str(urls[0])
@@ -113,20 +113,20 @@ def fetch(url: str) -> dict[str, str]:
     request = Request(url, headers={"Accept": "application/json"})  # noqa: S310 - an address the sandbox gave
     try:
         with build_opener(ProxyHandler({})).open(request, timeout=20) as response:
-            told: dict[str, str] = json.load(response)
+            reply: dict[str, str] = json.load(response)
     except (URLError, OSError, ValueError) as error:
         raise StepFailed("fetch the page", f"{url}: {error}") from error
-    lacking = {"server", "revision", "request_id"} - {name for name, value in told.items() if value}
+    lacking = {"server", "revision", "request_id"} - {name for name, value in reply.items() if value}
     if lacking:
-        raise StepFailed("fetch the page", f"{url} does not say: {', '.join(sorted(lacking))}", [json.dumps(told)])
+        raise StepFailed("fetch the page", f"{url} does not say: {', '.join(sorted(lacking))}", [json.dumps(reply)])
     time.sleep(0.05)
-    return told
+    return reply
 
 
 def steps(output: str) -> list[tuple[str, dict[str, Any]]]:
     """The steps of an orchestration in the order in which they ran, from its JSON."""
-    found = [item for master in json.loads(output)["data"].values() for item in master.items()]
-    return sorted(found, key=lambda item: int(item[1].get("__run_num__", 0)))
+    states = [item for master in json.loads(output)["data"].values() for item in master.items()]
+    return sorted(states, key=lambda item: int(item[1].get("__run_num__", 0)))
 
 
 def summary(output: str) -> list[str]:
@@ -158,8 +158,8 @@ def _builds(name: str) -> bool:
 
 def facts(stage: DemoStage, page: dict[str, Any]) -> dict[str, str]:
     """What was built."""
-    told = status()
-    running = sorted(one["name"] for one in told["instances"] if one["state"] == "running")
+    sandbox = status()
+    running = sorted(item["name"] for item in sandbox["instances"] if item["state"] == "running")
     return {
         "built": f"control with its Salt master, and {ENVIRONMENT} from pillar/{ENVIRONMENT}/environment.sls",
         "servers": ", ".join(running),
@@ -176,7 +176,7 @@ def commands() -> dict[str, str]:
     shell = f"{bin_} sandbox shell {MASTER} --"
     ask = f"{shell} salt '{ENVIRONMENT}-app-*' cmd.run 'grep -rhI my-own /var/log || true'"
     return {
-        "try: what differs, had somebody meddled": f"{shell} salt-run environment.drift {ENVIRONMENT}",
+        "try: drift after manual changes": f"{shell} salt-run environment.drift {ENVIRONMENT}",
         "try: production, from the same files": f"{shell} salt-run state.orchestrate orch.deploy-environment pillarenv=prod",
         "try: follow one request through every hop": f"curl -si -H 'X-Request-Id: my-own' {address()}\n{ask}",
     }

@@ -69,8 +69,8 @@ class DemoStage:
         Raises: StepFailed when it exits with anything but `expect`.
         """
         self.command(command)
-        with self.step(says) as tell:
-            code, output, errors = _run(command, {**os.environ, **self.env}, tell)
+        with self.step(says) as notify:
+            code, output, errors = _run(command, {**os.environ, **self.env}, notify)
             if code not in tuple(expect):
                 raise StepFailed(says, f"exit code {code}", telling(output, errors))
         return output
@@ -81,12 +81,12 @@ class DemoStage:
         started = time.monotonic()
         with self.console.status(escape(says)) as status:
 
-            def tell(line: str) -> None:
+            def notify(line: str) -> None:
                 room = max(self.console.width - len(says) - 8, 10)
                 status.update(f"{escape(says)} [dim]{escape(line.strip()[:room])}[/]")
 
             try:
-                yield tell
+                yield notify
             except BaseException:
                 self._line("red", "✗", says, started)
                 raise
@@ -100,11 +100,11 @@ class DemoStage:
 
     def show(self, output: str, *, lines: int = 24) -> None:
         """Part of what a command said, colours and all; its end is kept, since counts come last."""
-        said = output.rstrip().splitlines()
-        if len(said) > lines:
-            left_out = len(said) - lines
-            said = [*said[: lines - 4], f"    … {left_out} more lines …", *said[-4:]]
-        for line in said:
+        shown_lines = output.rstrip().splitlines()
+        if len(shown_lines) > lines:
+            left_out = len(shown_lines) - lines
+            shown_lines = [*shown_lines[: lines - 4], f"    … {left_out} more lines …", *shown_lines[-4:]]
+        for line in shown_lines:
             self.console.print(Text("    ") + Text.from_ansi(line), soft_wrap=True)
 
     def failed(self, failure: StepFailed) -> None:
@@ -138,18 +138,18 @@ def telling(output: str, errors: Sequence[str]) -> list[str]:
     return [*output.splitlines(), *errors][-LAST_LINES:]
 
 
-def _failed_states(told: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+def _failed_states(returns: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
     """Name and comment of each failed state of Salt's JSON."""
-    found = [
+    failed = [
         line
-        for states in told.values()
+        for states in returns.values()
         for state in states.values()
         if state["result"] is False
         for line in (f"{state.get('__id__')}:", *str(state.get("comment")).splitlines())
     ]
-    if not found:
+    if not failed:
         raise ValueError("nothing failed")
-    return found[: 2 * LAST_LINES]
+    return failed[: 2 * LAST_LINES]
 
 
 def tool(name: str) -> str:
@@ -166,20 +166,20 @@ def _short(word: str) -> str:
     return word
 
 
-def _run(command: Sequence[str], env: Mapping[str, str], tell: Callable[[str], None]) -> tuple[int, str, list[str]]:
-    """Exit code, stdout and the last lines of stderr, each line of which `tell` gets as it comes."""
+def _run(command: Sequence[str], env: Mapping[str, str], notify: Callable[[str], None]) -> tuple[int, str, list[str]]:
+    """Exit code, stdout and the last lines of stderr, each line of which is passed to `notify` as it comes."""
     process = subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603
     last: deque[str] = deque(maxlen=LAST_LINES)
     with process:
-        reader = threading.Thread(target=_follow, args=(process.stderr, last, tell), daemon=True)
+        reader = threading.Thread(target=_follow, args=(process.stderr, last, notify), daemon=True)
         reader.start()
         output = process.stdout.read() if process.stdout else ""
         reader.join()
     return process.returncode, output, list(last)
 
 
-def _follow(stream: IO[str] | None, last: deque[str], tell: Callable[[str], None]) -> None:
+def _follow(stream: IO[str] | None, last: deque[str], notify: Callable[[str], None]) -> None:
     for line in stream or ():
         if line.strip() and not NOISE.match(line):
             last.append(line.rstrip())
-            tell(Text.from_ansi(line).plain)
+            notify(Text.from_ansi(line).plain)

@@ -1,4 +1,4 @@
-"""Carry out a plan: every action starts the moment the last thing it needs is done; nothing else orders them.
+"""Applies a plan: each action starts as soon as all its dependencies are done.
 
 A failed action stops only what needs it. Every action ends in an `Outcome`; nothing is dropped.
 """
@@ -23,7 +23,7 @@ WORKERS = 48
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one action. `error` is why it failed; `waits_for` is the failed action it needed and so never started."""
+    """The result of one action. `error` is why it failed; `waits_for` the failed action because of which it never started."""
 
     verb: Verb
     key: Key
@@ -41,7 +41,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of a whole plan, an outcome per action, in the order in which they ended."""
+    """The result of a plan: one outcome per action, in the order in which they ended."""
 
     outcomes: tuple[Outcome, ...]
     duration_ms: int
@@ -71,7 +71,7 @@ def _why(outcome: Outcome) -> str:
 
 
 Watcher = Callable[[Outcome], None]
-"""Told of each outcome as it happens, from one thread."""
+"""Receives each outcome as it happens, from one thread."""
 
 
 def apply(
@@ -83,7 +83,7 @@ def apply(
     deadlines: Mapping[str, float] | None = None,
     workers: int = WORKERS,
 ) -> Report:
-    """Do what the plan says, up to `workers` actions at once; `deadlines` are seconds by kind (default 600).
+    """Apply the plan, up to `workers` actions at once; `deadlines` are seconds by kind (default 600).
 
     Ctrl-C (KeyboardInterrupt, SystemExit) starts nothing more, lets what is under way end, tells `watch` of it, then goes on up.
 
@@ -94,7 +94,7 @@ def apply(
     run = _Run(plan, Hands(plan, kinds, cloud, deadlines or {}, uuid.uuid4().hex[:12]), watch)
     for action in plan.actions:
         if action.verb is Verb.KEEP and not run.has_step(action.key):
-            run.tell(_outcome(action, id=action.observed.id if action.observed else ""))
+            run.record(_outcome(action, id=action.observed.id if action.observed else ""))
     run.everything(workers)
     return Report(tuple(run.outcomes), _ms(cloud.clock.now() - started))
 
@@ -122,12 +122,12 @@ class _Run:
     def has_step(self, key: Key) -> bool:
         return any(step.action.key == key for step in self._steps.values())
 
-    def tell(self, outcome: Outcome) -> None:
+    def record(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
         self._watch(outcome)
 
     def everything(self, workers: int) -> None:
-        """Start each step when what it needs is done, until none is left."""
+        """Start each step when its dependencies are done, until none is left."""
         self._order.prepare()
         under_way: dict[Future[Outcome], ScheduledStep] = {}
         with ThreadPoolExecutor(max_workers=workers) as pool:
@@ -164,9 +164,9 @@ class _Run:
         if lost_to is not None:
             self._lost[step.name] = lost_to
         if step.last or not outcome.ok:
-            told = any(earlier.key == outcome.key and not earlier.ok for earlier in self.outcomes[-200:])
-            if outcome.ok or not told:
-                self.tell(outcome)
+            reported = any(earlier.key == outcome.key and not earlier.ok for earlier in self.outcomes[-200:])
+            if outcome.ok or not reported:
+                self.record(outcome)
         self._order.done(step.name)
 
     def _do(self, step: ScheduledStep) -> Outcome:
@@ -183,12 +183,12 @@ class _Run:
         return _outcome(step.action, id=identity, duration_ms=_ms(clock.now() - started))
 
     def _stop(self, under_way: dict[Future[Outcome], ScheduledStep]) -> None:
-        """After Ctrl-C: what runs ends and is told; what never started is told too."""
+        """After Ctrl-C: record running steps when they end, and steps that never started as interrupted."""
         wait(under_way)
         for future, step in under_way.items():
-            self.tell(future.result())
+            self.record(future.result())
             self._lost[step.name] = step.action.key
-        told = {outcome.key for outcome in self.outcomes}
+        reported = {outcome.key for outcome in self.outcomes}
         for step in self._steps.values():
-            if step.last and step.action.key not in told:
-                self.tell(_outcome(step.action, interrupted=True))
+            if step.last and step.action.key not in reported:
+                self.record(_outcome(step.action, interrupted=True))

@@ -1,4 +1,4 @@
-"""Wanted against there, one resource at a time: pure."""
+"""Compares a declared resource with its observed object. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from saltlick.engine.resource import Effect, Kind, Observed, Ref, Resource, references, resolve
 
 Known = Callable[[Ref], str | None]
-"""What a reference stands for, or None while nobody knows (its object is yet to be made)."""
+"""The value of a reference, or None while its object does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field: what AWS has, what is wanted (with references where a value is known only later), and what it takes."""
+    """One field that differs: its observed value, its declared value (a reference while unknown), and the effect of a change."""
 
     field: str
     old: Any
@@ -24,43 +24,43 @@ class Change:
 
 
 def changes(kind: Kind, resource: Resource, observed: Observed, known: Known) -> tuple[Change, ...]:
-    """Every field in which the object differs from what is wanted, tags included."""
+    """Every field in which the object differs from its declaration, tags included."""
     return (*_fields(kind, resource, observed, known), *_tags(resource, observed))
 
 
 def _fields(kind: Kind, resource: Resource, observed: Observed, known: Known) -> Iterator[Change]:
     for spot in dataclasses.fields(resource.properties):
-        wanted = getattr(resource.properties, spot.name)
-        if wanted is None or spot.name not in observed.properties:
+        desired = getattr(resource.properties, spot.name)
+        if desired is None or spot.name not in observed.properties:
             continue
         old = observed.properties[spot.name]
-        new = known_value(kind, spot.name, wanted, known)
+        new = known_value(kind, spot.name, desired, known)
         if new != old:
             yield Change(spot.name, old, new, spot.metadata["effect"])
 
 
-def known_value(kind: Kind, field_name: str, wanted: Any, known: Known) -> Any:
+def known_value(kind: Kind, field_name: str, desired: Any, known: Known) -> Any:
     """The wanted value as `observe` would give it, or unchanged while one of its references is not known."""
-    values = {ref: known(ref) for ref in references(wanted)}
+    values = {ref: known(ref) for ref in references(desired)}
     if any(value is None for value in values.values()):
-        return wanted
-    return kind.normalise(field_name, resolve(wanted, values.__getitem__))
+        return desired
+    return kind.normalise(field_name, resolve(desired, values.__getitem__))
 
 
 def _tags(resource: Resource, observed: Observed) -> Iterator[Change]:
     if observed.tags is None:
         return
-    for name, wanted in sorted(resource.all_tags().items()):
+    for name, desired in sorted(resource.all_tags().items()):
         old = observed.tags.get(name)
-        if old != wanted:
-            yield Change(f"tags.{name}", old, wanted, Effect.UPDATE)
+        if old != desired:
+            yield Change(f"tags.{name}", old, desired, Effect.UPDATE)
 
 
-def fields_of(found: tuple[Change, ...]) -> frozenset[str]:
+def fields_of(differences: tuple[Change, ...]) -> frozenset[str]:
     """The names a kind's `update` gets: field names, with `tags` for any tag."""
-    return frozenset("tags" if change.field.startswith("tags.") else change.field for change in found)
+    return frozenset("tags" if change.field.startswith("tags.") else change.field for change in differences)
 
 
-def by_effect(found: tuple[Change, ...]) -> Mapping[Effect, tuple[Change, ...]]:
-    """The changes sorted by what they take."""
-    return {effect: tuple(c for c in found if c.effect is effect) for effect in Effect}
+def by_effect(differences: tuple[Change, ...]) -> Mapping[Effect, tuple[Change, ...]]:
+    """The changes grouped by effect."""
+    return {effect: tuple(c for c in differences if c.effect is effect) for effect in Effect}

@@ -1,4 +1,4 @@
-"""The hands: do one step to AWS and know afterwards what is there, also when the answer got lost on the way."""
+"""Executes one step against AWS and returns the object's state, also when AWS's answer was lost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TRIES = 5
 
 
 class Hands:
-    """What the steps of one run share: the API, what has been made so far, and the run's name for client tokens."""
+    """State shared by the steps of one run: the API, the created objects, and the run's name for client tokens."""
 
     def __init__(
         self, plan: Plan, kinds: Mapping[str, Kind], cloud: Cloud, deadlines: Mapping[str, float], run: str
@@ -40,7 +40,7 @@ class Hands:
         self._lock = threading.Lock()
 
     def do(self, step: ScheduledStep) -> str:
-        """Carry out one step; return the object's id. Raises: SaltlickError."""
+        """Execute one step; return the object's id. Raises: SaltlickError."""
         if step.free and step.action.observed:
             return step.action.observed.id
         if step.destroys:
@@ -72,7 +72,7 @@ class Hands:
         return attributes["id"]
 
     def _brought_about(self, kind: Kind, action: Action, wanted: Wanted) -> Attributes:
-        """Create or update; when an answer is lost look what is there, and go on from that."""
+        """Create or update; when an answer is lost, observe the object and continue from its state."""
         observed = None if action.verb in (Verb.CREATE, Verb.REPLACE) else action.observed
         fields = fields_of(action.changes)
         for attempt in range(TRIES):
@@ -90,13 +90,15 @@ class Hands:
         raise AssertionError("unreachable")
 
     def _look_again(self, kind: Kind, resource: Resource, action: Action) -> Observed | None:
-        """The object as it is now, or None when it did not come to be. Raises: AwsError."""
+        """The object as it is now, or None when it does not exist. Raises: AwsError."""
         replaced = action.observed.id if action.verb is Verb.REPLACE and action.observed else None
         scope = Scope((resource.environment,), {resource.key: resource})
 
         def look() -> Observed | None:
-            found = (o for o in kind.observe(self.cloud.reading(), scope) if o.key == resource.key and o.id != replaced)
-            return collect(found).objects.get(resource.key)
+            matching = (
+                o for o in kind.observe(self.cloud.reading(), scope) if o.key == resource.key and o.id != replaced
+            )
+            return collect(matching).objects.get(resource.key)
 
         try:
             return until(look, bool, what=str(resource.key), say=str, deadline_s=LOST_LOOKUP_S, clock=self.cloud.clock)
@@ -106,8 +108,8 @@ class Hands:
     def _still_to_do(self, kind: Kind, resource: Resource, observed: Observed | None) -> frozenset[str]:
         if observed is None:
             return frozenset()
-        found = changes(kind, resource, observed, self._attribute)
-        return fields_of(tuple(change for change in found if change.effect is Effect.UPDATE))
+        differences = changes(kind, resource, observed, self._attribute)
+        return fields_of(tuple(change for change in differences if change.effect is Effect.UPDATE))
 
     def _wanted(self, kind: Kind, resource: Resource) -> Wanted:
         properties = resolve(resource.properties, self._require)
@@ -127,13 +129,13 @@ class Hands:
         return value
 
     def _attribute(self, ref: Ref) -> str | None:
-        made = self._made.get(ref.key)
-        if made is not None and ref.attribute in made:
-            return made[ref.attribute]
+        created = self._made.get(ref.key)
+        if created is not None and ref.attribute in created:
+            return created[ref.attribute]
         return self._snapshot.attribute(ref)
 
     def _patient(self) -> Cloud:
-        """Something was just made: AWS may not show it everywhere yet."""
+        """An object was just created: AWS is eventually consistent and may not return it everywhere yet."""
         return self.cloud.patient(VISIBLE_S) if self._made else self.cloud
 
     def _deadline_s(self, kind: Kind) -> float:

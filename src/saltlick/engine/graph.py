@@ -1,4 +1,4 @@
-"""Order: which resource needs which, said before AWS is touched. Standard library only."""
+"""Sorts resources by their dependencies before any AWS call. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from saltlick.errors import InvalidInput, Problem
 
 
 def needs(resource: Resource) -> frozenset[Key]:
-    """The keys that have to be there before this resource: its references and its `after`."""
+    """The keys of the resources that must exist before this one: its references and its `after`."""
     return frozenset(ref.key for ref in references(resource.properties)) | resource.after
 
 

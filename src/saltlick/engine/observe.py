@@ -1,4 +1,4 @@
-"""Look at AWS once: all kinds at the same time, and what they show as one value."""
+"""Observes all kinds in AWS concurrently and returns one snapshot."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from saltlick.errors import ApplyFailed, SaltlickError
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was there: one object per key, and the further objects that carry a key already taken."""
+    """The observed objects: one per key, and the duplicates of a key."""
 
     objects: Mapping[Key, Observed] = field(default_factory=dict)
     duplicates: tuple[Observed, ...] = ()
 
     def attribute(self, ref: Ref) -> str | None:
-        """What a reference stands for, or None while nobody knows."""
+        """The value of a reference, or None while it is unknown."""
         observed = self.objects.get(ref.key)
         return observed.attributes.get(ref.attribute) if observed else None
 
 
 def observe(kinds: Mapping[str, Kind], cloud: Cloud, scope: Scope) -> Snapshot:
-    """Everything of ours in the scope's environments, by a number of calls that does not grow with the environments.
+    """Every tagged object in the scope's environments. The number of calls does not grow with the environments.
 
     Raises: ApplyFailed naming every kind that could not be looked at.
     """
@@ -44,12 +44,12 @@ def observe(kinds: Mapping[str, Kind], cloud: Cloud, scope: Scope) -> Snapshot:
     failures = [f"\n  {kind.name}: {error}" for kind, (_, error) in zip(ordered, looks, strict=True) if error]
     if failures:
         raise ApplyFailed("could not look at AWS, nothing was touched:" + "".join(failures))
-    return collect(observed for found, _ in looks for observed in found)
+    return collect(observed for objects, _ in looks for observed in objects)
 
 
-def collect(found: Iterable[Observed]) -> Snapshot:
-    """One object per key. Where two carry the same key, the one that others point to is the one; the other a duplicate."""
-    everything = sorted(found, key=lambda observed: (observed.key, observed.id))
+def collect(observed_objects: Iterable[Observed]) -> Snapshot:
+    """One object per key. Of two with the same key, the one that others refer to is kept; the other is a duplicate."""
+    everything = sorted(observed_objects, key=lambda observed: (observed.key, observed.id))
     pointed_to = {reference for observed in everything for reference in observed.references}
     objects: dict[Key, Observed] = {}
     duplicates: list[Observed] = []

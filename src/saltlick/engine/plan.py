@@ -16,7 +16,7 @@ from saltlick.errors import InvalidInput, NeedsDecision, Problem
 
 
 class Verb(str, Enum):
-    """What is done to one resource."""
+    """What the plan does to one resource."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -30,7 +30,7 @@ class Action:
     """One resource's part of the plan.
 
     `changes` is what will be acted upon; `drift` is shown and left alone; `undecided` holds changes that only a new object can
-    have and that nobody asked for yet: a plan with any of these is not applied.
+    have and that was not requested with `replace`: a plan with any of these is not applied.
     """
 
     verb: Verb
@@ -45,7 +45,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All actions in an order in which they can be done, and what was seen that nobody declared.
+    """All actions in an order in which they can be applied, and the observed objects that are not declared.
 
     `missing` are references to objects of environments outside this plan that do not exist yet.
     """
@@ -72,7 +72,7 @@ class Plan:
         return self.changes_anything or bool(self.undeclared) or any(action.drift for action in self.actions)
 
     def require_decided(self) -> None:
-        """Refuse to go on while something would have to be replaced that nobody asked for, or a peer is missing.
+        """Refuse a plan with a replacement that was not requested, or a missing peer.
 
         Raises: NeedsDecision, InvalidInput.
         """
@@ -108,16 +108,16 @@ def build(
     replace: Iterable[str] = (),
     prune: bool = False,
 ) -> Plan:
-    """Compare what is wanted with what is there.
+    """Compare the declared resources with the snapshot.
 
-    `replace` names resources to be made anew (`instance/app-1`, `app-1`, `prod-app-1` or `prod:instance/app-1`); `prune` deletes
+    `replace` names resources to create again (`instance/app-1`, `app-1`, `prod-app-1` or `prod:instance/app-1`); `prune` deletes
     what is ours and undeclared.
 
     Raises: InvalidInput when an address is declared twice, needs go in a circle, or `replace` names something unknown.
     """
     mine = tuple(environments)
     order = graph.ordered(resources)
-    wanted = {resource.key: resource for resource in order}
+    desired = {resource.key: resource for resource in order}
     renewed = _asked_for(replace, order)
     later: set[Key] = set()
 
@@ -133,13 +133,13 @@ def build(
         if action.verb in (Verb.CREATE, Verb.REPLACE):
             later.add(resource.key)
         actions.append(action)
-    undeclared = tuple(_undeclared(kinds, mine, wanted, snapshot))
+    undeclared = tuple(_undeclared(kinds, mine, desired, snapshot))
     deletions = [deletion(observed) for observed in undeclared] if prune else []
     return Plan(
         environments=mine,
         actions=(*actions, *deletions),
         undeclared=() if prune else undeclared,
-        missing=tuple(_missing(order, wanted, snapshot)),
+        missing=tuple(_missing(order, desired, snapshot)),
         snapshot=snapshot,
     )
 
@@ -163,9 +163,9 @@ def _decide(kind: Kind, resource: Resource, snapshot: Snapshot, known: Known, re
     observed = snapshot.objects.get(resource.key)
     if observed is None:
         return Action(verb=Verb.CREATE, key=resource.key, title=resource.title, resource=resource)
-    found = by_effect(changes(kind, resource, observed, known))
+    differences = by_effect(changes(kind, resource, observed, known))
     if resource.key in renewed:
-        everything = tuple(change for effect in Effect for change in found[effect])
+        everything = tuple(change for effect in Effect for change in differences[effect])
         return Action(
             verb=Verb.REPLACE,
             key=resource.key,
@@ -175,14 +175,14 @@ def _decide(kind: Kind, resource: Resource, snapshot: Snapshot, known: Known, re
             changes=everything,
         )
     return Action(
-        verb=Verb.UPDATE if found[Effect.UPDATE] else Verb.KEEP,
+        verb=Verb.UPDATE if differences[Effect.UPDATE] else Verb.KEEP,
         key=resource.key,
         title=resource.title,
         resource=resource,
         observed=observed,
-        changes=found[Effect.UPDATE],
-        drift=found[Effect.DRIFT],
-        undecided=found[Effect.REPLACE],
+        changes=differences[Effect.UPDATE],
+        drift=differences[Effect.DRIFT],
+        undecided=differences[Effect.REPLACE],
     )
 
 
@@ -193,18 +193,18 @@ def deletion(observed: Observed) -> Action:
 
 
 def _undeclared(
-    kinds: Mapping[str, Kind], mine: tuple[str, ...], wanted: Mapping[Key, Resource], snapshot: Snapshot
+    kinds: Mapping[str, Kind], mine: tuple[str, ...], desired: Mapping[Key, Resource], snapshot: Snapshot
 ) -> Iterator[Observed]:
     for key, observed in sorted(snapshot.objects.items()):
-        if key.environment in mine and key not in wanted and not kinds[key.kind].lookup:
+        if key.environment in mine and key not in desired and not kinds[key.kind].lookup:
             yield observed
     yield from (observed for observed in snapshot.duplicates if observed.key.environment in mine)
 
 
-def _missing(order: Iterable[Resource], wanted: Mapping[Key, Resource], snapshot: Snapshot) -> Iterator[Ref]:
+def _missing(order: Iterable[Resource], desired: Mapping[Key, Resource], snapshot: Snapshot) -> Iterator[Ref]:
     for resource in order:
         for ref in references(resource.properties):
-            if ref.key not in wanted and snapshot.attribute(ref) is None:
+            if ref.key not in desired and snapshot.attribute(ref) is None:
                 yield ref
 
 

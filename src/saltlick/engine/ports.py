@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class Clock(Protocol):
-    """Time, so that tests need none of it. Seconds; `now` is monotonic."""
+    """A clock; tests pass a fake. Seconds; `now` is monotonic."""
 
     def now(self) -> float: ...
 
@@ -15,7 +15,7 @@ class Clock(Protocol):
 
 
 class Reading(Protocol):
-    """One look at AWS: each describe call is made once however many kinds ask for it, whole (all pages)."""
+    """One observation of AWS: each describe call is sent once, with all pages, for all kinds."""
 
     def read(self, service: str, operation: str, key: str, /, **parameters: Any) -> tuple[Mapping[str, Any], ...]:
         """All items under `key` of all pages (`read("ec2", "describe_vpcs", "Vpcs", Filters=[…])`)."""
@@ -36,7 +36,7 @@ class Cloud(Protocol):
         ...
 
     def reading(self) -> Reading:
-        """A fresh look: nothing remembered from earlier."""
+        """A new reading with an empty cache."""
         ...
 
     def patient(self, deadline_s: float) -> Cloud:

@@ -1,4 +1,4 @@
-"""The nouns of the engine: what is wanted, what is there, and what a kind must be able to do.
+"""The engine's types: declared resources, observed objects, and the interface of a kind.
 
 A `Resource` is one wanted AWS object. What is known only later is a `Ref` inside its properties, never `None`.
 An `Observed` is one object that AWS showed us, in the same field names. A `Kind` turns the first into the second.
@@ -122,7 +122,7 @@ class Resource:
 class Observed:
     """One object as AWS shows it.
 
-    `properties` has the field names of the kind's `Properties` class (fields that AWS does not tell are left out);
+    `properties` has the field names of the kind's `Properties` class (fields that AWS does not return are left out);
     `attributes` is what a `Ref` may ask for, always with `id`; `references` are the AWS ids this object points to, from which
     the order of destruction follows; `pending` means that it exists but is not usable yet (a NAT gateway coming up);
     `tags` is None for objects that AWS cannot tag (routes, associations).

@@ -50,7 +50,7 @@ def steps(plan: Plan, kinds: Mapping[str, Kind]) -> tuple[ScheduledStep, ...]:
 
 
 def urgency(steps: Iterable[ScheduledStep]) -> dict[str, int]:
-    """How many steps wait for each, one after another: where many can begin at once, the longest chain goes first."""
+    """The length of the longest chain behind each step; of several ready steps, the longest chain starts first."""
     after = {step.name: step.after for step in steps}
     longest = dict.fromkeys(after, 0)
     for name in reversed(tuple(TopologicalSorter(after).static_order())):
@@ -95,7 +95,7 @@ def _unmaking_step(
 
 
 def _dies_with(action: Action, unmaking: Iterable[Action], kinds: Mapping[str, Kind]) -> Action | None:
-    """The deletion that takes this object along: a route goes with its table, a listener with its balancer."""
+    """The deletion that also deletes this object: a route goes with its table, a listener with its balancer."""
     owners = kinds[action.key.kind].dies_with
     if action.verb is not Verb.DELETE or not owners:
         return None

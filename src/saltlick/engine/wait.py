@@ -1,4 +1,4 @@
-"""The one polling loop: every wait of the project has a deadline, growing jittered intervals and a last seen state."""
+"""The polling loop of every wait: each has a deadline, growing jittered intervals and a last seen state."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def until(
     clock: Clock,
     longest_s: float = LONGEST_S,
 ) -> T:
-    """Call `probe` until `ready` says yes of its answer; return that answer.
+    """Call `probe` until `ready` accepts its result; return that result.
 
     `what` names what is waited for, `say` puts an answer into words for the error. Intervals start at 0.1 s and grow to
     `longest_s`.

@@ -56,7 +56,7 @@ class Control:
 
     @property
     def masters(self) -> tuple[str, ...]:
-        return tuple(one.name for one in declared_servers(self.environment) if one.boot is BootAs.MASTER)
+        return tuple(server.name for server in declared_servers(self.environment) if server.boot is BootAs.MASTER)
 
 
 def control(
@@ -70,7 +70,7 @@ def control(
     peers = {peer: read_environment(pillar, peer) for peer in environment.peers}
     check_environment(environment, peers)
     boot = Boot(master_finger="", repository=repository, revision=revision)
-    found = Control(
+    control_environment = Control(
         environment=environment,
         estate=Estate(
             environments=(name,),
@@ -80,9 +80,9 @@ def control(
             deadlines=dict.fromkeys(kinds, float(environment.deadlines.resource_s)),
         ),
     )
-    if not found.masters:
+    if not control_environment.masters:
         raise InvalidInput([Problem("environment.servers", "no group has `boot: master`")], what=f"pillar of {name}")
-    return found
+    return control_environment
 
 
 def require_credentials(cloud: Cloud) -> str:
@@ -100,12 +100,12 @@ def require_credentials(cloud: Cloud) -> str:
         raise InvalidInput([f"{error}", hint], what="AWS credentials") from error
 
 
-def build(found: Control, plan: Plan, cloud: Cloud, kinds: Mapping[str, Kind], watch: Watcher) -> str:
+def build(control: Control, plan: Plan, cloud: Cloud, kinds: Mapping[str, Kind], watch: Watcher) -> str:
     """Carry out the plan; returns its summary in a line.
 
     Raises: ApplyFailed naming everything that failed, AwsError.
     """
-    report = provision.apply(plan, cloud, kinds, watch=watch, deadlines=found.estate.deadlines)
+    report = provision.apply(plan, cloud, kinds, watch=watch, deadlines=control.estate.deadlines)
     report.require_success()
     return render.report_text(report)
 
@@ -115,29 +115,29 @@ class Wait:
     """Waits for a master's own word, on its console, that it is up."""
 
     consoles: Consoles
-    tell: Callable[[str], None] = lambda _: None
+    notify: Callable[[str], None] = lambda _: None
     today: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
 
-    def masters(self, found: Control, *, deadline_s: float) -> tuple[ConsoleInstance, ...]:
+    def masters(self, control: Control, *, deadline_s: float) -> tuple[ConsoleInstance, ...]:
         """The masters' instances once all are up.
 
         Raises: ServerFailed with the last console lines of one that fails or is not up in time; AwsError.
         """
-        return tuple(self._master(found, name, deadline_s) for name in found.masters)
+        return tuple(self._master(control, name, deadline_s) for name in control.masters)
 
-    def _master(self, found: Control, name: str, deadline_s: float) -> ConsoleInstance:
-        instance = self._instance(found, name)
+    def _master(self, control: Control, name: str, deadline_s: float) -> ConsoleInstance:
+        instance = self._instance(control, name)
         if self._is_old(instance) and not console.failure(self.consoles.output(instance.id)):
             return instance
-        told = ""
+        reported = ""
 
         def look() -> str:
-            nonlocal told
+            nonlocal reported
             output = self.consoles.output(instance.id)
-            said = [line for line in console.last_lines(output, 50) if "saltlick: " in line]
-            if said and said[-1] != told:
-                told = said[-1]
-                self.tell(f"  {name}: {told.partition('saltlick: ')[2]}")
+            progress = [line for line in console.last_lines(output, 50) if "saltlick: " in line]
+            if progress and progress[-1] != reported:
+                reported = progress[-1]
+                self.notify(f"  {name}: {reported.partition('saltlick: ')[2]}")
             return output
 
         try:
@@ -156,9 +156,9 @@ class Wait:
             raise ServerFailed(_words(name, instance, f"first boot failed: {problem}", lines))
         return instance
 
-    def _instance(self, found: Control, name: str) -> ConsoleInstance:
+    def _instance(self, control: Control, name: str) -> ConsoleInstance:
         for instance in self.consoles.instances():
-            if instance.name == name and instance.environment == found.environment.name:
+            if instance.name == name and instance.environment == control.environment.name:
                 return instance
         raise ServerFailed(f"{name}: AWS shows no instance of that name, though it was built just now; run it again")
 
@@ -173,15 +173,17 @@ def _words(name: str, instance: ConsoleInstance, what: str, lines: str) -> str:
     return f"{name} ({instance.id}): {what}\n{shown}\n{way_on}"
 
 
-def next_steps(found: Control, instances: tuple[ConsoleInstance, ...], others: tuple[str, ...]) -> str:
+def next_steps(control: Control, instances: tuple[ConsoleInstance, ...], others: tuple[str, ...]) -> str:
     """What to do now, for a person."""
     which = others[0] if others else "prod"
-    where = "\n".join(f"  {one.name}  {one.id}  {one.public_ip or one.private_ip}" for one in instances)
+    where = "\n".join(
+        f"  {instance.name}  {instance.id}  {instance.public_ip or instance.private_ip}" for instance in instances
+    )
     shell = f"saltlick sandbox shell {instances[0].name} -- " if os.environ.get("AWS_ENDPOINT_URL") else ""
     return (
-        f"The master of {found.environment.region} is up:\n{where}\n"
+        f"The master of {control.environment.region} is up:\n{where}\n"
         "Next, on the master (the first one gives the master its own roles):\n"
-        f"  {shell}salt-run state.orchestrate orch.deploy-environment pillarenv={found.environment.name}\n"
+        f"  {shell}salt-run state.orchestrate orch.deploy-environment pillarenv={control.environment.name}\n"
         f"  {shell}salt-run environment.plan {which}\n"
         f"  {shell}salt-run state.orchestrate orch.deploy-environment pillarenv={which}"
     )

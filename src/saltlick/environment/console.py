@@ -1,4 +1,4 @@
-"""What AWS vouches for about a server: its instance, and what that instance says on its console.
+"""What AWS confirms about a server: its instance, and that instance's console output.
 
 The console is an authenticated channel: only AWS answers GetConsoleOutput, and only root on the instance writes to it.
 """
@@ -24,7 +24,7 @@ _DONE = re.compile(r"saltlick: (minion started|master ready)")
 
 @dataclass(frozen=True, slots=True)
 class ConsoleInstance:
-    """One instance of ours that is not terminated. `name` is its server's name."""
+    """One tagged instance that is not terminated. `name` is its server's name."""
 
     id: str
     name: str
@@ -37,7 +37,7 @@ class ConsoleInstance:
 
 @dataclass(frozen=True)
 class Consoles:
-    """The instances of a region that carry our tags, and their consoles.
+    """The instances of a region that carry Saltlick's tags, and their consoles.
 
     IAM: ec2:DescribeInstances, ec2:GetConsoleOutput.
     """
@@ -46,15 +46,20 @@ class Consoles:
     _no_latest: set[str] = field(default_factory=set)
 
     def instances(self) -> tuple[ConsoleInstance, ...]:
-        """All of ours that are not terminated, of every environment.
+        """All tagged instances that are not terminated, of every environment.
 
         Raises: AwsError, AwsUnclear.
         Source: EC2 DescribeInstances.
         """
-        asked = [{"Name": "tag-key", "Values": [TAG_ENVIRONMENT]}]
-        found = self.cloud.reading().read("ec2", "describe_instances", "Reservations", Filters=asked)
-        seen = (_instance(one) for reservation in found for one in reservation["Instances"])
-        return tuple(sorted((one for one in seen if one is not None), key=lambda one: (one.name, one.id)))
+        filters = [{"Name": "tag-key", "Values": [TAG_ENVIRONMENT]}]
+        reservations = self.cloud.reading().read("ec2", "describe_instances", "Reservations", Filters=filters)
+        seen = (_instance(instance) for reservation in reservations for instance in reservation["Instances"])
+        return tuple(
+            sorted(
+                (instance for instance in seen if instance is not None),
+                key=lambda instance: (instance.name, instance.id),
+            )
+        )
 
     def output(self, instance_id: str) -> str:
         """What the instance wrote to its console; empty when there is nothing (yet).
@@ -71,9 +76,9 @@ class Consoles:
                 self._no_latest.add(instance_id)
         return self._ask(instance_id)
 
-    def _ask(self, instance_id: str, **how: Any) -> str:
+    def _ask(self, instance_id: str, **options: Any) -> str:
         try:
-            answer = self.cloud.call("ec2", "get_console_output", InstanceId=instance_id, **how)
+            answer = self.cloud.call("ec2", "get_console_output", InstanceId=instance_id, **options)
         except AwsError as error:
             if error.not_found:
                 return ""
@@ -100,24 +105,24 @@ def _instance(described: Mapping[str, Any]) -> ConsoleInstance | None:
 
 
 def fingers(output: str) -> frozenset[str]:
-    """The minion fingerprints that a console shows: one on an honest machine."""
+    """The minion fingerprints that a console shows: exactly one on an untampered machine."""
     return frozenset(_FINGER.findall(output))
 
 
 def failure(output: str) -> str:
-    """What went wrong at first boot, in the boot script's own words; empty when nothing did, or a later try went well."""
-    said = list(_FAILED.finditer(output))
-    if not said or any(done.start() > said[-1].start() for done in _DONE.finditer(output)):
+    """The boot script's last failure line; empty when there is none, or a later attempt succeeded."""
+    failures = list(_FAILED.finditer(output))
+    if not failures or any(done.start() > failures[-1].start() for done in _DONE.finditer(output)):
         return ""
-    return said[-1].group(1).strip()
+    return failures[-1].group(1).strip()
 
 
 def master_ready(output: str) -> bool:
-    """Whether a master's boot script came to its end."""
+    """Whether a master's boot script completed."""
     return "saltlick: master ready" in output
 
 
 def last_lines(output: str, count: int = 8) -> tuple[str, ...]:
-    """The end of a console, for people."""
+    """The last `count` non-empty lines of a console."""
     lines = [line.rstrip() for line in output.replace("\r", "\n").split("\n")]
     return tuple([line for line in lines if line.strip()][-count:])

@@ -1,4 +1,4 @@
-"""An environment's pillar read from its folder without Salt: for the one command that has to work before there is any.
+"""Reads an environment's pillar from its folder without Salt, for `saltlick bootstrap`, which runs before Salt exists.
 
 Plain Jinja and YAML, looked for as the master's `pillar_roots` would have it: the environment's own folder, then `common`.
 """
@@ -35,7 +35,7 @@ def _render(pillar: Path, name: str) -> dict[str, Any]:
     )
     given = {"opts": {"id": f"{name}_master", "pillarenv": name}, "saltenv": name, "pillarenv": name}
     try:
-        found = yaml.safe_load(templates.get_template("environment.sls").render(**given))
+        rendered = yaml.safe_load(templates.get_template("environment.sls").render(**given))
     except jinja2.TemplateNotFound as error:
         hint = (
             f"no {error} for {name} in {pillar}; there are: {', '.join(environments(pillar)) or 'none'} (--pillar DIR)"
@@ -43,6 +43,6 @@ def _render(pillar: Path, name: str) -> dict[str, Any]:
         raise InvalidInput([hint], what="pillar") from error
     except (jinja2.TemplateError, yaml.YAMLError) as error:
         raise InvalidInput([Problem(str(pillar / name / "environment.sls"), str(error))], what="pillar") from error
-    if not isinstance(found, dict):
+    if not isinstance(rendered, dict):
         raise InvalidInput([Problem(str(pillar / name / "environment.sls"), "holds no mapping")], what="pillar")
-    return found
+    return rendered

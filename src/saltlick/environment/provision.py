@@ -1,4 +1,4 @@
-"""The environment half of Saltlick: what the Salt faces and the command line call. One function a command.
+"""Plans, applies and destroys environments. The commands and the command line call one function each.
 
     observe → diff → plan → apply
 
@@ -21,10 +21,10 @@ from saltlick.errors import InvalidInput, Problem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estate:
-    """What is to be built together.
+    """The environments that are planned and applied together.
 
     `peers` are environments whose objects are referred to but not touched; `others` all further environments of the account that
-    might lean on ours (asked about before anything is destroyed); `production` those that refuse to be destroyed;
+    may refer to these (checked before anything is destroyed); `production` those that must not be destroyed;
     `deadlines` seconds by kind.
     """
 
@@ -37,7 +37,7 @@ class Estate:
     deadlines: Mapping[str, float] = field(default_factory=dict)
 
     def scope(self, *more: str) -> Scope:
-        """What to look at: our environments, our peers', and `more`."""
+        """The scope to observe: the estate's environments, their peers, and `more`."""
         names = dict.fromkeys((*self.environments, *self.peers, *more))
         return Scope(tuple(names), {resource.key: resource for resource in self.resources})
 
@@ -45,7 +45,7 @@ class Estate:
 def plan(
     estate: Estate, cloud: Cloud, kinds: Mapping[str, Kind], *, replace: Iterable[str] = (), prune: bool = False
 ) -> Plan:
-    """What would have to be done for AWS to be as the estate says. Changes nothing.
+    """The actions that bring AWS to the estate's declared state. Changes nothing.
 
     Raises: InvalidInput, ApplyFailed when AWS could not be looked at.
     """
@@ -61,18 +61,18 @@ def apply(
     watch: engine.Watcher = lambda outcome: None,
     deadlines: Mapping[str, float] | None = None,
 ) -> engine.Report:
-    """Do what a plan says; see `engine.apply.apply`."""
+    """Apply a plan; see `engine.apply.apply`."""
     return engine.apply(plan, kinds, cloud, watch=watch, deadlines=deadlines)
 
 
 def show(estate: Estate, cloud: Cloud, kinds: Mapping[str, Kind]) -> tuple[Observed, ...]:
-    """Everything of ours in the estate's environments as AWS has it, by address."""
+    """Every tagged object of the estate's environments as AWS has it, by address."""
     snapshot = observe(kinds, cloud, estate.scope())
     return tuple(observed for observed in _everything(snapshot) if _ours(estate, kinds, observed))
 
 
 def plan_destroy(estate: Estate, cloud: Cloud, kinds: Mapping[str, Kind], *, confirm: str) -> Plan:
-    """The plan that deletes everything of ours in the estate's environments. `confirm` is their names, typed back.
+    """The plan that deletes every tagged object of the estate's environments. `confirm` must repeat their names.
 
     Raises: InvalidInput when an environment is marked production or holds protected resources, `confirm` is not the
     names, or an object of another environment leans on one of ours.

@@ -1,7 +1,7 @@
-"""The smoke check: every server behind a load balancer is well, and the page comes through it, again and again.
+"""The smoke check: every server behind a load balancer is healthy, and its page answers several requests in a row.
 
-Whether a server is well is the balancer's own word (DescribeTargetHealth): a page alone would come with one of ten.
-A page is well when it answers 2xx or 3xx. An application that answers JSON with `server` and `revision` (as the one in
+Server health is the balancer's (DescribeTargetHealth): a page alone would also answer with one healthy server of ten.
+A page is healthy when it answers 2xx or 3xx. An application that answers JSON with `server` and `revision` (as the one in
 `examples/app` does) is shown with them.
 """
 
@@ -30,7 +30,7 @@ GROUP = "target_group"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpProbe:
-    """What one request came to. `status` 0 is no answer at all, and `problem` says why."""
+    """The result of one request. `status` 0 means no answer; `problem` then holds the reason."""
 
     url: str
     status: int = 0
@@ -74,9 +74,11 @@ def pages(environment: Environment, cloud: Cloud, kinds: Mapping[str, Kind]) -> 
     Raises: ServerFailed when AWS does not have one that is declared; AwsError.
     IAM: the observe actions of load_balancer.
     """
-    seen = observe({KIND: kinds[KIND]}, cloud, Scope((environment.name,), {})).objects
+    balancers = observe({KIND: kinds[KIND]}, cloud, Scope((environment.name,), {})).objects
     names = {
-        key.address: one.attributes["dns_name"] for key, one in seen.items() if key.environment == environment.name
+        key.address: balancer.attributes["dns_name"]
+        for key, balancer in balancers.items()
+        if key.environment == environment.name
     }
     return tuple(_pages(environment, names))
 
@@ -98,17 +100,17 @@ def targets(environment: Environment, cloud: Cloud, kinds: Mapping[str, Kind]) -
     IAM: the observe actions of target_group, elasticloadbalancing:DescribeTargetHealth, ec2:DescribeInstances.
     """
     seen = observe({GROUP: kinds[GROUP]}, cloud, Scope((environment.name,), {})).objects
-    names = {one.id: one.name for one in Consoles(cloud).instances()}
+    names = {instance.id: instance.name for instance in Consoles(cloud).instances()}
     return tuple(
         ProbeTarget(
             group=key.address,
-            server=names.get(told["Target"]["Id"], told["Target"]["Id"]),
-            state=told["TargetHealth"]["State"],
-            reason=told["TargetHealth"].get("Description") or told["TargetHealth"].get("Reason") or "",
+            server=names.get(target["Target"]["Id"], target["Target"]["Id"]),
+            state=target["TargetHealth"]["State"],
+            reason=target["TargetHealth"].get("Description") or target["TargetHealth"].get("Reason") or "",
         )
         for key, group in sorted(seen.items())
         if key.environment == environment.name
-        for told in cloud.call("elbv2", "describe_target_health", TargetGroupArn=group.id)["TargetHealthDescriptions"]
+        for target in cloud.call("elbv2", "describe_target_health", TargetGroupArn=group.id)["TargetHealthDescriptions"]
     )
 
 
@@ -130,7 +132,7 @@ def _ill(seen: tuple[ProbeTarget, ...]) -> str:
 
 
 def rounds(environment: Environment) -> int:
-    """How many requests show that it is not just one server that is well: two for each that answers."""
+    """The number of requests that covers every server: two for each server behind a balancer."""
     behind = {group for balancer in environment.balancers.values() for group in balancer.servers}
     return 2 * max(1, sum(server.group in behind for server in declared_servers(environment)))
 
@@ -138,7 +140,7 @@ def rounds(environment: Environment) -> int:
 def check(
     urls: Iterable[str], *, requests: int, deadline_s: float, clock: Clock, fetch: Fetch | None = None
 ) -> tuple[HttpProbe, ...]:
-    """Ask each page until `requests` answers in a row are well.
+    """Request each page until `requests` answers in a row succeed.
 
     Raises: ServerFailed naming the page and what it last answered.
     """
@@ -156,11 +158,11 @@ def _page(url: str, requests: int, deadline_s: float, clock: Clock, fetch: Fetch
             clock=clock,
         )
     except WaitTimeout as error:
-        raise ServerFailed(f"{error}; no server behind it is well, or nobody can get to it") from error
+        raise ServerFailed(f"{error}; no server behind it is healthy, or the balancer is not reachable") from error
 
 
 def _round(ask: Fetch, url: str, requests: int) -> tuple[HttpProbe, ...]:
-    """That many answers, or those up to the first that is not well."""
+    """`requests` answers, or those up to the first failed one."""
     answers: list[HttpProbe] = []
     while len(answers) < requests and all(answer.ok for answer in answers):
         answers.append(ask(url))
@@ -169,18 +171,18 @@ def _round(ask: Fetch, url: str, requests: int) -> tuple[HttpProbe, ...]:
 
 def summary(answers: Iterable[HttpProbe]) -> dict[str, dict[str, Any]]:
     """By page: which servers answered, at which revisions, and how often."""
-    found: dict[str, dict[str, Any]] = {}
+    by_page: dict[str, dict[str, Any]] = {}
     for answer in answers:
-        page = found.setdefault(answer.url, {"requests": 0, "servers": [], "revisions": []})
+        page = by_page.setdefault(answer.url, {"requests": 0, "servers": [], "revisions": []})
         page["requests"] += 1
         for name, value in (("servers", answer.server), ("revisions", answer.revision)):
             if value and value not in page[name]:
                 page[name] = sorted([*page[name], value])
-    return found
+    return by_page
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """A redirect is an answer of the page; where it leads is not ours to follow."""
+    """Returns a redirect as the page's answer instead of following it."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
@@ -201,8 +203,8 @@ def _fetch(url: str) -> HttpProbe:
 
 def _facts(body: bytes) -> dict[str, str]:
     try:
-        told = json.loads(body)
+        reply = json.loads(body)
     except ValueError:
         return {}
     names = ("server", "revision", "request_id")
-    return {name: str(told[name]) for name in names if told.get(name)} if isinstance(told, dict) else {}
+    return {name: str(reply[name]) for name in names if reply.get(name)} if isinstance(reply, dict) else {}

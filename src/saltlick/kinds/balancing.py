@@ -51,12 +51,12 @@ def _ours(
 def _tags(reading: Reading, scope: Scope) -> dict[str, dict[str, str]]:
     """Tags by ARN, of those that can be ours."""
     candidates = _candidates(reading, scope)
-    found: dict[str, dict[str, str]] = {}
+    tags_by_arn: dict[str, dict[str, str]] = {}
     for start in range(0, len(candidates), TAGGED_AT_ONCE):
         some = candidates[start : start + TAGGED_AT_ONCE]
         for description in reading.read(SERVICE, "describe_tags", "TagDescriptions", ResourceArns=some):
-            found[description["ResourceArn"]] = tags.of(description)
-    return found
+            tags_by_arn[description["ResourceArn"]] = tags.of(description)
+    return tags_by_arn
 
 
 def _candidates(reading: Reading, scope: Scope) -> list[str]:

@@ -95,5 +95,5 @@ def _associate(cloud: Cloud, allocation_id: str, wanted: Wanted) -> None:
 
 
 def _attributes(address: tags.Item) -> dict[str, str]:
-    found = {"id": address["AllocationId"], "public_ip": address["PublicIp"]}
-    return found | ({"association": address["AssociationId"]} if address.get("AssociationId") else {})
+    attributes = {"id": address["AllocationId"], "public_ip": address["PublicIp"]}
+    return attributes | ({"association": address["AssociationId"]} if address.get("AssociationId") else {})

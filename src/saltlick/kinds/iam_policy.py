@@ -1,7 +1,7 @@
-"""The least that an account needs to be allowed for Saltlick to do its work: what the kinds' own lists add up to.
+"""The minimal IAM policy that Saltlick needs: the union of the kinds' own lists.
 
 Looking is allowed everywhere. Making is, too: what is not there yet has no tag to go by. Changing and deleting is allowed on
-objects that carry our tag, wherever AWS can tell; the few calls that also touch objects which nobody can tag (a network
+objects that carry our tag, where AWS supports it; the few calls that also touch objects without tags (a network
 interface, a rule made by hand) are allowed on all.
 
 Whoever may write IAM roles can give themselves more: an account that does not want its Salt master to make roles leaves the
@@ -97,7 +97,7 @@ SPECIAL: Mapping[str, tuple[Mapping[str, Any], ...]] = {
 
 def actions(kinds: Iterable[Kind]) -> frozenset[str]:
     """Every IAM action that any of the kinds needs for anything."""
-    return frozenset(action for kind in kinds for wanted in kind.iam.values() for action in wanted)
+    return frozenset(action for kind in kinds for granted in kind.iam.values() for action in granted)
 
 
 def reads_only(action: str) -> bool:

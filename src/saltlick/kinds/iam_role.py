@@ -3,7 +3,7 @@
 Creating it and giving it its policy are two calls; a cut-off one shows `policy` as missing, and update writes it. IAM has
 no look-up by tag, and asking by name would be two calls a role and never find one that is no longer wanted: so all roles
 of the account are read at once, and those tagged as ours picked out. A role that has a wanted name and is not tagged as
-ours is somebody else's and stays untouched.
+Saltlick's is foreign and stays untouched.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class IamRole(Kind):
         return observed.attributes
 
     def destroy(self, cloud: Cloud, observed: Observed, deadline_s: float) -> None:
-        """Takes its policy first. One that somebody has given further policies by hand is refused by AWS, and says so."""
+        """Delete its policy first. AWS refuses a role with further policies attached by hand; the error names them."""
         retry.delete(
             cloud,
             deadline_s,
@@ -103,7 +103,7 @@ def our_roles(reading: Reading, scope: Scope) -> Iterator[tuple[Key, dict[str, s
 
 
 def _observed(resource: Resource | None, key: Key, role: tags.Item, object_tags: dict[str, str]) -> Observed:
-    policies = {each["PolicyName"]: each["PolicyDocument"] for each in role.get("RolePolicyList", ())}
+    policies = {policy["PolicyName"]: policy["PolicyDocument"] for policy in role.get("RolePolicyList", ())}
     policy_name = _policy_name(resource, policies)
     return Observed(
         key=key,

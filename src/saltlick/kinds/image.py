@@ -52,7 +52,7 @@ class Image(Kind):
                 yield Observed(key=key, properties={}, attributes=_attributes(image))
 
     def create(self, cloud: Cloud, wanted: Wanted) -> Attributes:
-        """Never makes one. Raises: InvalidInput, because `observe` has not found it."""
+        """Never creates one. Raises: InvalidInput, because `observe` has not found it."""
         sought = ", ".join(f"{k} {v!r}" for k, v in vars(wanted.properties).items() if v is not None)
         raise InvalidInput([Problem(str(wanted.key), f"no image with {sought} in this region")], what="image")
 
@@ -65,12 +65,12 @@ def _ids(reading: Reading, wanted: Mapping[Key, ImageProperties]) -> dict[Key, s
 
 
 def _parameters(reading: Reading, names: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for start in range(0, len(names), SSM_NAMES):
         some = names[start : start + SSM_NAMES]
         for parameter in reading.read("ssm", "get_parameters", "Parameters", Names=some):
-            found[parameter["Name"]] = parameter["Value"]
-    return found
+            values[parameter["Name"]] = parameter["Value"]
+    return values
 
 
 def _in_use(reading: Reading, scope: Scope) -> dict[str, tags.Item]:

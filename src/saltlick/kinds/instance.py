@@ -49,7 +49,7 @@ class InstanceProperties(Properties):
     private_ip: str | None = immutable("Its address in the subnet. Unset: AWS picks one.", default=None)
     root_device: Text | None = noted("The image's root device: `/dev/xvda`.", default=None)
     volume_gb: int | None = noted(f"Size of the root volume. Unset: {DEFAULT_VOLUME_GB}.", default=None)
-    public_ip: bool = noted("Whether it gets a public address whatever its subnet says.", default=False)
+    public_ip: bool = noted("Whether it gets a public address, regardless of its subnet.", default=False)
 
 
 class Instance(Kind):

@@ -1,4 +1,4 @@
-"""What carries a role to a server. IAM is global: its names are unique in the account, and one profile holds one role.
+"""Attaches a role to a server. IAM is global: its names are unique in the account, and one profile holds one role.
 
 Creating it and putting the role in are two calls; a cut-off one shows `role` as missing, and update puts it in. EC2 hears of
 a new profile some seconds after IAM has made it; starting a server waits for that. IAM has no look-up by tag: profiles are
@@ -96,7 +96,8 @@ class InstanceProfile(Kind):
 
 def _names(reading: Reading, scope: Scope) -> set[str]:
     wanted = {
-        cast("InstanceProfileProperties", one.properties).profile_name for one in scope.of_kind(InstanceProfile.name)
+        cast("InstanceProfileProperties", resource.properties).profile_name
+        for resource in scope.of_kind(InstanceProfile.name)
     }
     holding = (held for _, _, role in our_roles(reading, scope) for held in role.get("InstanceProfileList", ()))
     return wanted | {profile["InstanceProfileName"] for profile in holding}

@@ -1,4 +1,4 @@
-"""An internet gateway: the door between a VPC and the internet.
+"""An internet gateway: connects a VPC to the internet.
 
 Creating and attaching it are two calls. One that was cut off in between shows `vpc` as missing, and update attaches it.
 AWS does not let go of it while anything in the VPC still has a public address.

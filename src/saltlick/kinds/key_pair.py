@@ -1,4 +1,4 @@
-"""A key pair for SSH: only when asked for, since nobody logs into servers. Only the public half ever gets to AWS.
+"""A key pair for SSH: created only when declared. Only the public half is sent to AWS.
 
 Its name in AWS is the resource's title, unique in the region.
 """

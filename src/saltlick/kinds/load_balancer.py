@@ -1,4 +1,4 @@
-"""An application load balancer: the one door for visitors, in two zones or more.
+"""An application load balancer: the entry point for HTTP traffic, in two zones or more.
 
 AWS takes two to three minutes to bring one up. A deleted one is gone at once, but its network interfaces hold subnets,
 security groups and the internet gateway for some minutes more; their deletion waits for that. Names are at most 32 letters,

@@ -1,4 +1,4 @@
-"""Calls that AWS refuses for the moment, because something else is still coming or going."""
+"""Retries calls that AWS refuses while a dependency is still being created or deleted."""
 
 from __future__ import annotations
 

@@ -85,8 +85,8 @@ class Route(Kind):
 
 
 def _owners_by_peering(reading: Reading, scope: Scope) -> dict[str, str]:
-    found = tags.found(peerings(reading, scope), scope, "peering")
-    return {item["VpcPeeringConnectionId"]: key.environment for key, _, item in found}
+    peering_objects = tags.found(peerings(reading, scope), scope, "peering")
+    return {item["VpcPeeringConnectionId"]: key.environment for key, _, item in peering_objects}
 
 
 def _routes(table: tags.Item, holder: Key, owners: Mapping[str, str], scope: Scope) -> Iterator[Observed]:

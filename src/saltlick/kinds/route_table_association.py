@@ -1,6 +1,6 @@
 """Which route table a subnet follows. AWS cannot tag it: it is named, and owned, by its subnet.
 
-A subnet that somebody has put under a table of their own is taken back.
+A subnet that was associated with another table by hand is associated again with the declared one.
 """
 
 from __future__ import annotations

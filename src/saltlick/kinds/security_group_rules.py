@@ -94,11 +94,11 @@ class SecurityGroupRules(Kind):
 
     def update(self, cloud: Cloud, wanted: Wanted, observed: Observed, fields: frozenset[str]) -> Attributes:
         if "ingress" in fields:
-            there: dict[Any, Rule] = {rule.reach: rule for rule in observed.properties["ingress"]}
+            current: dict[Any, Rule] = {rule.reach: rule for rule in observed.properties["ingress"]}
             right: dict[Any, Rule] = {r.reach: r for r in self.normalise("ingress", wanted.properties.ingress)}
-            _authorize(cloud, wanted, [rule for reach, rule in right.items() if reach not in there])
-            _describe(cloud, observed.id, [r for reach, r in right.items() if there.get(reach, r) != r])
-            _revoke(cloud, observed.id, [rule for reach, rule in there.items() if reach not in right])
+            _authorize(cloud, wanted, [rule for reach, rule in right.items() if reach not in current])
+            _describe(cloud, observed.id, [r for reach, r in right.items() if current.get(reach, r) != r])
+            _revoke(cloud, observed.id, [rule for reach, rule in current.items() if reach not in right])
         return observed.attributes
 
     def destroy(self, cloud: Cloud, observed: Observed, deadline_s: float) -> None:
@@ -193,7 +193,7 @@ def _place(source: str) -> tuple[str, str]:
 
 
 def _as_observed(rule: Rule) -> Rule:
-    """Ports only where the protocol has any: of the others AWS shows none, whatever it was given."""
+    """Ports only where the protocol has ports: AWS drops them for other protocols."""
     protocol = "-1" if rule.protocol == "all" else rule.protocol
     if protocol == "-1" or protocol.isdigit():
         return replace(rule, protocol=protocol, from_port=-1, to_port=-1)

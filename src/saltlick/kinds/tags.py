@@ -17,7 +17,7 @@ def ours(scope: Scope) -> list[dict[str, Any]]:
 
 
 def anybodys() -> list[dict[str, Any]]:
-    """The EC2 filter for everything that Saltlick made, of whatever environment."""
+    """The EC2 filter for everything that Saltlick created, in any environment."""
     return [{"Name": "tag-key", "Values": [TAG_ENVIRONMENT]}]
 
 

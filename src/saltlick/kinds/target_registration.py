@@ -66,9 +66,9 @@ class TargetRegistration(Kind):
             health = reading.read(
                 balancing.SERVICE, "describe_target_health", "TargetHealthDescriptions", TargetGroupArn=arn
             )
-            there = _targets(health)
-            if there or key in scope.wanted:
-                yield _observed(key, arn, there)
+            registered = _targets(health)
+            if registered or key in scope.wanted:
+                yield _observed(key, arn, registered)
 
     def create(self, cloud: Cloud, wanted: Wanted) -> Attributes:
         _register(cloud, wanted.properties.target_group, _right(wanted))
@@ -77,10 +77,10 @@ class TargetRegistration(Kind):
     def update(self, cloud: Cloud, wanted: Wanted, observed: Observed, fields: frozenset[str]) -> Attributes:
         """Puts in what is missing before it takes out what is too much."""
         if fields - {"tags"}:
-            there, right = _look(cloud, observed.id), _right(wanted)
-            _register(cloud, observed.id, right - there)
-            _deregister(cloud, observed.id, there - right)
-            _register(cloud, observed.id, _taken_along(there - right, right))
+            registered, right = _look(cloud, observed.id), _right(wanted)
+            _register(cloud, observed.id, right - registered)
+            _deregister(cloud, observed.id, registered - right)
+            _register(cloud, observed.id, _taken_along(registered - right, right))
         return observed.attributes
 
     def destroy(self, cloud: Cloud, observed: Observed, deadline_s: float) -> None:
@@ -95,10 +95,10 @@ class TargetRegistration(Kind):
         return tuple(sorted(value)) if field_name == "targets" else value
 
 
-def _observed(key: Key, arn: str, there: frozenset[Target]) -> Observed:
-    """Targets on several ports show as port 0, which nobody wants, so that update puts them right."""
-    targets = tuple(sorted({target for target, _ in there}))
-    ports = {port for _, port in there}
+def _observed(key: Key, arn: str, registered: frozenset[Target]) -> Observed:
+    """Targets on several ports are reported as port 0, which is never declared, so that update corrects them."""
+    targets = tuple(sorted({target for target, _ in registered}))
+    ports = {port for _, port in registered}
     port = {"port": ports.pop() if len(ports) == 1 else 0} if ports else {}
     return Observed(
         key=key,

@@ -44,8 +44,8 @@ _PLAIN = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
 def schema() -> dict[str, Any]:
     """The JSON Schema of a pillar file that holds one or more of Saltlick's keys."""
     models: tuple[type[BaseModel], ...] = (*ROOTS.values(), StoreSpec)
-    shapes, found = models_json_schema([(model, "validation") for model in models], by_alias=True)
-    definitions = found["$defs"]
+    shapes, document = models_json_schema([(model, "validation") for model in models], by_alias=True)
+    definitions = document["$defs"]
     definitions["LongForm"] |= _long_form(definitions["LongForm"]["properties"])
     return {
         "$schema": DIALECT,
@@ -101,5 +101,5 @@ def _shape(hint: Any) -> dict[str, Any]:
     if typing.get_origin(hint) is tuple:
         return {"type": "array", "items": _shape(typing.get_args(hint)[0])}
     if arguments := typing.get_args(hint):
-        return {"anyOf": [_shape(each) for each in arguments]}
+        return {"anyOf": [_shape(argument) for argument in arguments]}
     return {}

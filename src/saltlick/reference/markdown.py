@@ -1,4 +1,4 @@
-"""Writes docs/pillar.md: every key of the environment, from the models that read it.
+"""Writes docs/pillar.md: every key of the pillar, from the models that read it.
 
 CLI Example:
 
@@ -7,99 +7,33 @@ CLI Example:
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import sys
+import types
+import typing
 from collections.abc import Iterable, Iterator, Mapping
-from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel
 
-from saltlick.backup.pillar.model import (
-    S3,
-    BackupJobSpec,
-    Backups,
-    Drill,
-    Encryption,
-    Postgresql,
-    RetentionSpec,
-    Rsync,
-    Script,
-    StoreSpec,
-    Timing,
-    Zodb,
-)
-from saltlick.backup.pillar.model import RestoreCheck as BackupCheck
+from saltlick.backup.pillar.model import Backups, StoreSpec
 from saltlick.engine.resource import Effect, Kind
-from saltlick.environment.pillar.model import Deadlines, Environment, LongForm, Salt
-from saltlick.environment.pillar.network import FirewallRule, Nat, Tier
-from saltlick.environment.pillar.servers import BootAs, ImageSpec, LoadBalancerSpec, ServerGroup
-from saltlick.fleet.balancers.pillar import CommandSpec, Elbv2Spec, HaproxySpec, NoBalancerSpec, ServiceSpec
-from saltlick.fleet.health import HealthCheck, HealthSpec
-from saltlick.fleet.step import BuildStep, OnceStep, PlacedStep, Step, StepPlace, When
+from saltlick.environment.pillar.model import Environment
 from saltlick.kinds import KINDS
-from saltlick.offhours.pillar.model import Covers, OffHours
-from saltlick.refresh.pillar import Refresh, RefreshedApplication
-from saltlick.release.pillar.model import (
-    HookEvent,
-    Hooks,
-    Pause,
-    Recipe,
-    RequestLog,
-    Source,
-    Strategy,
-    StrategyKind,
-    Webhook,
-    Windows,
-)
+from saltlick.offhours.pillar.model import OffHours
+from saltlick.refresh.pillar import Refresh
+from saltlick.release.pillar.model import Recipe
 
-SECTIONS: Mapping[str, type[BaseModel]] = {
+ROOTS: Mapping[str, type[BaseModel]] = {
     "environment": Environment,
-    "environment.subnets.<tier>": Tier,
-    "environment.firewall.<group>[]": FirewallRule,
-    "environment.servers.<group>": ServerGroup,
-    "environment.balancers.<name>": LoadBalancerSpec,
-    "environment.image": ImageSpec,
-    "environment.salt": Salt,
-    "environment.deadlines": Deadlines,
-    "environment.resources[]": LongForm,
     "release": Recipe,
-    "release.source": Source,
-    "release.strategy": Strategy,
-    "release.build[]": BuildStep,
-    "release.stop[], kill[], start[]": Step,
-    "release.once[]": OnceStep,
-    "release.hooks.<moment>[], steps of balancers": PlacedStep,
-    "release.balancer: elbv2": Elbv2Spec,
-    "release.balancer: haproxy": HaproxySpec,
-    "release.balancer: service": ServiceSpec,
-    "release.balancer: command": CommandSpec,
-    "release.balancer: none": NoBalancerSpec,
-    "release.health": HealthSpec,
-    "release.health.checks[]": HealthCheck,
-    "release.hooks": Hooks,
-    "release.windows": Windows,
-    "release.webhook": Webhook,
-    "release.traffic": RequestLog,
     "offhours": OffHours,
-    "offhours.covers": Covers,
-    "stores.<name>": StoreSpec,
-    "stores.<name>.rsync": Rsync,
-    "stores.<name>.s3": S3,
-    "backup": Backups,
-    "backup.jobs.<name>": BackupJobSpec,
-    "backup.jobs.<name>.postgresql": Postgresql,
-    "backup.jobs.<name>.zodb": Zodb,
-    "backup.jobs.<name>.full, incremental, drill.at": Timing,
-    "backup.jobs.<name>.keep": RetentionSpec,
-    "backup.jobs.<name>.drill": Drill,
     "refresh": Refresh,
-    "refresh.application": RefreshedApplication,
-    "refresh.mask[], mail[], scripts[] of a drill": Script,
-    "refresh.checks[], checks[] of a drill": BackupCheck,
+    "stores.<name>": StoreSpec,
+    "backup": Backups,
 }
-
-CHOICES: tuple[type[Enum], ...] = (Nat, BootAs, StrategyKind, Pause, When, StepPlace, HookEvent, Encryption)
+"""The pillar's top-level keys and the models that read them; every other section follows from their fields."""
 
 _HEAD = """\
 <!-- Written by `python -m saltlick.reference.markdown > docs/pillar.md`: change the models, not this page. -->
@@ -136,9 +70,50 @@ def page() -> str:
     return "\n".join([_HEAD, *_sections(), _KINDS_HEAD, *_kinds(KINDS.values())])
 
 
+def sections() -> dict[type[BaseModel], list[str]]:
+    """Every model of the pillar with all paths at which it occurs, in the order of the fields."""
+    paths: dict[type[BaseModel], list[str]] = {}
+    for key, model in ROOTS.items():
+        _walk(key, model, paths)
+    return paths
+
+
+def _walk(path: str, model: type[BaseModel], paths: dict[type[BaseModel], list[str]]) -> None:
+    known = model in paths
+    paths.setdefault(model, []).append(path)
+    if not known:
+        for name, field in model.model_fields.items():
+            for suffix, nested in _nested(field.annotation):
+                _walk(f"{path}.{field.alias or name}{suffix}", nested, paths)
+
+
+def _nested(annotation: Any, tag: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+    """The models in an annotation, each with what its path adds: `[]`, `.<name>`, or the tag of a union's branch."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if tag != _UNKNOWN:
+            yield tag and f": {tag.removeprefix('kind=')}", annotation
+    elif origin is typing.Annotated:
+        yield from _nested(arguments[0], next((mark.tag for mark in arguments[1:] if hasattr(mark, "tag")), tag))
+    elif origin in (typing.Union, types.UnionType):
+        for argument in arguments:
+            yield from _nested(argument, tag)
+    elif origin in (tuple, list):
+        yield from ((f"[]{suffix}", model) for suffix, model in _nested(arguments[0]))
+    elif isinstance(origin, type) and issubclass(origin, collections.abc.Mapping):
+        yield from ((f".<name>{suffix}", model) for suffix, model in _nested(arguments[1]))
+
+
+_UNKNOWN = "kind=?"
+"""The tag of the union branch that only produces an error message."""
+
+
 def _sections() -> Iterator[str]:
-    for title, model in SECTIONS.items():
+    for model, paths in sections().items():
+        title = min(paths, key=len)
         yield f"## `{title}`\n\n{_paragraphs(model.__doc__)}\n"
+        if others := [path for path in paths if path != title]:
+            yield f"Also at {', '.join(f'`{path}`' for path in others)}.\n"
         yield from _table(("key", "takes", "default", "what it is"), _keys(model))
 
 
@@ -149,11 +124,11 @@ def _keys(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
         key = field.alias or name
         default = "" if field.is_required() or field.default_factory else _value(field.default)
         shown = f"**`{key}`**" if field.is_required() else f"`{key}`"
-        yield shown, _words(shapes[key]), default, field.description or ""
+        yield shown, _words(shapes[key], shape.get("$defs", {})), default, field.description or ""
 
 
 def _kinds(kinds: Iterable[Kind]) -> Iterator[str]:
-    for kind in sorted(kinds, key=lambda each: each.name):
+    for kind in sorted(kinds, key=lambda declared: declared.name):
         yield f"### `{kind.name}`\n"
         yield from _table(("property", "when it changes", "what it is"), _properties(kind))
         yield f"A reference may ask for: {', '.join(f'`{name}`' for name in sorted(kind.attributes))}.\n"
@@ -181,22 +156,22 @@ def _value(value: Any) -> str:
     if value is None or value == ():
         return ""
     if isinstance(value, tuple):
-        return f"`[{', '.join(str(getattr(each, 'value', each)) for each in value)}]`"
+        return f"`[{', '.join(str(getattr(item, 'value', item)) for item in value)}]`"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{getattr(value, 'value', value)}`" if value != "" else ""
 
 
-def _words(shape: Mapping[str, Any]) -> str:
+def _words(shape: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     """What a key takes, in a few words, from its JSON Schema."""
     if choices := shape.get("enum") or ([shape["const"]] if "const" in shape else None):
         return ", ".join(f"`{choice}`" for choice in choices)
     if ways := shape.get("anyOf") or shape.get("oneOf"):
-        return " or ".join(dict.fromkeys(_words(way) for way in ways if way.get("type") != "null"))
+        return " or ".join(dict.fromkeys(_words(way, definitions) for way in ways if way.get("type") != "null"))
     if "$ref" in shape:
-        return _NAMED[shape["$ref"].rpartition("/")[2]]
+        return _definition(definitions[shape["$ref"].rpartition("/")[2]])
     if shape.get("type") == "array":
-        return f"list of {_words(shape.get('items', {}))}"
+        return f"list of {_words(shape.get('items', {}), definitions)}"
     if shape.get("type") == "object":
         return "mapping"
     if "format" in shape:
@@ -205,13 +180,12 @@ def _words(shape: Mapping[str, Any]) -> str:
 
 
 _PLAIN = {"string": "text", "integer": "number", "number": "number", "boolean": "`true`, `false`"}
-_NAMED = {
-    **{each.__name__: ", ".join(f"`{one.value}`" for one in each) for each in CHOICES},
-    **{model.__name__: "mapping, see below" for model in SECTIONS.values()},
-    "Rule": "rule, see below",
-    "LongForm": "entry, see below",
-    **{each.__name__: "step: a line of text, or a mapping" for each in (Step, BuildStep, OnceStep, PlacedStep)},
-}
+
+
+def _definition(shape: Mapping[str, Any]) -> str:
+    if choices := shape.get("enum"):
+        return ", ".join(f"`{choice}`" for choice in choices)
+    return "step: a line of text, or a mapping" if "anyOf" in shape else "mapping, see below"
 
 
 def _paragraphs(text: str | None) -> str:

@@ -14,7 +14,7 @@ import salt.utils.crypt
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from saltlick.environment.admission import OfferedKey
+    from saltlick.environment.key_evidence import OfferedKey
 
 PENDING, ACCEPTED, DENIED = "minions_pre", "minions", "minions_denied"
 

@@ -37,11 +37,13 @@ def target_health(health: Callable[[str], Mapping[SandboxTarget, BackendHealth] 
         known = health(parameters.get("TargetGroupArn", ""))
         if known is None:
             return None
-        asked = list(_asked(parameters))
-        chosen = [t for t in known if not asked or t.id in {i for i, _ in asked}]
+        questions = list(_asked(parameters))
+        chosen = [t for t in known if not questions or t.id in {i for i, _ in questions}]
         shown = [(target, known[target]) for target in chosen]
-        missing = {i for i, _ in asked} - {t.id for t in chosen}
-        shown += [(SandboxTarget(id=i, port=port), BackendHealth.not_registered()) for i, port in asked if i in missing]
+        missing = {i for i, _ in questions} - {t.id for t in chosen}
+        shown += [
+            (SandboxTarget(id=i, port=port), BackendHealth.not_registered()) for i, port in questions if i in missing
+        ]
         members = [element("member", _description(target, state)) for target, state in shown]
         result = element("DescribeTargetHealthResult", [element("TargetHealthDescriptions", members)])
         meta = element("ResponseMetadata", [element("RequestId", uuid4())])
@@ -64,11 +66,11 @@ def new_vpc(taken: Callable[[str], str | None]) -> Answer:
 
 
 def _asked(parameters: Mapping[str, str]) -> list[tuple[str, int]]:
-    found, n = [], 1
+    questions, n = [], 1
     while f"Targets.member.{n}.Id" in parameters:
-        found.append((parameters[f"Targets.member.{n}.Id"], int(parameters.get(f"Targets.member.{n}.Port", "0"))))
+        questions.append((parameters[f"Targets.member.{n}.Id"], int(parameters.get(f"Targets.member.{n}.Port", "0"))))
         n += 1
-    return found
+    return questions
 
 
 def _description(target: SandboxTarget, health: BackendHealth) -> list[str]:

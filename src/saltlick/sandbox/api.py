@@ -63,7 +63,7 @@ class Api:
     """A WSGI application.
 
     `answers` maps (service, action) to what answers instead of moto, or leaves it to moto by returning None.
-    `changed` is told of every call that may have changed something. `lock` keeps moto's models consistent.
+    `changed` is called for every call that may have changed something. `lock` keeps moto's models consistent.
     """
 
     def __init__(

@@ -67,7 +67,7 @@ class Registry:
 
 
 class Balancing:
-    """Configuration files in, reloads and weights out. `reload` is told the key of a balancer whose file changed.
+    """Configuration files in, reloads and weights out. `reload` receives the key of a balancer whose file changed.
 
     `problems` holds, by key, what is wrong with one that does not answer, or does not know a server that it should.
     """
@@ -96,7 +96,7 @@ class Balancing:
     def check(self, snapshot: SandboxSnapshot, now: float) -> None:
         """Ask every HAProxy how its servers are, and give weight to those that are healthy and to no other.
 
-        One that does not answer, or does not know a server, for a while has not read its file: it is told to once more.
+        One that does not answer, or does not know a server, for a while has not read its file: it is reloaded again.
         """
         for balancer in snapshot.balancers:
             key = balancer_key(balancer)
@@ -143,13 +143,13 @@ class Balancing:
         for server in servers:
             name = haproxy.server_name(server.target)
             check = checks.get((haproxy.backend(group), name))
-            wanted = haproxy.weight(server.health)
-            if check and check.weight != wanted:
-                ask(path, f"set server {haproxy.backend(group)}/{name} weight {wanted}")
+            weight = haproxy.weight(server.health)
+            if check and check.weight != weight:
+                ask(path, f"set server {haproxy.backend(group)}/{name} weight {weight}")
 
 
 def _put(path: Path, text: str) -> None:
-    """All of it or nothing: HAProxy takes an empty file for a configuration that asks for nothing, and serves nobody."""
+    """Replace the file atomically: HAProxy accepts an empty file as a configuration without frontends."""
     if not path.exists() or path.read_text() != text:
         new = path.with_suffix(".new")
         new.write_text(text)

@@ -65,9 +65,9 @@ def up(directory: Path, /, name: str | None, port: int | None, internet: str | N
         port=port or before.port,
         internet=internet or before.internet,
     )
-    asked: dict[str, Any] = {key: value for key, value in rates.items() if value is not None}
+    faults: dict[str, Any] = {key: value for key, value in rates.items() if value is not None}
     box = Sandbox(settings, _say)
-    _show(box.up(Faults(**asked) if asked else None))
+    _show(box.up(Faults(**faults) if faults else None))
     click.echo("To use it:  eval $(saltlick sandbox env)")
 
 

@@ -1,6 +1,6 @@
 """What AWS says exists: moto's EC2, ELBv2 and IAM models read in-process into one frozen value.
 
-The only file that knows moto's models (but for the STS call in `imds.py`); a change in moto is mended here.
+The only file that knows moto's models (but for the STS call in `imds.py`); a change in moto is handled here.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ ROUTES = Path("/proc/net/route")
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Neighbour:
-    """Another sandbox on the same engine, as the labels of its containers and networks tell."""
+    """Another sandbox on the same engine, read from the labels of its containers and networks."""
 
     name: str
     directory: Path
@@ -48,10 +48,10 @@ def neighbours(client: docker.DockerClient, own: Settings) -> list[Neighbour]:
     """The other sandboxes of which Docker has anything."""
     api = client.api
     objects = (*api.containers(all=True, filters={"label": LABEL}), *api.networks(filters={"label": LABEL}))
-    found = {
+    conflicts = {
         Neighbour(name=o["Labels"][LABEL], directory=Path(o["Labels"].get(DIRECTORY, "/nowhere"))) for o in objects
     }
-    return sorted(other for other in found if other.directory != own.directory)
+    return sorted(other for other in conflicts if other.directory != own.directory)
 
 
 def refuse_namesake(own: Settings, others: Iterable[Neighbour]) -> None:
@@ -74,10 +74,10 @@ def taken(client: docker.DockerClient, own: Settings, routes: Path = ROUTES) -> 
 def overlap(cidr: str, others: Iterable[AddressConflict]) -> AddressConflict | None:
     """The first of `others` that has an address of `cidr`; None for a CIDR that is none."""
     try:
-        wanted = IPv4Network(cidr)
+        network = IPv4Network(cidr)
     except ValueError:
         return None
-    return next((other for other in others if wanted.overlaps(other.cidr)), None)
+    return next((other for other in others if network.overlaps(other.cidr)), None)
 
 
 def _of_docker(networks: Iterable[Mapping[str, Any]], own: Settings) -> Iterator[AddressConflict]:

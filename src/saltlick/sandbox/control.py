@@ -136,13 +136,13 @@ class Sandbox:
     def container(self, instance: str) -> str:
         """The container of an instance. Raises: InvalidInput when there is none, or more than one of that name."""
         known = [i for i in self.status()["instances"] if i["container"] != "none"]
-        found = [i for i in known if instance in (i["id"], i["name"])]
-        if len(found) != 1:
+        matching = [i for i in known if instance in (i["id"], i["name"])]
+        if len(matching) != 1:
             names = ", ".join(sorted(i["name"] for i in known)) or "none"
             raise InvalidInput(
-                [f"{instance}: {len(found)} instances of that name; there are: {names}"], what="instance"
+                [f"{instance}: {len(matching)} instances of that name; there are: {names}"], what="instance"
             )
-        return f"{self.settings.prefix}-{found[0]['id']}"
+        return f"{self.settings.prefix}-{matching[0]['id']}"
 
     # steps
 

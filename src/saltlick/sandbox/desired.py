@@ -116,10 +116,10 @@ def _free(candidates: object, taken: set[str]) -> str:
     return next(str(address) for address in addresses if isinstance(address, IPv4Address) and str(address) not in taken)
 
 
-def difference(wanted: Desired, actual: Actual) -> tuple[SandboxAction, ...]:
+def difference(desired: Desired, actual: Actual) -> tuple[SandboxAction, ...]:
     """What to do, in an order in which it can be done: machines go, networks go, networks come, machines come."""
-    machines = {machine.key: machine for machine in wanted.machines}
-    networks = {network.key: network for network in wanted.networks}
+    machines = {machine.key: machine for machine in desired.machines}
+    networks = {network.key: network for network in desired.networks}
     gone = [key for key, have in actual.machines.items() if key not in machines or machines[key].legs != have.legs]
     stale = [key for key, cidr in actual.networks.items() if key not in networks or networks[key].cidr != cidr]
     stay = {key: have for key, have in actual.machines.items() if key not in gone}
@@ -129,10 +129,10 @@ def difference(wanted: Desired, actual: Actual) -> tuple[SandboxAction, ...]:
         *(SandboxAction(verb="remove_network", key=key) for key in stale if key not in blocked),
         *(
             SandboxAction(verb="create_network", key=n.key, network=n)
-            for n in wanted.networks
+            for n in desired.networks
             if n.key not in actual.networks
         ),
-        *(SandboxAction(verb="create", key=m.key, machine=m) for m in wanted.machines if m.key not in stay),
+        *(SandboxAction(verb="create", key=m.key, machine=m) for m in desired.machines if m.key not in stay),
         *(
             SandboxAction(verb="start" if machines[key].running else "stop", key=key, machine=machines[key])
             for key, have in stay.items()

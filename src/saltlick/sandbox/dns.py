@@ -26,13 +26,13 @@ def resolve(name: str, balancers: Mapping[str, str]) -> str | None:
 
 
 def ours(name: str) -> bool:
-    """Whether nobody but us may answer for `name`."""
+    """Whether this resolver is authoritative for `name`."""
     name = name.rstrip(".").lower()
     return name in _FIXED or name.endswith(_OURS) or bool(_PRIVATE.fullmatch(name))
 
 
 class Resolver(BaseResolver):  # type: ignore[misc]
-    """`balancers` is asked anew for each question; `allowed` says whether a source address may ask at all."""
+    """`balancers` is called for each query; `allowed` decides whether a source address may query."""
 
     def __init__(
         self, balancers: Callable[[], Mapping[str, str]], allowed: Callable[[str], bool], upstream: str
@@ -64,7 +64,7 @@ class Resolver(BaseResolver):  # type: ignore[misc]
 
 
 def servers(resolver: Resolver, port: int) -> list[Any]:
-    """A UDP and a TCP server on all addresses; the resolver itself refuses strangers."""
+    """A UDP and a TCP server on all addresses; the resolver itself refuses other sources."""
     return [DNSServer(resolver, port=port, address="0.0.0.0", tcp=tcp, logger=_Quiet()) for tcp in (False, True)]  # noqa: S104
 
 

@@ -36,8 +36,8 @@ def answers() -> bool:
 
 def complete_path() -> None:
     """dockerd and iptables are in folders that not every account searches."""
-    wanted = [folder for folder in ("/usr/sbin", "/sbin") if folder not in os.environ.get("PATH", "").split(":")]
-    os.environ["PATH"] = ":".join([os.environ.get("PATH", "/usr/bin:/bin"), *wanted])
+    missing = [folder for folder in ("/usr/sbin", "/sbin") if folder not in os.environ.get("PATH", "").split(":")]
+    os.environ["PATH"] = ":".join([os.environ.get("PATH", "/usr/bin:/bin"), *missing])
 
 
 def why_not() -> str | None:
@@ -70,8 +70,8 @@ def ensure(directory: Path) -> str:
     info = docker.from_env().info()
     if "Docker Desktop" in info.get("OperatingSystem", ""):
         raise SaltlickError(DESKTOP)
-    how = "started by the sandbox" if started else "was running"
-    return f"Docker {info['ServerVersion']} ({how}, cgroup v{info.get('CgroupVersion', '1')})"
+    origin = "started by the sandbox" if started else "was running"
+    return f"Docker {info['ServerVersion']} ({origin}, cgroup v{info.get('CgroupVersion', '1')})"
 
 
 def release(directory: Path) -> bool:

@@ -16,7 +16,7 @@ _FIXED = {
     "GIT_COMMITTER_NAME": "Saltlick",
     "GIT_COMMITTER_EMAIL": "sandbox@saltlick.invalid",
     "GIT_COMMITTER_DATE": "2020-01-01T00:00:00Z",
-    # The checkout may belong to somebody else than the user who runs the sandbox.
+    # The checkout may belong to another user than the sandbox's.
     "GIT_CONFIG_COUNT": "1",
     "GIT_CONFIG_KEY_0": "safe.directory",
     "GIT_CONFIG_VALUE_0": "*",

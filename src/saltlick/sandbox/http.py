@@ -33,7 +33,7 @@ def wsgi_server(application: Wsgi, host: str, port: int) -> BaseWSGIServer:
 
 
 def internal(api: Wsgi, git_root: Path, allowed: Callable[[str], bool]) -> Wsgi:
-    """By Host header: git repositories, or the AWS API. Strangers get nothing: this port is open on all interfaces."""
+    """By Host header: git repositories, or the AWS API. Other clients are refused: this port is open on all interfaces."""
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if not allowed(environ["REMOTE_ADDR"]):
@@ -46,11 +46,11 @@ def internal(api: Wsgi, git_root: Path, allowed: Callable[[str], bool]) -> Wsgi:
 
 
 def _file(root: Path, path: str, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    wanted = (root / path.lstrip("/")).resolve()
-    if not wanted.is_relative_to(root.resolve()) or not wanted.is_file():
+    target = (root / path.lstrip("/")).resolve()
+    if not target.is_relative_to(root.resolve()) or not target.is_file():
         return _plain(start_response, "404 Not Found", b"Not Found\n")
-    body = wanted.read_bytes()
-    kind = mimetypes.guess_type(wanted.name)[0] or "application/octet-stream"
+    body = target.read_bytes()
+    kind = mimetypes.guess_type(target.name)[0] or "application/octet-stream"
     start_response("200 OK", [("Content-Type", kind), ("Content-Length", str(len(body)))])
     return [body]
 

@@ -44,7 +44,7 @@ class Hypervisor:
         self._rules = ""
 
     def run(self) -> None:
-        """Until told to stop. An error of one round is logged, shown by `status`, and the next round tries again."""
+        """Run rounds until stopped. An error of one round is logged and shown by `status`; the next round tries again."""
         while not self._stop.is_set():
             self._wake.wait(TICK_S)
             self._wake.clear()
@@ -124,8 +124,8 @@ class Hypervisor:
     # what the services ask
 
     def instance_at(self, address: str) -> SandboxInstance | None:
-        found = [i for i in self.snapshot.instances if i.private_ip == address and i.state in ALIVE]
-        return found[0] if len(found) == 1 else None
+        matching = [i for i in self.snapshot.instances if i.private_ip == address and i.state in ALIVE]
+        return matching[0] if len(matching) == 1 else None
 
     def is_inside(self, address: str) -> bool:
         """Whether an address belongs to one of our networks: all that our open ports answer to."""
@@ -134,12 +134,12 @@ class Hypervisor:
     def balancer_addresses(self) -> dict[str, str]:
         """By DNS name: the outer address, or the one in the VPC for an internal balancer."""
         machines = {machine.key: machine for machine in self.wanted.machines}
-        found = {}
+        addresses = {}
         for balancer in self.snapshot.balancers:
             if machine := machines.get(balancer_key(balancer)):
                 legs = {leg.network: leg.address for leg in machine.legs}
-                found[balancer.dns_name.lower()] = legs["internet" if balancer.internet_facing else balancer.vpc]
-        return found
+                addresses[balancer.dns_name.lower()] = legs["internet" if balancer.internet_facing else balancer.vpc]
+        return addresses
 
     def console(self, instance_id: str) -> bytes | None:
         """None for an instance that AWS does not know; one that cannot be started says why where its console would be."""
@@ -147,8 +147,8 @@ class Hypervisor:
         if instance_id not in known:
             return None
         causes = [self.machines.problems.get(key) for key in (known[instance_id].vpc, instance_id)]
-        said = "".join(f"the sandbox cannot start this instance: {cause}\n" for cause in causes if cause)
-        return self.metal.console(instance_id) or said.encode()
+        messages = "".join(f"the sandbox cannot start this instance: {cause}\n" for cause in causes if cause)
+        return self.metal.console(instance_id) or messages.encode()
 
     def taken(self, cidr: str) -> str | None:
         """What else on this machine has addresses of `cidr`, or None."""

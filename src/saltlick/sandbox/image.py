@@ -83,8 +83,8 @@ def _wheels() -> Iterator[str]:
 
 def _of_the_example(repository: Path | None) -> list[str]:
     """What the application installs that `up` publishes; nothing where there is no checkout to publish it from."""
-    wanted = repository / "examples/app/requirements.txt" if repository else None
-    return wanted.read_text().splitlines() if wanted and wanted.is_file() else []
+    requirements = repository / "examples/app/requirements.txt" if repository else None
+    return requirements.read_text().splitlines() if requirements and requirements.is_file() else []
 
 
 def _installer(repository: Path | None) -> Path:
@@ -98,10 +98,10 @@ def _certificates() -> dict[str, bytes]:
     known = {_bare(c) for path in Path("/usr/share/ca-certificates").rglob("*.crt") for c in _read(path)}
     bundle = next((Path(b) for b in _BUNDLES if Path(b).is_file()), None)
     extra = [c for c in _read(bundle) if _bare(c) not in known] if bundle and known else []
-    found = {
+    certificates = {
         f"certificates/host-{hashlib.sha256(_bare(c).encode()).hexdigest()[:12]}.crt": f"{c}\n".encode() for c in extra
     }
-    return {"certificates/README": b"Certificates this host trusts beyond Debian's own.\n", **found}
+    return {"certificates/README": b"Certificates this host trusts beyond Debian's own.\n", **certificates}
 
 
 def _read(path: Path) -> list[str]:
@@ -165,8 +165,8 @@ def _build(client: docker.DockerClient, files: Mapping[str, bytes], dockerfile: 
             rm=True,
         )
     except BuildError as error:
-        said = "".join(str(entry.get("stream") or entry.get("error") or "") for entry in error.build_log)
-        raise SaltlickError(f"building {tag} failed: {error.msg}\n{said[-3000:]}") from error
+        build_output = "".join(str(entry.get("stream") or entry.get("error") or "") for entry in error.build_log)
+        raise SaltlickError(f"building {tag} failed: {error.msg}\n{build_output[-3000:]}") from error
     except APIError as error:
         raise SaltlickError(f"building {tag} failed: {error.explanation}") from error
 
@@ -198,6 +198,6 @@ class _Timed:
             self._report(f"{self._what}: built in {time.monotonic() - self._started:.0f} s")
 
 
-if __name__ == "__main__":  # python -m saltlick.sandbox.image: ready before anybody waits for them
+if __name__ == "__main__":  # python -m saltlick.sandbox.image: builds the images ahead of their first use
     for kind, name in ensure(docker.from_env(timeout=1800), print, Path(__file__).resolve().parents[3]).items():
         print(f"{kind}: {name}")  # noqa: T201

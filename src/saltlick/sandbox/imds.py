@@ -80,13 +80,13 @@ class MetadataService:
         if area == "user-data" and not below:
             return instance.user_data
         if area == "meta-data":
-            found = metadata.look_up(metadata.tree(instance, self._credentials), below)
+            content = metadata.look_up(metadata.tree(instance, self._credentials), below)
         elif area == "dynamic":
             documents: metadata.Tree = {"instance-identity": {"document": metadata.identity(instance)}}
-            found = metadata.look_up(documents, below)
+            content = metadata.look_up(documents, below)
         else:
-            found = "dynamic\nmeta-data\nuser-data" if not area else None
-        return None if found is None else found.encode()
+            content = "dynamic\nmeta-data\nuser-data" if not area else None
+        return None if content is None else content.encode()
 
 
 class RoleCredentials:

@@ -54,9 +54,9 @@ class Machines:
         """Remember to reboot these; AWS's models do not show that it was asked for."""
         self._reboots |= keys
 
-    def due_reboots(self, wanted: Desired) -> list[SandboxAction]:
+    def due_reboots(self, desired: Desired) -> list[SandboxAction]:
         """The reboots that can be done now; those of busy containers stay for later."""
-        machines = {machine.key: machine for machine in wanted.machines if machine.running}
+        machines = {machine.key: machine for machine in desired.machines if machine.running}
         due = {key for key in self._reboots if key not in self._busy}
         self._reboots -= due
         return [SandboxAction(verb="restart", key=key, machine=machines[key]) for key in sorted(due) if key in machines]

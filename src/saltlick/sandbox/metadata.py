@@ -15,7 +15,7 @@ Tree = Mapping[str, Union[str, "Tree"]]
 def tree(instance: SandboxInstance, credentials: Callable[[SandboxInstance], Mapping[str, str]]) -> Tree:
     """What stands below /<version>/meta-data/. `credentials` is asked only when the role's leaf is."""
     host = instance.private_dns
-    found: dict[str, str | Tree] = {
+    content: dict[str, str | Tree] = {
         "ami-id": instance.image,
         "ami-launch-index": "0",
         "ami-manifest-path": "(unknown)",
@@ -35,12 +35,12 @@ def tree(instance: SandboxInstance, credentials: Callable[[SandboxInstance], Map
         "services": {"domain": "amazonaws.com", "partition": "aws"},
     }
     if instance.public_ip:
-        found["public-ipv4"] = instance.public_ip
+        content["public-ipv4"] = instance.public_ip
     if instance.tags_in_metadata:
-        found["tags"] = {"instance": dict(instance.tags)}
+        content["tags"] = {"instance": dict(instance.tags)}
     if instance.profile_arn:
-        found["iam"] = _iam(instance, credentials)
-    return found
+        content["iam"] = _iam(instance, credentials)
+    return content
 
 
 def _interface(instance: SandboxInstance) -> Tree:

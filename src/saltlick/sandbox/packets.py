@@ -33,7 +33,7 @@ def bridge(vpc: str) -> str:
 
 def passages(snapshot: SandboxSnapshot) -> tuple[Passage, ...]:
     """The subnet pairs with an active peering between their VPCs and a route to each other on both sides."""
-    found = []
+    passages_found = []
     for peering in snapshot.peerings:
         for a, b in combinations(snapshot.subnets, 2):
             if (
@@ -42,14 +42,14 @@ def passages(snapshot: SandboxSnapshot) -> tuple[Passage, ...]:
                 and _leads(a, b, peering.id)
                 and _leads(b, a, peering.id)
             ):
-                found.append(Passage(a.vpc, a.cidr, b.vpc, b.cidr))
-    return tuple(sorted(set(found)))
+                passages_found.append(Passage(a.vpc, a.cidr, b.vpc, b.cidr))
+    return tuple(sorted(set(passages_found)))
 
 
 def _leads(source: SandboxSubnet, destination: SandboxSubnet, peering: str) -> bool:
     """Whether the most specific route of `source` that covers `destination` goes through `peering`."""
-    wanted = IPv4Network(destination.cidr)
-    covering = [route for route in source.routes if wanted.subnet_of(IPv4Network(route.destination))]
+    network = IPv4Network(destination.cidr)
+    covering = [route for route in source.routes if network.subnet_of(IPv4Network(route.destination))]
     best = max(covering, key=lambda route: IPv4Network(route.destination).prefixlen, default=None)
     return best is not None and best.peering == peering
 

@@ -1,4 +1,4 @@
-"""Background processes known by pid and start time: a pid alone may since belong to somebody else."""
+"""Background processes known by pid and start time: a pid alone may have been reused."""
 
 from __future__ import annotations
 
@@ -62,15 +62,15 @@ def started_at(pid: int) -> str | None:
     """When a process started; None when there is none, or only its zombie."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
-    found = Processes().find(pid)
-    return found.started if found else None
+    process = Processes().find(pid)
+    return process.started if process else None
 
 
 @contextlib.contextmanager
 def exclusive(path: Path, *, wait_s: float = 900, sleep: Callable[[float], None] = time.sleep) -> Iterator[None]:
     """One at a time over processes. The kernel lets go when the holder dies.
 
-    Raises: WaitTimeout when somebody else holds it for too long.
+    Raises: WaitTimeout when another process holds it for too long.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + wait_s

@@ -60,17 +60,17 @@ def start(hypervisor: Hypervisor) -> None:
 
 
 def control(hypervisor: Hypervisor, api: http.Wsgi) -> http.Wsgi:
-    """What the host sees: `/_saltlick/status` and `/_saltlick/faults` beside the AWS API."""
+    """The host's HTTP API: the AWS API, `/_saltlick/status` and `/_saltlick/faults`."""
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if not path.startswith("/_saltlick/"):
             return api(environ, start_response)
         if path == "/_saltlick/faults" and environ["REQUEST_METHOD"] == "POST":
-            status, found = _set_faults(hypervisor, environ)
+            status, body = _set_faults(hypervisor, environ)
         else:
-            status, found = "200 OK", hypervisor.status()
-        text = json.dumps(found).encode()
+            status, body = "200 OK", hypervisor.status()
+        text = json.dumps(body).encode()
         start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(text)))])
         return [text]
 

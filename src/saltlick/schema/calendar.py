@@ -37,7 +37,7 @@ def freeze(text: str) -> Freeze:
         raise ValueError(
             f"{shown(text) or 'an empty text'} is no day and no span of days (write 2026-12-20..2027-01-03)"
         )
-    first, last = (_date(each) for each in (match[1], match[2] or match[1]))
+    first, last = (_date(day) for day in (match[1], match[2] or match[1]))
     if last < first:
         raise ValueError(f"{text} ends before it begins")
     return Freeze(first, last)

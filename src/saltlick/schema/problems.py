@@ -47,12 +47,12 @@ _SENTENCES = {
 
 def problems(error: ValidationError, model: type[BaseModel], raw: Any, root: str) -> tuple[Problem, ...]:
     """Every finding of a failed validation of `raw` by `model`, once each, in the order of the pillar."""
-    found = {
+    all_problems = {
         Problem(path(location, root), _sentence(detail, model, location))
         for detail in details(error)
         for location in [as_written(detail["loc"], raw, detail["type"])]
     }
-    return tuple(sorted(found))
+    return tuple(sorted(all_problems))
 
 
 def details(error: ValidationError) -> Iterator[Any]:
@@ -77,8 +77,8 @@ def did_you_mean(word: str, known: typing.Iterable[str]) -> str:
 
 def nearest(word: str, known: typing.Iterable[str], likeness: float) -> str:
     """`; did you mean x?` where something is that near, else nothing."""
-    found = get_close_matches(word, known, n=1, cutoff=likeness)
-    return f"; did you mean {found[0]}?" if found else ""
+    matches = get_close_matches(word, known, n=1, cutoff=likeness)
+    return f"; did you mean {matches[0]}?" if matches else ""
 
 
 def shown(value: Any) -> str:
@@ -126,8 +126,8 @@ def _known(model: Any, location: Location) -> tuple[str, ...]:
     """The keys that the part of the model at this location takes."""
     for step in location:
         model = _inside(model, step)
-    found = next(_models(model), None)
-    return tuple(field.alias or name for name, field in found.model_fields.items()) if found else ()
+    known_model = next(_models(model), None)
+    return tuple(field.alias or name for name, field in known_model.model_fields.items()) if known_model else ()
 
 
 def _inside(annotation: Any, step: str | int) -> Any:
@@ -135,9 +135,11 @@ def _inside(annotation: Any, step: str | int) -> Any:
         for name, field in model.model_fields.items():
             if step == (field.alias or name):
                 return field.annotation
-    arguments = [each for each in typing.get_args(annotation) if each is not Ellipsis]
+    arguments = [argument for argument in typing.get_args(annotation) if argument is not Ellipsis]
     tagged = (
-        each for each in arguments if any(getattr(mark, "tag", None) == step for mark in typing.get_args(each)[1:])
+        argument
+        for argument in arguments
+        if any(getattr(mark, "tag", None) == step for mark in typing.get_args(argument)[1:])
     )
     return next(tagged, arguments[-1] if arguments else None)
 
@@ -147,7 +149,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        for each in typing.get_args(annotation):
-            yield from _models(each)
+        for argument in typing.get_args(annotation):
+            yield from _models(argument)
     elif typing.get_origin(annotation) is typing.Annotated:
         yield from _models(typing.get_args(annotation)[0])

@@ -1,4 +1,4 @@
-"""What is left of a pillar when the parts that cannot be read are taken out, so that checks can tell all problems at once."""
+"""What is left of a pillar when the parts that cannot be read are taken out, so that checks can report all problems at once."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Readable(Generic[T]):
 
     def original(self, location: Location) -> Location:
         """Where a location of the rest stands in the whole pillar."""
-        found: Location = ()
+        original_steps: Location = ()
         for step in location:
             if isinstance(step, int):
-                for taken in sorted(self._taken.get(found, ())):
+                for taken in sorted(self._taken.get(original_steps, ())):
                     step += taken <= step
-            found = (*found, step)
-        return found
+            original_steps = (*original_steps, step)
+        return original_steps
 
     def concerns(self, location: Location) -> bool:
         """Whether a location lies in, or around, a part that could not be read."""
@@ -51,9 +51,11 @@ class Readable(Generic[T]):
             return None
 
     def _without(self, locations: set[Location]) -> None:
-        outermost = {each for each in locations if not any(each[:end] in locations for end in range(len(each)))}
+        outermost = {
+            position for position in locations if not any(position[:end] in locations for end in range(len(position)))
+        }
         self._rest = copy.deepcopy(self._rest)  # the errors of before go on showing what they were about
-        originals = {each: self.original(each) for each in outermost}
+        originals = {position: self.original(position) for position in outermost}
         for location in sorted(outermost, key=_order, reverse=True):
             self.gone.add(originals[location])
             if location:

@@ -19,7 +19,7 @@ from .fakes import Clients, refused
 
 def cloud(*answers: Any) -> tuple[AwsCloud, Clients, FakeClock]:
     clients, clock = Clients(*answers), FakeClock()
-    return AwsCloud(Sender(clients, clock, tell=lambda _: None)), clients, clock
+    return AwsCloud(Sender(clients, clock, notify=lambda _: None)), clients, clock
 
 
 def test_a_reading_asks_each_question_once() -> None:

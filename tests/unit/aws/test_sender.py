@@ -22,7 +22,7 @@ CUT = boto.ConnectionClosedError(**URL)
 
 def sender(*answers: Any, **hooks: Any) -> tuple[Sender, Clients, FakeClock]:
     clients, clock = Clients(*answers), FakeClock()
-    return Sender(clients, clock, **{"tell": lambda _: None, **hooks}), clients, clock
+    return Sender(clients, clock, **{"notify": lambda _: None, **hooks}), clients, clock
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def sender(*answers: Any, **hooks: Any) -> tuple[Sender, Clients, FakeClock]:
 @pytest.mark.parametrize("status", [400, 503])
 def test_throttling_is_waited_out_and_told(code: str, status: int) -> None:
     told: list[str] = []
-    send, clients, clock = sender(refused(code, status), refused(code, status), {"ok": 1}, tell=told.append)
+    send, clients, clock = sender(refused(code, status), refused(code, status), {"ok": 1}, notify=told.append)
     assert send.send("ec2", "create_vpc", {}) == {"ok": 1}
     assert len(clients.asked) == 3
     assert len(told) == 2

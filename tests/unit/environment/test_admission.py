@@ -8,8 +8,10 @@ import pytest
 from support.clock import FakeClock
 
 from saltlick.environment import console
-from saltlick.environment.admission import AdmissionTargets, KeyAdmission, Sighting, decide, look
+from saltlick.environment.admission import KeyAdmission
 from saltlick.environment.console import ConsoleInstance, Consoles
+from saltlick.environment.key_decision import decide
+from saltlick.environment.key_evidence import AdmissionTargets, KeyEvidence, collect_evidence
 from saltlick.errors import AwsError, ServerFailed
 
 
@@ -35,7 +37,7 @@ def shows(*lines: str) -> str:
     return "\r\n".join(["[    1.2] kernel", *(f"saltlick: {line}" for line in lines), "login: "])
 
 
-HONEST = Sighting(
+HONEST = KeyEvidence(
     pending=(Key("prod-app-1", OWN),),
     instances=(running("prod-app-1"),),
     consoles={"i-1": shows(f"minion fingerprint {OWN}", "minion started")},
@@ -126,7 +128,7 @@ def test_a_key_denied_in_a_predecessors_time_is_not_reported_once_it_is_in():
     ],
 )
 def test_keys_are_forgotten_only_of_our_servers_that_are_gone(minion, instances, gone):
-    seen = Sighting(accepted=(Key(minion, OWN),), instances=instances)
+    seen = KeyEvidence(accepted=(Key(minion, OWN),), instances=instances)
     assert (minion in decide(PROD, seen).forget) is gone
 
 
@@ -173,7 +175,7 @@ class FakeKeys:
 
 
 @dataclass
-class FakeWitness:
+class FakeConsoles:
     found: tuple[ConsoleInstance, ...] = ()
     consoles: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -191,20 +193,20 @@ class World:
     """Two servers of prod; each offers its key when it has booted."""
 
     keys: FakeKeys = field(default_factory=FakeKeys)
-    witness: FakeWitness = field(default_factory=FakeWitness)
+    consoles: FakeConsoles = field(default_factory=FakeConsoles)
     said: list[str] = field(default_factory=list)
     answering: set[str] = field(default_factory=set)
 
     def boot(self, name: str, number: str, byte: str) -> None:
-        self.witness.found += (running(name, number),)
-        self.witness.consoles[f"i-{number}"] = shows(f"minion fingerprint {finger(byte)}", "minion started")
+        self.consoles.found += (running(name, number),)
+        self.consoles.consoles[f"i-{number}"] = shows(f"minion fingerprint {finger(byte)}", "minion started")
         self.keys.offer(Key(name, finger(byte)))
         self.answering.add(name)
 
     def gate(self, meanwhile=lambda time_s: None) -> KeyAdmission:
         ping = lambda names: [name for name in names if name in self.answering]  # noqa: E731
         return KeyAdmission(
-            keys=self.keys, witness=self.witness, ping=ping, tell=self.said.append, clock=FakeClock(meanwhile)
+            keys=self.keys, consoles=self.consoles, ping=ping, notify=self.said.append, clock=FakeClock(meanwhile)
         )
 
 
@@ -231,11 +233,11 @@ def test_again_is_no_change_and_asks_no_console(world):
     for number, byte in (("1", "ab"), ("2", "cd")):
         world.boot(f"prod-app-{number}", number, byte)
     world.gate().admit(PROD, deadline_s=60)
-    world.witness.asked.clear()
+    world.consoles.asked.clear()
     again = world.gate().admit(PROD, deadline_s=60)
     assert again.accepted == ()
     assert again.already == ("prod-app-1", "prod-app-2")
-    assert world.witness.asked == []
+    assert world.consoles.asked == []
 
 
 def test_strangers_do_not_get_in_beside_the_servers_and_are_named_once(world):
@@ -260,8 +262,8 @@ def test_an_impostor_who_came_first_holds_up_the_run_and_never_gets_in(world):
 
 def test_a_server_that_does_not_come_up_fails_by_name_with_its_last_console_lines(world):
     world.boot("prod-app-1", "1", "ab")
-    world.witness.found += (running("prod-app-2", "2"),)
-    world.witness.consoles["i-2"] = "kernel panic - not syncing\r\n"
+    world.consoles.found += (running("prod-app-2", "2"),)
+    world.consoles.consoles["i-2"] = "kernel panic - not syncing\r\n"
     with pytest.raises(ServerFailed) as failed:
         world.gate().admit(PROD, deadline_s=30)
     told = str(failed.value)
@@ -273,8 +275,8 @@ def test_a_server_that_does_not_come_up_fails_by_name_with_its_last_console_line
 
 def test_a_failed_first_boot_ends_the_wait_at_once(world):
     world.boot("prod-app-1", "1", "ab")
-    world.witness.found += (running("prod-app-2", "2"),)
-    world.witness.consoles["i-2"] = shows("FAILED: installing Salt (exit 100); the whole log is /var/log/x")
+    world.consoles.found += (running("prod-app-2", "2"),)
+    world.consoles.consoles["i-2"] = shows("FAILED: installing Salt (exit 100); the whole log is /var/log/x")
     gate = world.gate()
     with pytest.raises(ServerFailed, match=r"prod-app-2: its first boot failed: FAILED: installing Salt"):
         gate.admit(PROD, deadline_s=600)
@@ -381,6 +383,6 @@ def test_last_lines_are_the_end_without_blanks():
 
 def test_looking_asks_the_consoles_of_our_own_doubtful_servers_only(world):
     world.boot("prod-app-1", "1", "ab")
-    world.witness.found += (running("test-app-1", "3", environment="test"),)
-    look(PROD, world.keys, world.witness)
-    assert world.witness.asked == ["i-1"]
+    world.consoles.found += (running("test-app-1", "3", environment="test"),)
+    collect_evidence(PROD, world.keys, world.consoles)
+    assert world.consoles.asked == ["i-1"]

@@ -95,7 +95,7 @@ class FakeCloud:
 
 
 def wait(cloud: FakeCloud, said: list[str] | None = None) -> bootstrap.Wait:
-    return bootstrap.Wait(consoles=Consoles(cloud), tell=(said if said is not None else []).append, today=lambda: NOW)
+    return bootstrap.Wait(consoles=Consoles(cloud), notify=(said if said is not None else []).append, today=lambda: NOW)
 
 
 def test_waits_for_the_masters_own_word_and_tells_each_step_once(control):

@@ -65,7 +65,7 @@ def test_the_page_is_the_one_that_the_models_write():
 
 def test_the_page_has_every_key_and_every_property():
     page = markdown.page()
-    for model in markdown.SECTIONS.values():
+    for model in markdown.sections():
         for name, field in model.model_fields.items():
             assert f"`{field.alias or name}`" in page
             assert field.description, f"{model.__name__}.{name} says what it is"

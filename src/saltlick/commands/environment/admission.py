@@ -12,8 +12,10 @@ from saltlick.commands.environment.estate import environments_of
 from saltlick.commands.job import job_progress
 from saltlick.commands.result import plain
 from saltlick.commands.state import state
-from saltlick.environment.admission import AdmissionDecision, AdmissionTargets, KeyAdmission, decide, look
+from saltlick.environment.admission import KeyAdmission
 from saltlick.environment.console import Consoles
+from saltlick.environment.key_decision import AdmissionDecision, decide
+from saltlick.environment.key_evidence import AdmissionTargets, collect_evidence
 from saltlick.environment.pillar import Environment, declared_servers
 from saltlick.environment.pillar.servers import BootAs
 from saltlick.salt_io.keys import SaltKeys
@@ -37,15 +39,17 @@ def admitted(opts: Mapping[str, Any], name: str, *, deadline_s: float | None = N
     def step() -> dict[str, Any]:
         require_pillarenv(opts, name)
         declared = environments_of(opts, name)[name]
-        home = household(opts, declared)
+        home = admission_targets(opts, declared)
         cloud = aws.connect(declared.region)
         if opts.get("test"):
             with SaltKeys(opts) as keys:
-                return _foreseen(decide(home, look(home, keys, Consoles(cloud))))
+                return _planned(decide(home, collect_evidence(home, keys, Consoles(cloud))))
         with job_progress(opts, caller.job_id) as progress, SaltKeys(opts) as keys:
-            seen = _gate(opts, keys, cloud, progress.line).admit(home, deadline_s=_deadline_s(declared, deadline_s))
+            seen = _key_admission(opts, keys, cloud, progress.line).admit(
+                home, deadline_s=_deadline_s(declared, deadline_s)
+            )
             progress.step(name, "admitted", **plain(seen))
-        return _told(seen)
+        return _admitted(seen)
 
     return state(name, step)
 
@@ -56,20 +60,24 @@ def forget_stale_keys(opts: Mapping[str, Any], names: Iterable[str], cloud: Clou
     with SaltKeys(opts) as keys:
         if keys.accepted():
             for name in names:
-                gone |= _gate(opts, keys, cloud, log.info).sweep(household(opts, environments_of(opts, name)[name]))
+                gone |= _key_admission(opts, keys, cloud, log.info).sweep(
+                    admission_targets(opts, environments_of(opts, name)[name])
+                )
     return gone
 
 
-def household(opts: Mapping[str, Any], declared: Environment) -> AdmissionTargets:
+def admission_targets(opts: Mapping[str, Any], declared: Environment) -> AdmissionTargets:
     """The servers that become minions, and the other environments, whose keys are none of our business."""
     servers = tuple(server.name for server in declared_servers(declared) if server.boot is not BootAs.NONE)
     others = tuple(other for other in known_environments(opts) if other != declared.name)
     return AdmissionTargets(environment=declared.name, servers=servers, others=others)
 
 
-def _gate(opts: Mapping[str, Any], keys: SaltKeys, cloud: Cloud, notify: Callable[[str], None]) -> KeyAdmission:
+def _key_admission(
+    opts: Mapping[str, Any], keys: SaltKeys, cloud: Cloud, notify: Callable[[str], None]
+) -> KeyAdmission:
     return KeyAdmission(
-        keys=keys, witness=Consoles(cloud), ping=lambda names: ping(opts, names), tell=notify, clock=cloud.clock
+        keys=keys, consoles=Consoles(cloud), ping=lambda names: ping(opts, names), notify=notify, clock=cloud.clock
     )
 
 
@@ -87,7 +95,7 @@ def _deadline_s(declared: Environment, given: float | None) -> float:
     return float(max([declared.deadlines.ready_s, *of_groups]))
 
 
-def _foreseen(decision: AdmissionDecision) -> dict[str, Any]:
+def _planned(decision: AdmissionDecision) -> dict[str, Any]:
     changes = {key.id: {"key": "accepted", "finger": key.finger} for key in decision.accept}
     changes |= {name: {"key": "forgotten", "why": why} for name, why in decision.forget.items()}
     waiting = [f"{name}: {why}" for name, why in {**decision.waiting, **decision.failed}.items()]
@@ -95,7 +103,7 @@ def _foreseen(decision: AdmissionDecision) -> dict[str, Any]:
     return {"result": None if changes or waiting else True, "changes": changes, "comment": comment}
 
 
-def _told(seen: Admission) -> dict[str, Any]:
+def _admitted(seen: Admission) -> dict[str, Any]:
     changes: dict[str, Any] = {name: {"key": "accepted"} for name in seen.accepted}
     changes |= {name: {"key": "forgotten", "why": why} for name, why in seen.forgotten.items() if name not in changes}
     count = len(seen.accepted) + len(seen.already)

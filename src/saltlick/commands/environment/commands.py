@@ -60,7 +60,7 @@ def apply(opts: Mapping[str, Any], request: ApplyRequest) -> CommandResult:
     names = environment_names(opts, request.name)
     with running_job(opts, job_request(request, names, "apply", request.lock_wait)) as job:
         estate = load(opts, names, create_master_key=True)
-        cloud = aws.connect(estate.region, tell=job.progress.line)
+        cloud = aws.connect(estate.region, notify=job.progress.line)
         plan = provision.plan(estate, cloud, KINDS, replace=request.replace, prune=request.prune)
         return _applied(plan, carry_out(estate, plan, cloud, job))
 
@@ -73,7 +73,7 @@ def destroy(opts: Mapping[str, Any], request: DestroyRequest) -> CommandResult:
         return _unconfirmed(load(opts, names), typed_back)
     with running_job(opts, job_request(request, names, "destroy", request.lock_wait)) as job:
         estate = load(opts, names)
-        cloud = aws.connect(estate.region, tell=job.progress.line)
+        cloud = aws.connect(estate.region, notify=job.progress.line)
         plan = provision.plan_destroy(estate, cloud, KINDS, confirm=typed_back)
         applied = _applied(plan, carry_out(estate, plan, cloud, job))
         forgotten = forget_stale_keys(opts, names, cloud)

@@ -48,7 +48,7 @@ def present(opts: Mapping[str, Any], name: str, caller: Caller, **given: Any) ->
             return _shown(_plan(estate, aws.connect(estate.region), request.replace, request.prune))
         with running_job(opts, job_request(request, (name,), "present", request.lock_wait)) as job:
             estate = load(opts, name, create_master_key=True)
-            cloud = aws.connect(estate.region, tell=job.progress.line)
+            cloud = aws.connect(estate.region, notify=job.progress.line)
             return parts(estate, _plan(estate, cloud, request.replace, request.prune), cloud, job)
 
     return state(name, step)
@@ -65,7 +65,7 @@ def absent(opts: Mapping[str, Any], name: str, caller: Caller, **given: Any) -> 
             return _shown(provision.plan_destroy(estate, aws.connect(estate.region), KINDS, confirm=request.confirm))
         with running_job(opts, job_request(request, (name,), "absent", request.lock_wait)) as job:
             estate = load(opts, name)
-            cloud = aws.connect(estate.region, tell=job.progress.line)
+            cloud = aws.connect(estate.region, notify=job.progress.line)
             plan = provision.plan_destroy(estate, cloud, KINDS, confirm=request.confirm)
             deleted = parts(estate, plan, cloud, job)
             forgotten = forget_stale_keys(opts, [name], cloud)

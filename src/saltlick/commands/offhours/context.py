@@ -87,7 +87,7 @@ def offhours_context(
     command = custodian_of(opts, switched)
     environment, hours = switched.environment, switched.hours
     with master_ports(opts) as ports:
-        cloud = aws.connect(environment.region, tell=notify)
+        cloud = aws.connect(environment.region, notify=notify)
         yield OffHoursContext(
             environment=environment,
             hours=hours,

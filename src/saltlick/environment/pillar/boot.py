@@ -1,4 +1,4 @@
-"""User data: what a server is told at its first boot. Holds no secret; it says whom to trust and who to be."""
+"""User data for a server's first boot: the master to trust and the server's identity. Holds no secret."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Boot:
 
     def _minion(self, server: DeclaredServer, environment: Environment, peers: Mapping[str, Environment]) -> Text:
         if not self.master_finger:
-            # An empty master_finger makes a minion trust whoever answers first.
+            # With an empty master_finger a minion trusts the first master that answers.
             where = Problem("", "the fingerprint of the master's key is not known, and no minion boots without it")
             raise InvalidInput([where], what=f"first boot of {server.name}")
         address = master_address(environment, peers)
@@ -81,11 +81,11 @@ def master_address(environment: Environment, peers: Mapping[str, Environment]) -
     """
     if environment.salt.master:
         return environment.salt.master
-    found = masters(environment, peers)
-    if len(found) != 1:
-        where = Problem("environment.salt.master", f"there are {len(found)} masters to choose from; name one")
+    candidates = masters(environment, peers)
+    if len(candidates) != 1:
+        where = Problem("environment.salt.master", f"there are {len(candidates)} masters to choose from; name one")
         raise InvalidInput([where], what=f"environment {environment.name}")
-    master = found[0]
+    master = candidates[0]
     return master.private_ip or Ref(Key(master.environment, master.address), "private_ip")
 
 

@@ -90,21 +90,21 @@ def subnets_of(environment: Environment, tier: str | None) -> tuple[DeclaredSubn
 
 def tables(environment: Environment) -> tuple[DeclaredRouteTable, ...]:
     """Every route table: one per public tier, one per zone of a private tier."""
-    found = {
+    by_name = {
         subnet.table: DeclaredRouteTable(
             subnet.table, subnet.tier, subnet.public, None if subnet.public else subnet.number
         )
         for subnet in subnets(environment)
     }
-    return tuple(found.values())
+    return tuple(by_name.values())
 
 
 def nat_zones(environment: Environment) -> tuple[int, ...]:
     """Numbers of the zones that have a NAT gateway."""
-    wanted = {tier.nat for name, tier in environment.subnets.items() if not is_public(name, tier)}
-    if Nat.PER_ZONE in wanted:
+    nat_choices = {tier.nat for name, tier in environment.subnets.items() if not is_public(name, tier)}
+    if Nat.PER_ZONE in nat_choices:
         return tuple(range(1, len(environment.zones) + 1))
-    return (1,) if Nat.ONE in wanted else ()
+    return (1,) if Nat.ONE in nat_choices else ()
 
 
 def nat_of(environment: Environment, table: DeclaredRouteTable) -> int | None:
@@ -116,18 +116,18 @@ def nat_of(environment: Environment, table: DeclaredRouteTable) -> int | None:
 
 def server_names(environment: Environment, group: str) -> tuple[str, ...]:
     """Names of a group's servers, in order."""
-    wanted = environment.servers[group]
-    if wanted.names:
-        return wanted.names
-    count = 1 if wanted.count is None else wanted.count
+    spec = environment.servers[group]
+    if spec.names:
+        return spec.names
+    count = 1 if spec.count is None else spec.count
     return tuple(f"{environment.name}-{group}-{number}" for number in range(1, count + 1))
 
 
 def servers_of(environment: Environment, group: str) -> tuple[DeclaredServer, ...]:
     """A group's servers: spread over the zones of its tier in turn. None where there is no such tier."""
-    wanted = environment.servers[group]
+    spec = environment.servers[group]
     place = list(environment.servers).index(group) + 1
-    subnets_here = subnets_of(environment, wanted.subnet)
+    subnets_here = subnets_of(environment, spec.subnet)
     if not subnets_here:
         return ()
     return tuple(
@@ -138,10 +138,10 @@ def servers_of(environment: Environment, group: str) -> tuple[DeclaredServer, ..
             number=number,
             zone=(subnet := subnets_here[(number - 1) % len(subnets_here)]).zone,
             subnet=subnet.name,
-            roles=wanted.roles,
-            tier=place if wanted.tier is None else wanted.tier,
-            boot=wanted.boot,
-            private_ip=str(wanted.private_ips[number - 1]) if number <= len(wanted.private_ips) else None,
+            roles=spec.roles,
+            tier=place if spec.tier is None else spec.tier,
+            boot=spec.boot,
+            private_ip=str(spec.private_ips[number - 1]) if number <= len(spec.private_ips) else None,
         )
         for number, name in enumerate(server_names(environment, group), start=1)
     )
@@ -162,5 +162,7 @@ def server_tiers(environment: Environment) -> tuple[tuple[str, ...], ...]:
 def masters(environment: Environment, peers: Mapping[str, Environment]) -> tuple[DeclaredServer, ...]:
     """The servers that are a Salt master, here and in the declared peers."""
     near = [environment, *(peers[name] for name in environment.peers if name in peers)]
-    groups = [(each, name) for each in near for name, group in each.servers.items() if group.boot is BootAs.MASTER]
-    return tuple(server for each, name in groups for server in servers_of(each, name))
+    groups = [
+        (member, name) for member in near for name, group in member.servers.items() if group.boot is BootAs.MASTER
+    ]
+    return tuple(server for member, name in groups for server in servers_of(member, name))

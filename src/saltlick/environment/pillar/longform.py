@@ -30,10 +30,10 @@ def fields(cls: type[Properties], raw: Mapping[str, Any], environment: str, *, p
     Raises:
         MisfitError: with everything that does not fit.
     """
-    found: list[tuple[Location, str]] = []
-    value = _record(cls, raw, environment, (), found, partial=partial)
-    if found:
-        raise MisfitError(found)
+    problems: list[tuple[Location, str]] = []
+    value = _record(cls, raw, environment, (), problems, partial=partial)
+    if problems:
+        raise MisfitError(problems)
     return value
 
 
@@ -42,22 +42,22 @@ def _record(
     raw: Mapping[str, Any],
     environment: str,
     where: Location,
-    found: list[Any],
+    problems: list[Any],
     *,
     partial: bool = False,
 ) -> dict[str, Any]:
     hints = typing.get_type_hints(cls)
     known = {spot.name: spot for spot in dataclasses.fields(cls) if spot.init}
-    found += [
+    problems += [
         ((*where, name), f"{name} is not known here{did_you_mean(str(name), known)}")
         for name in raw
         if name not in known
     ]
     required = [name for name, spot in known.items() if _required(spot) and name not in raw]
     if not partial:
-        found += [((*where, name), "this has to be given") for name in required]
+        problems += [((*where, name), "this has to be given") for name in required]
     return {
-        name: _value(hints[name], value, environment, (*where, name), found)
+        name: _value(hints[name], value, environment, (*where, name), problems)
         for name, value in raw.items()
         if name in known
     }
@@ -67,43 +67,43 @@ def _required(spot: dataclasses.Field[Any]) -> bool:
     return spot.default is dataclasses.MISSING and spot.default_factory is dataclasses.MISSING
 
 
-def _value(hint: Any, raw: Any, environment: str, where: Location, found: list[Any]) -> Any:
+def _value(hint: Any, raw: Any, environment: str, where: Location, problems: list[Any]) -> Any:
     """One field: references made, records made, then held against its type."""
-    count = len(found)
-    value = _made(hint, raw, environment, where, found)
-    if len(found) > count:
+    count = len(problems)
+    value = _made(hint, raw, environment, where, problems)
+    if len(problems) > count:
         return value
     try:
         return _adapter(hint).validate_python(value)
     except ValidationError:
-        found.append((where, f"{shown(raw)} does not fit: {_expected(hint)}"))
+        problems.append((where, f"{shown(raw)} does not fit: {_expected(hint)}"))
         return value
 
 
-def _made(hint: Any, raw: Any, environment: str, where: Location, found: list[Any]) -> Any:
+def _made(hint: Any, raw: Any, environment: str, where: Location, problems: list[Any]) -> Any:
     if isinstance(raw, Mapping) and "ref" in raw:
-        return _reference(raw, environment, where, found)
+        return _reference(raw, environment, where, problems)
     if isinstance(raw, Mapping) and set(raw) == {"join"} and isinstance(raw["join"], list):
-        parts = [_made(str, part, environment, (*where, "join", n), found) for n, part in enumerate(raw["join"])]
+        parts = [_made(str, part, environment, (*where, "join", n), problems) for n, part in enumerate(raw["join"])]
         return Join(tuple(parts))
     if isinstance(raw, Mapping) and (record := _record_type(hint)):
-        values = _record(record, raw, environment, where, found)
-        return record(**values) if not any(spot[0][: len(where)] == where for spot in found) else raw
+        values = _record(record, raw, environment, where, problems)
+        return record(**values) if not any(spot[0][: len(where)] == where for spot in problems) else raw
     if isinstance(raw, (list, tuple)):
-        inner = next((each for each in typing.get_args(hint) if each is not Ellipsis), Any)
-        return tuple(_made(inner, item, environment, (*where, n), found) for n, item in enumerate(raw))
+        inner = next((argument for argument in typing.get_args(hint) if argument is not Ellipsis), Any)
+        return tuple(_made(inner, item, environment, (*where, n), problems) for n, item in enumerate(raw))
     return raw
 
 
-def _reference(raw: Mapping[str, Any], environment: str, where: Location, found: list[Any]) -> Any:
+def _reference(raw: Mapping[str, Any], environment: str, where: Location, problems: list[Any]) -> Any:
     given = {"attribute": "id", "environment": environment, **raw}
-    found += [
+    problems += [
         ((*where, name), f"{name} is not part of a reference; that is ref, attribute, environment")
         for name in given
         if name not in ("ref", "attribute", "environment")
     ]
     if not all(isinstance(value, str) for value in given.values()) or "/" not in given["ref"]:
-        found.append((where, "a reference names an address, like {ref: subnet/public-az1}"))
+        problems.append((where, "a reference names an address, like {ref: subnet/public-az1}"))
         return raw
     return Ref(Key(given["environment"], given["ref"]), given["attribute"])
 
@@ -111,7 +111,7 @@ def _reference(raw: Mapping[str, Any], environment: str, where: Location, found:
 def _record_type(hint: Any) -> type[Any] | None:
     if isinstance(hint, type):
         return hint if dataclasses.is_dataclass(hint) and hint not in (Ref, Join) else None
-    return next((found for each in typing.get_args(hint) if (found := _record_type(each))), None)
+    return next((record for argument in typing.get_args(hint) if (record := _record_type(argument))), None)
 
 
 @cache
@@ -140,5 +140,5 @@ def _expected(hint: Any) -> str:
         items = _expected(typing.get_args(hint)[0])
         return f"a list of {'mappings' if items == A_RECORD else items}"
     if arguments := typing.get_args(hint):
-        return " or ".join(dict.fromkeys(words for each in arguments if (words := _expected(each))))
+        return " or ".join(dict.fromkeys(words for argument in arguments if (words := _expected(argument))))
     return A_RECORD

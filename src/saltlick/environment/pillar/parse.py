@@ -1,4 +1,4 @@
-"""From the compiled pillar to an `Environment`, or to everything that is wrong with it."""
+"""Parses the compiled pillar into an `Environment`, or raises with all problems."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def parse_environment(pillar: Mapping[str, Any], *, environment: str) -> Environ
     if not isinstance(raw, Mapping):
         raise InvalidInput([Problem(ENVIRONMENT_KEY, _nothing(raw, environment))], what=what)
     rest = Readable(raw, Environment)
-    found = {*_misnamed(raw, environment), *_senseless(rest)}
+    all_problems = {*_misnamed(raw, environment), *_senseless(rest)}
     if rest.error:
-        found |= set(problems(rest.error, Environment, raw, ENVIRONMENT_KEY))
-    if found or not rest.value:
-        raise InvalidInput(sorted(found), what=what)
+        all_problems |= set(problems(rest.error, Environment, raw, ENVIRONMENT_KEY))
+    if all_problems or not rest.value:
+        raise InvalidInput(sorted(all_problems), what=what)
     return rest.value
 
 
@@ -37,7 +37,7 @@ def _senseless(rest: Readable[Environment]) -> Iterator[Problem]:
     """What makes no sense in the readable part, but for what the unreadable part may be the cause of."""
     for finding in own_findings(rest.value) if rest.value else ():
         location = rest.original(finding.location)
-        if not any(rest.concerns(each) for each in (location, *finding.lacks)):
+        if not any(rest.concerns(place) for place in (location, *finding.lacks)):
             yield Problem(path(location, ENVIRONMENT_KEY), finding.message)
 
 

@@ -73,9 +73,7 @@ class ServerGroup(Model):
     private_ips: tuple[Address, ...] = Field((), description="Fixed private addresses, one per server, in order.")
     elastic_ip: bool = Field(False, description="An Elastic IP for each server.")
     public_ip: bool = Field(False, description="A public address from AWS's pool at launch; lost when stopped.")
-    key_pair: StrictStr | None = Field(
-        None, description="Name of a key pair. Nobody needs one: servers are not logged into."
-    )
+    key_pair: StrictStr | None = Field(None, description="Name of an SSH key pair. Not needed in normal operation.")
     volume_gb: StrictInt | None = Field(
         None, ge=1, le=16384, description=f"Size of the root volume. Left out: {DEFAULT_VOLUME_GB}."
     )

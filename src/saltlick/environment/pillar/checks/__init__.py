@@ -1,4 +1,4 @@
-"""Whether a well-formed environment makes sense, in itself and beside its peers. All problems, never only one."""
+"""Checks a well-formed environment for consistency, alone and with its peers. Reports all problems."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def own_findings(environment: Environment) -> tuple[PillarFinding, ...]:
 
 
 def check_environment(environment: Environment, others: Mapping[str, Environment]) -> None:
-    """Holds an environment that is sound by itself against its peers, and its long form against its short form.
+    """Check a consistent environment against its peers, and its long form against its short form.
 
     Raises:
         InvalidInput: with every problem, each with its path.
     """
-    found = list(peers.findings(environment, others))
+    findings = list(peers.findings(environment, others))
     if set(environment.peers) <= set(others):
         near = {name: addresses(others[name], others) for name in environment.peers}
         short_form = addresses(environment, others, long_form=False)
-        found += longform.beside_short_form(environment, short_form, near)
-    if found:
-        problems = {Problem(path(finding.location, ENVIRONMENT_KEY), finding.message) for finding in found}
+        findings += longform.beside_short_form(environment, short_form, near)
+    if findings:
+        problems = {Problem(path(finding.location, ENVIRONMENT_KEY), finding.message) for finding in findings}
         raise InvalidInput(sorted(problems), what=f"pillar of {environment.name}")

@@ -15,36 +15,38 @@ NAME_LIMIT = 32
 
 def findings(environment: Environment) -> Iterator[PillarFinding]:
     """All that is wrong with the balancers by themselves."""
-    for name, wanted in environment.balancers.items():
+    for name, balancer in environment.balancers.items():
         where = ("balancers", name)
-        yield from unknown(wanted.servers, environment.servers, "server group", (*where, "servers"), section="servers")
         yield from unknown(
-            [wanted.subnet], environment.subnets, "tier of subnets", (*where, "subnet"), section="subnets"
+            balancer.servers, environment.servers, "server group", (*where, "servers"), section="servers"
         )
         yield from unknown(
-            wanted.firewall, environment.firewall, "firewall group", (*where, "firewall"), section="firewall"
+            [balancer.subnet], environment.subnets, "tier of subnets", (*where, "subnet"), section="subnets"
         )
-        yield from repeated(wanted.servers, (*where, "servers"))
+        yield from unknown(
+            balancer.firewall, environment.firewall, "firewall group", (*where, "firewall"), section="firewall"
+        )
+        yield from repeated(balancer.servers, (*where, "servers"))
         yield from _name(f"{environment.name}-{name}", where)
-        yield from _place(environment, wanted, where)
+        yield from _place(environment, balancer, where)
 
 
 def _name(full: str, where: tuple[str, str]) -> Iterator[PillarFinding]:
     if len(full) > NAME_LIMIT:
-        said = f"AWS takes at most {NAME_LIMIT} characters for a balancer's name, and {full} has {len(full)}"
-        yield at(*where, says=said)
+        message = f"AWS takes at most {NAME_LIMIT} characters for a balancer's name, and {full} has {len(full)}"
+        yield at(*where, says=message)
     if full.startswith("internal-"):
         yield at(*where, says=f"AWS takes no balancer whose name begins with internal-, as {full} does")
 
 
-def _place(environment: Environment, wanted: LoadBalancerSpec, where: tuple[str, str]) -> Iterator[PillarFinding]:
-    tier = environment.subnets.get(wanted.subnet)
+def _place(environment: Environment, balancer: LoadBalancerSpec, where: tuple[str, str]) -> Iterator[PillarFinding]:
+    tier = environment.subnets.get(balancer.subnet)
     if tier is None:
         return
     if len(environment.zones) < 2:
         yield at(
             *where, lacks=[("zones",)], says="a balancer needs subnets in at least two zones; the environment has one"
         )
-    if not wanted.internal and not layout.is_public(wanted.subnet, tier):
-        said = f"{wanted.subnet} is not public: the world would not reach the balancer. Say `internal: true` if that is meant"
-        yield at(*where, "subnet", says=said)
+    if not balancer.internal and not layout.is_public(balancer.subnet, tier):
+        message = f"{balancer.subnet} is not public, so the internet cannot reach it. Set `internal: true` if that is intended"
+        yield at(*where, "subnet", says=message)

@@ -1,4 +1,4 @@
-"""What a check finds, and the questions that most checks ask."""
+"""The findings of a check, and the checks that several sections share."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def unknown(
     for number, name in enumerate(names):
         if name not in known:
             place = (*where, number) if len(names) > 1 else where
-            said = f"there is no {what} {name}{did_you_mean(name, known)}"
-            yield at(*place, lacks=[(section, name)], says=said)
+            message = f"there is no {what} {name}{did_you_mean(name, known)}"
+            yield at(*place, lacks=[(section, name)], says=message)
 
 
 def repeated(values: Sequence[object], where: Location) -> Iterator[PillarFinding]:
-    """A finding for each value that stood in the list before."""
+    """A finding for each value that occurs earlier in the list."""
     for number, value in enumerate(values):
         if value in values[:number]:
             yield at(*where, number, says=f"{value} is here twice")

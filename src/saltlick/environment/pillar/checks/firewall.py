@@ -42,8 +42,8 @@ def _sources(environment: Environment, rule: FirewallRule, where: tuple[str | in
         if source == PEERS and not environment.peers:
             yield at(*place, lacks=[("peers",)], says="there are no peers")
         elif source not in RESERVED_SOURCES and "/" not in source and source not in groups:
-            said = f"there is no group or peer {source}{did_you_mean(source, (*groups, *RESERVED_SOURCES))}"
-            yield at(*place, lacks=[("firewall", source), ("peers",)], says=said)
+            message = f"there is no group or peer {source}{did_you_mean(source, (*groups, *RESERVED_SOURCES))}"
+            yield at(*place, lacks=[("firewall", source), ("peers",)], says=message)
 
 
 def _ports(rule: FirewallRule, where: tuple[str | int, ...]) -> Iterator[PillarFinding]:

@@ -62,8 +62,8 @@ def _address(entry: LongForm, short_form: frozenset[str], where: tuple[str, int]
     if address in short_form and not entry.override:
         yield at(*where, says=f"the short form makes {address} already; say `override: true` to change it")
     if address not in short_form and entry.override:
-        said = f"nothing to override: the short form makes no {address}{nearest(address, short_form, 0.8)}"
-        yield at(*where, says=said)
+        message = f"nothing to override: the short form makes no {address}{nearest(address, short_form, 0.8)}"
+        yield at(*where, says=message)
 
 
 def _reference(ref: Ref, known: Addresses, where: tuple[str | int, ...]) -> Iterator[PillarFinding]:

@@ -29,8 +29,8 @@ def _zones(environment: Environment) -> Iterator[PillarFinding]:
 def _tier(environment: Environment, name: str, tier: Tier) -> Iterator[PillarFinding]:
     where = ("subnets", name)
     if len(tier.cidrs) != len(environment.zones):
-        said = f"{counted(len(tier.cidrs), 'network')} for {counted(len(environment.zones), 'zone')}: one for each is needed"
-        yield at(*where, "cidrs", lacks=[("zones",)], says=said)
+        message = f"{counted(len(tier.cidrs), 'network')} for {counted(len(environment.zones), 'zone')}: one for each is needed"
+        yield at(*where, "cidrs", lacks=[("zones",)], says=message)
     for number, cidr in enumerate(tier.cidrs):
         if not cidr.subnet_of(environment.cidr):
             yield at(*where, "cidrs", number, says=f"{cidr} is outside the environment's {environment.cidr}")

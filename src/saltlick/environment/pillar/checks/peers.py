@@ -1,4 +1,4 @@
-"""An environment beside its peers."""
+"""Checks an environment against its peers."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def findings(environment: Environment, peers: Mapping[str, Environment]) -> Iter
 def _network(environment: Environment, peers: Mapping[str, Environment], number: int) -> Iterator[PillarFinding]:
     peer = peers[environment.peers[number]]
     if peer.region != environment.region:
-        said = f"{peer.name} is in {peer.region}: peering between regions is not supported yet"
-        yield at("peers", number, says=said)
+        message = f"{peer.name} is in {peer.region}: peering between regions is not supported yet"
+        yield at("peers", number, says=message)
     if environment.cidr.overlaps(peer.cidr):
         yield at("cidr", says=f"{environment.cidr} overlaps with {peer.name}'s {peer.cidr}")
     for earlier in environment.peers[:number]:
         if earlier in peers and peers[earlier].cidr.overlaps(peer.cidr):
-            said = f"{peer.name}'s {peer.cidr} overlaps with {earlier}'s {peers[earlier].cidr}: no route could tell them apart"
-            yield at("peers", number, says=said)
+            message = f"{peer.name}'s {peer.cidr} overlaps with {earlier}'s {peers[earlier].cidr}: no route could tell them apart"
+            yield at("peers", number, says=message)
 
 
 def _servers(environment: Environment, peer: Environment) -> Iterator[PillarFinding]:
@@ -51,12 +51,14 @@ def _servers(environment: Environment, peer: Environment) -> Iterator[PillarFind
 
 
 def _master(environment: Environment, peers: Mapping[str, Environment]) -> Iterator[PillarFinding]:
-    minions = any(wanted.boot is BootAs.MINION for wanted in environment.servers.values())
+    minions = any(group.boot is BootAs.MINION for group in environment.servers.values())
     if environment.salt.master or not minions or not set(environment.peers) <= set(peers):
         return
-    found = [server.name for server in layout.masters(environment, peers)]
-    if not found:
-        said = "the servers have no Salt master: no group here or in a peer says `boot: master`"
-        yield at("salt", "master", says=f"{said}; peer with one, name its address here, or say `boot: none`")
-    if len(found) > 1:
-        yield at("salt", "master", says=f"there are several Salt masters ({', '.join(found)}); name one's address here")
+    masters = [server.name for server in layout.masters(environment, peers)]
+    if not masters:
+        message = "the servers have no Salt master: no group here or in a peer says `boot: master`"
+        yield at("salt", "master", says=f"{message}; peer with one, name its address here, or say `boot: none`")
+    if len(masters) > 1:
+        yield at(
+            "salt", "master", says=f"there are several Salt masters ({', '.join(masters)}); name one's address here"
+        )

@@ -17,60 +17,58 @@ RESERVED_HOSTS = 4
 
 def findings(environment: Environment) -> Iterator[PillarFinding]:
     """All that is wrong with the servers by themselves."""
-    for group, wanted in environment.servers.items():
+    for group, spec in environment.servers.items():
         where = ("servers", group)
+        yield from unknown([spec.subnet], environment.subnets, "tier of subnets", (*where, "subnet"), section="subnets")
         yield from unknown(
-            [wanted.subnet], environment.subnets, "tier of subnets", (*where, "subnet"), section="subnets"
+            spec.firewall, environment.firewall, "firewall group", (*where, "firewall"), section="firewall"
         )
-        yield from unknown(
-            wanted.firewall, environment.firewall, "firewall group", (*where, "firewall"), section="firewall"
-        )
-        yield from repeated(wanted.roles, (*where, "roles"))
-        yield from _counts(environment, group, wanted)
-        yield from _image(environment, wanted, where)
-        yield from _reachable(environment, wanted, where)
-        yield from _addresses(environment, group, wanted)
+        yield from repeated(spec.roles, (*where, "roles"))
+        yield from _counts(environment, group, spec)
+        yield from _image(environment, spec, where)
+        yield from _reachable(environment, spec, where)
+        yield from _addresses(environment, group, spec)
     yield from _room(environment)
     yield from _same_names(environment)
     yield from _same_addresses(environment)
 
 
-def _counts(environment: Environment, group: str, wanted: ServerGroup) -> Iterator[PillarFinding]:
+def _counts(environment: Environment, group: str, spec: ServerGroup) -> Iterator[PillarFinding]:
     where = ("servers", group)
-    if wanted.names and wanted.count not in (None, len(wanted.names)):
+    if spec.names and spec.count not in (None, len(spec.names)):
         yield at(
             *where,
             "count",
-            says=f"{wanted.count} servers, but {counted(len(wanted.names), 'name')}; leave the count out",
+            says=f"{spec.count} servers, but {counted(len(spec.names), 'name')}; leave the count out",
         )
     names = layout.server_names(environment, group)
-    if len(wanted.private_ips) > len(names):
-        said = f"{counted(len(wanted.private_ips), 'address')} for {counted(len(names), 'server')}"
+    if len(spec.private_ips) > len(names):
+        message = f"{counted(len(spec.private_ips), 'address')} for {counted(len(names), 'server')}"
         lacks = [("servers", group, "names"), ("servers", group, "count")]
-        yield at(*where, "private_ips", lacks=lacks, says=said)
+        yield at(*where, "private_ips", lacks=lacks, says=message)
     if names and len(longest := max(names, key=len)) > HOST_NAME_LIMIT:
-        said = f"{longest} has {len(longest)} characters; a host name takes at most {HOST_NAME_LIMIT}"
-        yield at(*where, says=said)
+        message = f"{longest} has {len(longest)} characters; a host name takes at most {HOST_NAME_LIMIT}"
+        yield at(*where, says=message)
 
 
-def _image(environment: Environment, wanted: ServerGroup, where: tuple[str, str]) -> Iterator[PillarFinding]:
-    if not (wanted.image or environment.image):
+def _image(environment: Environment, spec: ServerGroup, where: tuple[str, str]) -> Iterator[PillarFinding]:
+    if not (spec.image or environment.image):
         yield at(*where, lacks=[("image",)], says="no image: give the group one, or the environment")
 
 
-def _reachable(environment: Environment, wanted: ServerGroup, where: tuple[str, str]) -> Iterator[PillarFinding]:
-    tier = environment.subnets.get(wanted.subnet)
-    if tier is None or layout.is_public(wanted.subnet, tier):
+def _reachable(environment: Environment, spec: ServerGroup, where: tuple[str, str]) -> Iterator[PillarFinding]:
+    tier = environment.subnets.get(spec.subnet)
+    if tier is None or layout.is_public(spec.subnet, tier):
         return
-    for name, asked in (("elastic_ip", wanted.elastic_ip), ("public_ip", wanted.public_ip)):
-        if asked:
-            yield at(*where, name, says=f"{wanted.subnet} is not public: no public address would be reached there")
+    for name, requested in (("elastic_ip", spec.elastic_ip), ("public_ip", spec.public_ip)):
+        if requested:
+            yield at(*where, name, says=f"{spec.subnet} is not public: no public address would be reached there")
 
 
-def _addresses(environment: Environment, group: str, wanted: ServerGroup) -> Iterator[PillarFinding]:
+def _addresses(environment: Environment, group: str, spec: ServerGroup) -> Iterator[PillarFinding]:
     """Each fixed address has to lie in the subnet that its server falls to."""
-    subnets = layout.subnets_of(environment, wanted.subnet)
-    for number, address in enumerate(wanted.private_ips if subnets else ()):
+    subnets = layout.subnets_of(environment, spec.subnet)
+    for number, address in enumerate(spec.private_ips if subnets else ()):
         subnet = subnets[number % len(subnets)]
         place = ("servers", group, "private_ips", number)
         if address not in subnet.cidr:
@@ -78,8 +76,8 @@ def _addresses(environment: Environment, group: str, wanted: ServerGroup) -> Ite
                 *place, lacks=[("zones",), ("subnets",)], says=f"{address} is outside {subnet.name}, {subnet.cidr}"
             )
         elif _reserved(int(address), subnet.cidr):
-            said = f"AWS keeps {address} for itself: the first four and the last address of {subnet.cidr}"
-            yield at(*place, says=said)
+            message = f"AWS keeps {address} for itself: the first four and the last address of {subnet.cidr}"
+            yield at(*place, says=message)
 
 
 def _reserved(address: int, cidr: IPv4Network) -> bool:
@@ -93,8 +91,8 @@ def _room(environment: Environment) -> Iterator[PillarFinding]:
         room = subnet.cidr.num_addresses - RESERVED_HOSTS - 1
         count = sum(server.subnet == subnet.name for server in layout.declared_servers(environment))
         if count > room:
-            said = f"{subnet.cidr} has {counted(room, 'address')} for {counted(count, 'server')}"
-            yield at("subnets", subnet.tier, "cidrs", subnet.number - 1, says=said)
+            message = f"{subnet.cidr} has {counted(room, 'address')} for {counted(count, 'server')}"
+            yield at("subnets", subnet.tier, "cidrs", subnet.number - 1, says=message)
 
 
 def _same_names(environment: Environment) -> Iterator[PillarFinding]:
@@ -111,9 +109,9 @@ def _same_names(environment: Environment) -> Iterator[PillarFinding]:
 
 def _same_addresses(environment: Environment) -> Iterator[PillarFinding]:
     owners: dict[object, str] = {}
-    for group, wanted in environment.servers.items():
-        for number, address in enumerate(wanted.private_ips):
+    for group, spec in environment.servers.items():
+        for number, address in enumerate(spec.private_ips):
             if address in owners:
-                said = f"{address} is the address of a server of {owners[address]} too"
-                yield at("servers", group, "private_ips", number, says=said)
+                message = f"{address} is the address of a server of {owners[address]} too"
+                yield at("servers", group, "private_ips", number, says=message)
             owners.setdefault(address, group)

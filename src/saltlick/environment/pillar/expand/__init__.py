@@ -1,4 +1,4 @@
-"""From an `Environment` to the resources it consists of, with typed references between them."""
+"""Expands an `Environment` into its resources, with typed references between them."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def addresses(environment: Environment, peers: Mapping[str, Environment], *, lon
     """The addresses of everything in an environment. Peers that are not known are left out."""
     near = tuple(name for name in environment.peers if name in peers)
     known = environment.model_copy(update={"peers": near})
-    made = {resource.key.address for resource in _short_form(known, peers, _NoBoot())}
-    return frozenset(made | {f"{entry.kind}/{entry.name}" for entry in environment.resources if long_form})
+    known_addresses = {resource.key.address for resource in _short_form(known, peers, _NoBoot())}
+    return frozenset(known_addresses | {f"{entry.kind}/{entry.name}" for entry in environment.resources if long_form})
 
 
 class _NoBoot:

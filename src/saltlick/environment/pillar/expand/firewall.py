@@ -30,7 +30,7 @@ def resources(environment: Environment, peers: Mapping[str, Environment]) -> Ite
             name,
             draft.titled(name, "rules"),
             group=draft.ref(f"security_group/{name}"),
-            ingress=tuple(each for rule in rules for each in _ingress(draft, name, rule, peers)),
+            ingress=tuple(expanded for rule in rules for expanded in _ingress(draft, name, rule, peers)),
         )
 
 

@@ -13,11 +13,11 @@ from saltlick.kinds import KINDS
 
 def merged(environment: Environment, short_form: Iterable[Resource]) -> tuple[Resource, ...]:
     """All resources: those of the short form, with overrides applied, then those the long form adds."""
-    made = {resource.key: resource for resource in short_form}
+    resources = {resource.key: resource for resource in short_form}
     for entry in environment.resources:
         key = Key(environment.name, f"{entry.kind}/{entry.name}")
-        made[key] = _overridden(made[key], entry) if entry.override else _added(environment, entry)
-    return tuple(made.values())
+        resources[key] = _overridden(resources[key], entry) if entry.override else _added(environment, entry)
+    return tuple(resources.values())
 
 
 def _overridden(resource: Resource, entry: LongForm) -> Resource:

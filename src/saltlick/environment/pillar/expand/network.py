@@ -31,12 +31,15 @@ def resources(environment: Environment) -> Iterator[Resource]:
 
 def way_out(environment: Environment, subnet: str) -> tuple[str, ...]:
     """Addresses of what has to exist before a server in that subnet reaches the internet, as far as it ever does."""
-    here = next(each for each in layout.subnets(environment) if each.name == subnet)
-    table = next(each for each in layout.tables(environment) if each.name == here.table)
+    subnet_layout = next(candidate for candidate in layout.subnets(environment) if candidate.name == subnet)
+    table = next(candidate for candidate in layout.tables(environment) if candidate.name == subnet_layout.table)
     number = layout.nat_of(environment, table)
     if number is not None:
-        return (*_way(here), *_way(layout.subnets_of(environment, layout.public_tier(environment))[number - 1]))
-    return _way(here) if table.public else _way(here)[:1]
+        return (
+            *_way(subnet_layout),
+            *_way(layout.subnets_of(environment, layout.public_tier(environment))[number - 1]),
+        )
+    return _way(subnet_layout) if table.public else _way(subnet_layout)[:1]
 
 
 def _way(subnet: layout.DeclaredSubnet) -> tuple[str, str]:

@@ -27,17 +27,17 @@ def ways(environment: Environment, table: str, peers: Mapping[str, Environment])
     """Addresses of the routes by which servers at that table and the peers reach each other."""
     for name in environment.peers:
         yield f"route/{table}:{peers[name].cidr}"
-        yield from (f"route/{name}.{there.name}:{environment.cidr}" for there in layout.tables(peers[name]))
+        yield from (f"route/{name}.{peer_table.name}:{environment.cidr}" for peer_table in layout.tables(peers[name]))
 
 
-def _route(draft: Draft, here: Environment, table: str, there: Environment, *, through: str) -> Resource:
-    """A route in a table of `here` to all of `there`; in a peer's table its name says so, `control.public`."""
-    own = here.name == draft.environment.name
+def _route(draft: Draft, source: Environment, table: str, destination: Environment, *, through: str) -> Resource:
+    """A route from a table of `source` to the CIDR of `destination`; a peer's table is named `control.public`."""
+    own = source.name == draft.environment.name
     return draft(
         "route",
-        f"{'' if own else here.name + '.'}{table}:{there.cidr}",
-        f"{here.name}-{table} {there.cidr}",
-        table=Ref(Key(here.name, f"route_table/{table}")),
-        destination=str(there.cidr),
+        f"{'' if own else source.name + '.'}{table}:{destination.cidr}",
+        f"{source.name}-{table} {destination.cidr}",
+        table=Ref(Key(source.name, f"route_table/{table}")),
+        destination=str(destination.cidr),
         peering=draft.ref(f"peering/{through}"),
     )

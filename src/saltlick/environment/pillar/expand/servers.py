@@ -32,34 +32,34 @@ def resources(environment: Environment, peers: Mapping[str, Environment], boot: 
         yield draft("image", name, draft.titled(name, "image"), **image.model_dump())
     for name, public_key in environment.key_pairs.items():
         yield draft("key_pair", name, draft.titled(name), public_key=public_key)
-    for group, wanted in environment.servers.items():
-        yield from _role(draft, group, wanted)
+    for group, spec in environment.servers.items():
+        yield from _role(draft, group, spec)
         for server in layout.servers_of(environment, group):
-            yield _instance(draft, server, wanted, peers, boot)
-            if wanted.elastic_ip:
+            yield _instance(draft, server, spec, peers, boot)
+            if spec.elastic_ip:
                 yield _elastic_ip(draft, server)
 
 
 def images(environment: Environment) -> dict[str, ImageSpec]:
     """Every image that servers are made from, by its lookup's name: `default`, or the first group that chose it."""
-    found: dict[str, ImageSpec] = {}
-    for group, wanted in environment.servers.items():
-        image = wanted.image or environment.image
-        if image and image not in found.values():
-            found[DEFAULT_IMAGE if image == environment.image else group] = image
-    return found
+    chosen: dict[str, ImageSpec] = {}
+    for group, spec in environment.servers.items():
+        image = spec.image or environment.image
+        if image and image not in chosen.values():
+            chosen[DEFAULT_IMAGE if image == environment.image else group] = image
+    return chosen
 
 
-def _image(environment: Environment, wanted: ServerGroup) -> str:
-    choice = wanted.image or environment.image
+def _image(environment: Environment, spec: ServerGroup) -> str:
+    choice = spec.image or environment.image
     return next(f"image/{name}" for name, image in images(environment).items() if image == choice)
 
 
 def _instance(
-    draft: Draft, server: layout.DeclaredServer, wanted: ServerGroup, peers: Mapping[str, Environment], boot: FirstBoot
+    draft: Draft, server: layout.DeclaredServer, spec: ServerGroup, peers: Mapping[str, Environment], boot: FirstBoot
 ) -> Resource:
     environment = draft.environment
-    image = _image(environment, wanted)
+    image = _image(environment, spec)
     table = next(subnet.table for subnet in layout.subnets(environment) if subnet.name == server.subnet)
     return draft(
         "instance",
@@ -67,25 +67,25 @@ def _instance(
         server.name,
         # First boot fetches packages and calls the master: without routes it would only wait, or give up.
         after=[*way_out(environment, server.subnet), *peering.ways(environment, table, peers)],
-        protected=wanted.protected,
+        protected=spec.protected,
         image=draft.ref(image),
         root_device=draft.ref(image, "root_device"),
-        type=wanted.type,
+        type=spec.type,
         subnet=draft.ref(f"subnet/{server.subnet}"),
-        security_groups=tuple(draft.ref(f"security_group/{name}") for name in sorted(wanted.firewall)),
+        security_groups=tuple(draft.ref(f"security_group/{name}") for name in sorted(spec.firewall)),
         user_data=boot.user_data(server, environment, peers),
-        profile=draft.ref(f"instance_profile/{server.group}") if wanted.iam_policy else None,
-        key_pair=_key_pair(draft, wanted),
+        profile=draft.ref(f"instance_profile/{server.group}") if spec.iam_policy else None,
+        key_pair=_key_pair(draft, spec),
         private_ip=server.private_ip,
-        volume_gb=wanted.volume_gb,
-        public_ip=wanted.public_ip,
+        volume_gb=spec.volume_gb,
+        public_ip=spec.public_ip,
     )
 
 
-def _key_pair(draft: Draft, wanted: ServerGroup) -> Ref | str | None:
-    if wanted.key_pair in draft.environment.key_pairs:
-        return draft.ref(f"key_pair/{wanted.key_pair}", "name")
-    return wanted.key_pair
+def _key_pair(draft: Draft, spec: ServerGroup) -> Ref | str | None:
+    if spec.key_pair in draft.environment.key_pairs:
+        return draft.ref(f"key_pair/{spec.key_pair}", "name")
+    return spec.key_pair
 
 
 def _elastic_ip(draft: Draft, server: layout.DeclaredServer) -> Resource:
@@ -99,11 +99,11 @@ def _elastic_ip(draft: Draft, server: layout.DeclaredServer) -> Resource:
     )
 
 
-def _role(draft: Draft, group: str, wanted: ServerGroup) -> Iterator[Resource]:
-    if wanted.iam_policy is None:
+def _role(draft: Draft, group: str, spec: ServerGroup) -> Iterator[Resource]:
+    if spec.iam_policy is None:
         return
     name = role_name(draft.environment, group)
-    policy = _policy(wanted)
+    policy = _policy(spec)
     yield draft("iam_role", group, name, role_name=name, policy=policy)
     yield draft("instance_profile", group, name, profile_name=name, role=draft.ref(f"iam_role/{group}"))
 
@@ -113,9 +113,9 @@ def role_name(environment: Environment, group: str) -> str:
     return group if environment.servers[group].names else f"{environment.name}-{group}"
 
 
-def _policy(wanted: ServerGroup) -> str:
-    if wanted.iam_policy == "saltlick":
+def _policy(spec: ServerGroup) -> str:
+    if spec.iam_policy == "saltlick":
         from saltlick.kinds.iam_policy import policy
 
         return json.dumps(policy(), sort_keys=True)
-    return json.dumps(wanted.iam_policy, sort_keys=True)
+    return json.dumps(spec.iam_policy, sort_keys=True)
