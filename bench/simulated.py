@@ -67,7 +67,7 @@ def _released(count: int, batch: str, folder: Path, *, traced: bool) -> dict[str
     told = io.StringIO()
     progress = Progress("bench", Quiet(), stream=told)
     teller = ReleaseNotifier({}, progress, WebhookNotifier({}, None, progress.line))
-    stage = replace(world.on(folder, journal=journal), tell=teller)
+    stage = replace(world.on(folder, journal=journal), notify=teller)
     if traced:
         tracemalloc.start()
     began = time.perf_counter()

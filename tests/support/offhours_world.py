@@ -81,7 +81,7 @@ class Sky:
             custodian=self,
             application=self,
             clock=self.clock,
-            tell=lambda text: None,
+            notify=lambda text: None,
         )
 
     def look(self, turn: Turn) -> tuple[SwitchedObject, ...]:

@@ -281,7 +281,7 @@ class World:
             journal=journal or Journal(Store(path / "releases.sqlite", durable=False), epoch=self.clock.epoch),
             clock=self.clock,
             epoch=self.clock.epoch,
-            tell=(lambda one: None) if news is None else news.append,
+            notify=(lambda event: None) if news is None else news.append,
             interrupts=Interrupts(),
         )
 

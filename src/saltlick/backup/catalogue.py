@@ -67,13 +67,13 @@ class Catalogue:
     unreadable: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, told: Mapping[str, Any], job: str) -> Catalogue:
+    def read(cls, listing: Mapping[str, Any], job: str) -> Catalogue:
         """From what `backup.catalogue` returned."""
-        found = [Backup.read(each) for each in told["manifests"] if each["job"] == job]
+        backups = [Backup.read(backup) for backup in listing["manifests"] if backup["job"] == job]
         return cls(
-            backups=tuple(sorted(found, key=lambda backup: (backup.ended, backup.id))),
-            unfinished=_ids(told["unfinished"], job),
-            unreadable=_ids(told["unreadable"], job),
+            backups=tuple(sorted(backups, key=lambda backup: (backup.ended, backup.id))),
+            unfinished=_ids(listing["unfinished"], job),
+            unreadable=_ids(listing["unreadable"], job),
         )
 
     def chain(self, backup: Backup) -> tuple[Backup, ...]:
@@ -81,7 +81,7 @@ class Catalogue:
 
         Raises: NotReady where a link is missing.
         """
-        known = {each.id: each for each in self.backups}
+        known = {backup.id: backup for backup in self.backups}
         links = [backup]
         while links[0].previous:
             if links[0].previous not in known:
@@ -93,7 +93,7 @@ class Catalogue:
 
     def whole(self, backup: Backup) -> bool:
         """Whether all that it builds on is there."""
-        known = {each.id: each.previous for each in self.backups}
+        known = {backup.id: backup.previous for backup in self.backups}
         link = backup.id
         while known.get(link):
             link = known[link]
@@ -109,10 +109,10 @@ class Catalogue:
             raise NotReady("the store has no finished backup of this job")
         if moment is None:
             return self.chain(whole[-1])
-        reaching = [each for each in whole if each.reaches >= moment and self._begins(each) <= moment]
+        reaching = [backup for backup in whole if backup.reaches >= moment and self._begins(backup) <= moment]
         if reaching:
-            return self.chain(min(reaching, key=lambda each: (each.reaches, each.ended)))
-        first, last = min(map(self._begins, whole)), max(each.reaches for each in whole)
+            return self.chain(min(reaching, key=lambda backup: (backup.reaches, backup.ended)))
+        first, last = min(map(self._begins, whole)), max(backup.reaches for backup in whole)
         raise NotReady(
             f"the store reaches from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC, not {moment:%Y-%m-%d %H:%M:%S}"
         )
@@ -134,7 +134,7 @@ def name_of(moment: datetime, mode: str) -> str:
 
 def after(moment: datetime, taken: Sequence[str], mode: str) -> str:
     """An id that nobody has: ids go by the second."""
-    while any(each.startswith(name_of(moment, mode)[:16]) for each in taken):
+    while any(backup.startswith(name_of(moment, mode)[:16]) for backup in taken):
         moment += timedelta(seconds=1)
     return name_of(moment, mode)
 
@@ -146,5 +146,5 @@ def _ids(names: Iterable[str], job: str) -> tuple[str, ...]:
 def _moment(text: str) -> datetime:
     """`2026-11-23T02:00:00Z`, or as PostgreSQL writes it (`2026-11-23 02:00:00.5+00`)."""
     text = text.replace("Z", "+00:00")
-    found = datetime.fromisoformat(f"{text}:00" if text.endswith("+00") else text)
-    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+    backups = datetime.fromisoformat(f"{text}:00" if text.endswith("+00") else text)
+    return backups if backups.tzinfo else backups.replace(tzinfo=timezone.utc)

@@ -36,7 +36,7 @@ class BackupContext:
     fleet: Fleet
     clock: Clock
     history: BackupHistory
-    tell: Callable[[str, Mapping[str, Any]], None] = lambda line, event: None
+    notify: Callable[[str, Mapping[str, Any]], None] = lambda line, event: None
     """A line for people with the event for machines; either may be empty."""
     today: Callable[[], datetime] = field(default=lambda: datetime.now(timezone.utc))
 
@@ -78,9 +78,9 @@ def source(subject: BackupJob, context: BackupContext) -> str:
     for role in ("standby", "primary", ""):
         if having := [server for server in subject.servers if roles.get(server) == role]:
             return having[0]
-    said = "; ".join(f"{server}: {_why(reply)}" for server, reply in replies.items())
+    reasons = "; ".join(f"{server}: {_why(reply)}" for server, reply in replies.items())
     raise NotReady(
-        f"no server of {subject.job.servers} has what {subject.name} backs up ({subject.job.kind.value}): {said}"
+        f"no server of {subject.job.servers} has what {subject.name} backs up ({subject.job.kind.value}): {reasons}"
     )
 
 
@@ -92,11 +92,11 @@ def primary(servers: Sequence[str], context: BackupContext) -> str:
     replies = context.fleet.run(
         {server: Call("backup.holds", (BackupKind.POSTGRESQL.value,)) for server in servers}, deadline_s=60
     )
-    found = [server for server, reply in replies.items() if reply.ok and reply.value.get("role") == "primary"]
-    if len(found) == 1:
-        return found[0]
-    said = "; ".join(f"{server}: {_why(reply)}" for server, reply in replies.items())
-    raise NotReady(f"{'no server is' if not found else 'more than one server is'} the primary: {said}")
+    primaries = [server for server, reply in replies.items() if reply.ok and reply.value.get("role") == "primary"]
+    if len(primaries) == 1:
+        return primaries[0]
+    reasons = "; ".join(f"{server}: {_why(reply)}" for server, reply in replies.items())
+    raise NotReady(f"{'no server is' if not primaries else 'more than one server is'} the primary: {reasons}")
 
 
 def _why(reply: Reply) -> str:

@@ -39,7 +39,7 @@ def judge(
         for backup in catalogue.backups
         if catalogue.whole(backup) and not {link.id for link in catalogue.chain(backup)} & bad
     ]
-    newest = max(sound, key=lambda each: (each.reaches, each.ended), default=None)
+    newest = max(sound, key=lambda backup: (backup.reaches, backup.ended), default=None)
     age_s = (now - newest.reaches).total_seconds() if newest else None
     reasons = (
         *_old(job, newest, age_s),
@@ -90,15 +90,15 @@ def _shrunk(job: BackupJobSpec, catalogue: Catalogue, newest: Backup | None) -> 
 
 
 def _damaged(catalogue: Catalogue, past: Sequence[BackupAttempt]) -> Iterator[str]:
-    there = {each.id for each in catalogue.backups}
+    there = {backup.id for backup in catalogue.backups}
     for backup in sorted(bad_ids(past) & there):
-        said = next(entry.error for entry in past if entry.what is Attempt.VERIFY and entry.backup == backup)
-        yield f"{backup} is damaged: {said}"
+        error = next(entry.error for entry in past if entry.what is Attempt.VERIFY and entry.backup == backup)
+        yield f"{backup} is damaged: {error}"
     for backup in catalogue.unreadable:
         yield f"{backup} has a manifest that cannot be read"
-    for each in catalogue.backups:
-        if not catalogue.whole(each):
-            yield f"{each.id} builds on {each.previous}, which is not there any more"
+    for listed in catalogue.backups:
+        if not catalogue.whole(listed):
+            yield f"{listed.id} builds on {listed.previous}, which is not there any more"
     held = {entry.backup: entry for entry in past if entry.what is Attempt.TAKE and entry.ok and not entry.deleted}
     for backup in sorted(held.keys() - there - set(catalogue.unreadable)):
         yield f"{backup} was made at {held[backup].began:%Y-%m-%d %H:%M:%S} UTC, and is not in the store any more"

@@ -46,16 +46,16 @@ def taken_text(taken: Sequence[BackupResult], failed: Mapping[str, str], colour:
     """A line per job."""
     paint = painter(colour)
     lines = []
-    for each in taken:
-        backup, seconds = each.backup, sum(each.backup.seconds.values())
+    for result in taken:
+        backup, seconds = result.backup, sum(result.backup.seconds.values())
         role = f" ({backup.role})" if backup.role else ""
         line = f"{backup.job}: {backup.id}, {size(backup.size)} of {size(backup.raw_size)} in {seconds:.1f} s"
         line += f", from {backup.server}{role}"
         line += f"; a full one, because {backup.why}" if backup.why else ""
-        line += f"; {_count(len(each.deleted), 'old one')} deleted" if each.deleted else ""
+        line += f"; {_count(len(result.deleted), 'old one')} deleted" if result.deleted else ""
         lines.append(line)
-        if each.warning:
-            lines.append(paint("!", f"{backup.job}: {each.warning}"))
+        if result.warning:
+            lines.append(paint("!", f"{backup.job}: {result.warning}"))
     return "\n".join([*lines, *(paint("✗", f"{job}: {error}") for job, error in failed.items())])
 
 
@@ -79,8 +79,8 @@ def listed_text(catalogues: Mapping[str, Catalogue | str], colour: bool) -> str:
             )
             for backup in reversed(catalogue.backups)
         ]
-        notes = [f"{each}: unfinished" for each in catalogue.unfinished] + [
-            f"{each}: its manifest cannot be read" for each in catalogue.unreadable
+        notes = [f"{backup_id}: unfinished" for backup_id in catalogue.unfinished] + [
+            f"{backup_id}: its manifest cannot be read" for backup_id in catalogue.unreadable
         ]
         head = ("backup", "mode", "size", "data", "took", "reaches (UTC)", "from")
         tables.append(
@@ -95,11 +95,11 @@ def verified_text(verified: Mapping[str, Sequence[Verified]], colour: bool) -> s
     """A line per backup."""
     paint = painter(colour)
     lines = []
-    for job, found in verified.items():
-        for each in found:
-            said = "; ".join(each.problems) or "as it was written"
-            line = f"{job}/{each.backup}: {said}"
-            lines.append(paint("✗", line) if each.problems else line)
+    for job, backups in verified.items():
+        for backup in backups:
+            outcome = "; ".join(backup.problems) or "as it was written"
+            line = f"{job}/{backup.backup}: {outcome}"
+            lines.append(paint("✗", line) if backup.problems else line)
     return "\n".join(lines)
 
 
@@ -130,7 +130,7 @@ def restored_data(restored: Restored) -> dict[str, Any]:
     """JSON-able."""
     return {
         "server": restored.server,
-        "backups": [each.id for each in restored.chain],
+        "backups": [backup.id for backup in restored.chain],
         "reached": restored.reached,
         "checks": [dict(check) for check in restored.checks],
         "seconds": dict(restored.seconds),
@@ -141,7 +141,7 @@ def restored_data(restored: Restored) -> dict[str, Any]:
 def restored_text(restored: Restored, verb: str) -> str:
     """What is where now, and how it was proved."""
     took = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in restored.seconds.items())
-    lines = [f"{verb} {' + '.join(each.id for each in restored.chain)} on {restored.server}: {took}"]
+    lines = [f"{verb} {' + '.join(backup.id for backup in restored.chain)} on {restored.server}: {took}"]
     lines += [f"    the last transaction is of {restored.reached}"] if restored.reached else []
     lines += [f"    {check['name']}: {check.get('value', '')}" for check in restored.checks]
     lines += [f"    what was there before: {server}:{path}" for server, path in restored.kept.items() if path]

@@ -65,7 +65,7 @@ def restore(
         )
         kept = {server: str(done["kept"])}
         if subject.job.kind is BackupKind.POSTGRESQL:
-            kept |= standbys(subject, [each for each in target.servers if each != server], context)
+            kept |= standbys(subject, [other for other in target.servers if other != server], context)
     except SaltlickError as error:
         context.history.end(number, ok=False, error=str(error))
         raise
@@ -87,7 +87,7 @@ def drill(subject: BackupJob, target: RestoreTarget, context: BackupContext, *, 
         done = carried_out(subject, target, server, chain, context, scripts=how.scripts, checks=how.checks, swap=False)
     except SaltlickError as error:
         context.history.end(number, ok=False, error=str(error))
-        context.tell("", {"job": subject.name, "step": "drill failed", "error": str(error)})
+        context.notify("", {"job": subject.name, "step": "drill failed", "error": str(error)})
         raise
     context.history.end(number, ok=True, backup=chain[-1].id, server=server)
     return _told(server, chain, done, {})
@@ -119,8 +119,8 @@ def carried_out(
     job: str = "",
 ) -> Mapping[str, Any]:
     """The server's part, as a job of its own: it goes on when the master dies, and under the same id it is never done twice."""
-    ids = [each.id for each in chain]
-    context.tell(
+    ids = [backup.id for backup in chain]
+    context.notify(
         f"{subject.name}: {' + '.join(ids)} on {server}", {"job": subject.name, "step": "restore", "server": server}
     )
     how = {
@@ -133,15 +133,15 @@ def carried_out(
     }
     call = Call("backup.restore", (target.store, subject.name, ids, subject.job.kind.value), how)
     job = job or f"restore {subject.environment} {subject.name} {context.today():%Y%m%dT%H%M%S}"
-    told: Mapping[str, Any] = context.long(server, call, job=job, deadline_s=2 * subject.job.deadline_s)
-    return told
+    result: Mapping[str, Any] = context.long(server, call, job=job, deadline_s=2 * subject.job.deadline_s)
+    return result
 
 
 def standbys(subject: BackupJob, servers: Sequence[str], context: BackupContext) -> dict[str, str]:
     """The others still follow the cluster that was: each is made anew. All are tried; those that fail are named."""
     kept, failed = {}, []
     for server in servers:
-        context.tell(
+        context.notify(
             f"{subject.name}: {server} becomes a standby anew",
             {"job": subject.name, "step": "reseed", "server": server},
         )

@@ -25,15 +25,15 @@ def unwanted(catalogue: Catalogue, keep: RetentionSpec, bad: Collection[str] = (
     good = [backup for backup in catalogue.backups if catalogue.whole(backup) and not _tainted(catalogue, backup, bad)]
     if not good:
         return ()  # nothing is deleted on the way to having nothing at all
-    wanted = {each.id for name, period in PERIODS for each in _newest_of(good, getattr(keep, name), period)}
-    wanted.add(max(good, key=lambda each: (each.reaches, each.ended)).id)
-    stays = {link.id for each in good if each.id in wanted for link in catalogue.chain(each)}
+    wanted = {backup.id for name, period in PERIODS for backup in _newest_of(good, getattr(keep, name), period)}
+    wanted.add(max(good, key=lambda backup: (backup.reaches, backup.ended)).id)
+    stays = {link.id for backup in good if backup.id in wanted for link in catalogue.chain(backup)}
     return tuple(backup.id for backup in reversed(catalogue.backups) if backup.id not in stays)
 
 
 def _newest_of(backups: Iterable[Backup], count: int, period: Callable[[datetime], object]) -> tuple[Backup, ...]:
-    newest = {period(backup.began): backup for backup in sorted(backups, key=lambda each: each.began)}
-    return tuple(sorted(newest.values(), key=lambda each: each.began, reverse=True)[:count])
+    newest = {period(backup.began): backup for backup in sorted(backups, key=lambda backup: backup.began)}
+    return tuple(sorted(newest.values(), key=lambda backup: backup.began, reverse=True)[:count])
 
 
 def _tainted(catalogue: Catalogue, backup: Backup, bad: Collection[str]) -> bool:

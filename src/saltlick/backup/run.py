@@ -36,11 +36,11 @@ def take(subject: BackupJob, mode: str, context: BackupContext, *, who: str = ""
         taken = _taken(subject, mode, server, context)
     except SaltlickError as error:
         context.history.end(number, ok=False, error=str(error))
-        context.tell("", {"job": subject.name, "step": "failed", "error": str(error)})
+        context.notify("", {"job": subject.name, "step": "failed", "error": str(error)})
         raise
     context.history.end(number, ok=True, backup=taken["id"], server=server)
     backup = Backup.read(taken)
-    context.tell("", {"job": subject.name, "step": "done", "backup": backup.id, "size": backup.size})
+    context.notify("", {"job": subject.name, "step": "done", "backup": backup.id, "size": backup.size})
     deleted, warning = _tidied(subject, server, context)
     return BackupResult(backup=backup, manifest=taken, deleted=deleted, warning=warning)
 
@@ -48,7 +48,7 @@ def take(subject: BackupJob, mode: str, context: BackupContext, *, who: str = ""
 def _taken(subject: BackupJob, mode: str, server: str, context: BackupContext) -> Any:
     known = context.history.of(subject.environment, subject.name, limit=10)
     backup = after(context.today(), [entry.backup for entry in known], mode)
-    context.tell(
+    context.notify(
         f"{subject.name}: {mode} backup {backup} on {server}", {"job": subject.name, "step": "start", "server": server}
     )
     job = subject.job

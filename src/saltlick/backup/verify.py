@@ -27,7 +27,7 @@ def verify(subject: BackupJob, wanted: str, context: BackupContext, *, who: str 
     """
     server = source(subject, context)
     catalogue = context.catalogue(server, subject.job.store, subject.name)
-    found = []
+    verified = []
     for backup in _wanted(subject, catalogue, wanted):
         number = context.history.begin(
             subject.environment, Attempt.VERIFY, subject.name, backup=backup.id, server=server, who=who
@@ -37,16 +37,18 @@ def verify(subject: BackupJob, wanted: str, context: BackupContext, *, who: str 
         )
         try:
             job = f"verify {subject.environment} {subject.name} {backup.id} {number}"
-            told = context.long(server, call, job=job, deadline_s=subject.job.deadline_s)
+            result = context.long(server, call, job=job, deadline_s=subject.job.deadline_s)
         except SaltlickError as error:
             context.history.end(number, ok=False, error=str(error))
             raise
-        context.history.end(number, ok=not told["problems"], error="; ".join(told["problems"]))
-        found.append(Verified(backup=backup.id, problems=tuple(told["problems"])))
-        context.tell(f"{subject.name}: {backup.id} {'is damaged' if told['problems'] else 'is as it was written'}", {})
+        context.history.end(number, ok=not result["problems"], error="; ".join(result["problems"]))
+        verified.append(Verified(backup=backup.id, problems=tuple(result["problems"])))
+        context.notify(
+            f"{subject.name}: {backup.id} {'is damaged' if result['problems'] else 'is as it was written'}", {}
+        )
     return (
-        *found,
-        *(Verified(backup=each, problems=("its manifest cannot be read",)) for each in catalogue.unreadable),
+        *verified,
+        *(Verified(backup=backup_id, problems=("its manifest cannot be read",)) for backup_id in catalogue.unreadable),
     )
 
 
@@ -57,7 +59,7 @@ def _wanted(subject: BackupJob, catalogue: Catalogue, wanted: str) -> Sequence[B
         raise NotReady(f"store {subject.job.store} has no finished backup of {subject.name}")
     if wanted == "latest":
         return catalogue.chain(catalogue.backups[-1])
-    if found := [backup for backup in catalogue.backups if backup.id == wanted]:
-        return found
+    if verified := [backup for backup in catalogue.backups if backup.id == wanted]:
+        return verified
     newest = catalogue.backups[-1].id
     raise NotReady(f"store {subject.job.store} has no finished backup {subject.name}/{wanted}; the newest is {newest}")

@@ -45,12 +45,12 @@ class FleetApplicationControl:
     current_revision: Call | None
     """Asks a server which revision of the application it runs."""
     ground: BalancerContext
-    tell: Callable[[str], None] = lambda text: None
+    notify: Callable[[str], None] = lambda text: None
     _balancers: dict[str, tuple[Balancer, ...]] = field(default_factory=dict)
 
     def leave(self, group: str, servers: Sequence[str]) -> Mapping[str, Reply]:
         """Who says nothing is stopped all the same: AWS shuts it down, and a dead minion must not keep others on all night."""
-        self.tell(f"{group}: taking {', '.join(servers)} out of traffic")
+        self.notify(f"{group}: taking {', '.join(servers)} out of traffic")
         replies = self._drained(group, servers)
         if not (recipe := self._recipe_of(group)):
             return replies
@@ -76,7 +76,7 @@ class FleetApplicationControl:
     def _unless_silent(self, replies: Mapping[str, Reply]) -> Replies:
         for server, reply in replies.items():
             if reply.silent:
-                self.tell(f"{server}: {reply.error}: it stops with its instance")
+                self.notify(f"{server}: {reply.error}: it stops with its instance")
         return {server: Reply(True) if reply.silent else reply for server, reply in replies.items()}
 
     def _awake(self, servers: Sequence[str], deadline_s: float) -> Replies:
@@ -104,7 +104,7 @@ class FleetApplicationControl:
         replies = self._asked(recipe.health, words)
         ill = [server for server, reply in replies.items() if not reply.ok]
         for step in recipe.start if ill else ():
-            self.tell(f"{', '.join(ill)}: did not start by itself: {step.label}")
+            self.notify(f"{', '.join(ill)}: did not start by itself: {step.label}")
             self._still(replies, self._told(recipe, step, ill))
         return replies | (self._asked(recipe.health, {server: words[server] for server in ill}) if ill else {})
 

@@ -58,7 +58,7 @@ class SwitchOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OffHoursContext:
-    """An environment, its off-hours, and the ports to it. `tell` takes sentences."""
+    """An environment, its off-hours, and the ports to it. `notify` takes sentences."""
 
     environment: Environment
     hours: OffHours
@@ -66,7 +66,7 @@ class OffHoursContext:
     custodian: Custodian
     application: ApplicationControl
     clock: Clock
-    tell: Callable[[str], None] = lambda text: None
+    notify: Callable[[str], None] = lambda text: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def switch(world: OffHoursContext, side: OnOff) -> SwitchReport:
     found: list[SwitchOutcome] = []
     order = turns(world.hours, world.environment, side)
     if not any(world.account.look(turn) for turn in order):
-        world.tell(f"{world.environment.name} is not built: there is nothing to switch")
+        world.notify(f"{world.environment.name} is not built: there is nothing to switch")
         return SwitchReport(side)
     for number, turn in enumerate(order):
         now = _off(world, turn) if side is OnOff.OFF else _on(world, turn)
@@ -192,7 +192,7 @@ def _looked(world: OffHoursContext, side: OnOff, turn: Turn) -> _Turn:
                     str(turn), name, OutcomeStatus.MISSING, "AWS has no server of that name"
                 )
     for outcome in now.outcomes.values():
-        world.tell(str(outcome))
+        world.notify(str(outcome))
     return now
 
 
@@ -209,7 +209,7 @@ def _applications(world: OffHoursContext, now: _Turn, ask: Callable[[str, Sequen
         for name, reply in (ask(group, tuple(servers)) if servers else {}).items():
             if not reply.ok:
                 now.set(servers[name], OutcomeStatus.FAILED, reply.error)
-                world.tell(str(now.outcomes[servers[name].id]))
+                world.notify(str(now.outcomes[servers[name].id]))
 
 
 def _act(world: OffHoursContext, side: OnOff, now: _Turn) -> None:
@@ -222,7 +222,9 @@ def _act(world: OffHoursContext, side: OnOff, now: _Turn) -> None:
     going = now.going()
     if not going:
         return
-    world.tell(f"{now.turn}: {'stopping' if side is OnOff.OFF else 'starting'} {', '.join(one.name for one in going)}")
+    world.notify(
+        f"{now.turn}: {'stopping' if side is OnOff.OFF else 'starting'} {', '.join(one.name for one in going)}"
+    )
     try:
         acted = _custodian(world, side, now.turn, going)
     except CustodianFailed as error:
@@ -234,7 +236,7 @@ def _act(world: OffHoursContext, side: OnOff, now: _Turn) -> None:
             now.set(thing, OutcomeStatus.FAILED, "Custodian's own filters left it out")
     _settle(world, side, now)
     for key in (one.id for one in going):
-        world.tell(str(now.outcomes[key]))
+        world.notify(str(now.outcomes[key]))
 
 
 def _look_again(world: OffHoursContext, side: OnOff, now: _Turn) -> None:

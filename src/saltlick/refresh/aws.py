@@ -17,19 +17,19 @@ def instances(cloud: Cloud) -> tuple[ShownInstance, ...]:
     IAM: ec2:DescribeInstances, ec2:DescribeVpcs.
     """
     reading = cloud.reading()
-    networks = {each["VpcId"]: _tag(each, TAG_ENVIRONMENT) for each in reading.read("ec2", "describe_vpcs", "Vpcs")}
-    found = reading.read("ec2", "describe_instances", "Reservations")
+    networks = {vpc["VpcId"]: _tag(vpc, TAG_ENVIRONMENT) for vpc in reading.read("ec2", "describe_vpcs", "Vpcs")}
+    reservations = reading.read("ec2", "describe_instances", "Reservations")
     return tuple(
         ShownInstance(
-            id=each["InstanceId"],
-            name=_tag(each, TAG_NAME),
-            environment=_tag(each, TAG_ENVIRONMENT),
-            vpc_environment=networks.get(each.get("VpcId", ""), ""),
-            address=each.get("PrivateIpAddress", ""),
+            id=instance["InstanceId"],
+            name=_tag(instance, TAG_NAME),
+            environment=_tag(instance, TAG_ENVIRONMENT),
+            vpc_environment=networks.get(instance.get("VpcId", ""), ""),
+            address=instance.get("PrivateIpAddress", ""),
         )
-        for reservation in found
-        for each in reservation["Instances"]
-        if each["State"]["Name"] == RUNNING and _tag(each, TAG_NAME)
+        for reservation in reservations
+        for instance in reservation["Instances"]
+        if instance["State"]["Name"] == RUNNING and _tag(instance, TAG_NAME)
     )
 
 

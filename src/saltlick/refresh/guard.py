@@ -94,11 +94,11 @@ def _in_aws(evidence: Evidence) -> Iterator[str]:
         return
     target = evidence.target.name
     for server in evidence.target.servers:
-        found = [each for each in evidence.shown if each.name == server]
-        if len(found) != 1:
-            yield f"AWS shows {len(found)} running instances named {server}, and not one"
-        for each in found:
-            yield from _of_target(each, target)
+        instances = [instance for instance in evidence.shown if instance.name == server]
+        if len(instances) != 1:
+            yield f"AWS shows {len(instances)} running instances named {server}, and not one"
+        for instance in instances:
+            yield from _of_target(instance, target)
 
 
 def _of_target(shown: ShownInstance, target: str) -> Iterator[str]:
@@ -111,15 +111,15 @@ def _of_target(shown: ShownInstance, target: str) -> Iterator[str]:
 def _themselves(evidence: Evidence) -> Iterator[str]:
     target = evidence.target.name
     for server in evidence.target.servers:
-        said = evidence.known.get(server, "was not asked")
-        if isinstance(said, str):
-            yield f"{server}: {said}"
-        elif said.production:
+        answer = evidence.known.get(server, "was not asked")
+        if isinstance(answer, str):
+            yield f"{server}: {answer}"
+        elif answer.production:
             yield f"{server} says that it is of production"
-        elif said.environment != target:
-            yield f"{server} says that it is of {said.environment or 'no environment it knows'}, not of {target}"
+        elif answer.environment != target:
+            yield f"{server} says that it is of {answer.environment or 'no environment it knows'}, not of {target}"
 
 
 def of_servers(servers: Sequence[str], shown: Sequence[ShownInstance]) -> tuple[ShownInstance, ...]:
     """Those instances that bear these names."""
-    return tuple(each for each in shown if each.name in servers)
+    return tuple(instance for instance in shown if instance.name in servers)

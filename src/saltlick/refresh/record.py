@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SCHEMA = """
 create table if not exists refreshes (
   number integer primary key, source text not null, target text not null, who text not null, phase text not null,
-  began real not null, changed real not null, error text not null default '', told text not null default '{}');
+  began real not null, changed real not null, error text not null default '', result text not null default '{}');
 create index if not exists refreshes_by_target on refreshes (target, number);
 """
 
@@ -35,7 +35,7 @@ OPEN = frozenset({RefreshPhase.BEGAN, RefreshPhase.RESTORING, RefreshPhase.EXCHA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refreshed:
-    """One refresh. `told` is what is known of its result: server, backups, checks, seconds."""
+    """One refresh. `result` is what is known of it: server, backups, checks, seconds."""
 
     number: int
     source: str
@@ -45,7 +45,7 @@ class Refreshed:
     began: datetime
     changed: datetime
     error: str
-    told: Mapping[str, Any]
+    result: Mapping[str, Any]
 
 
 class RefreshRecords:
@@ -53,11 +53,11 @@ class RefreshRecords:
 
     def __init__(self, store: Store, *, now: Callable[[], datetime] | None = None) -> None:
         self._now = now or (lambda: datetime.now(timezone.utc))
-        self._db = store.db
+        self._store, self._db = store, store.db
         store.create(SCHEMA)
 
     def begin(self, source: str, target: str, who: str) -> int:
-        """Its number."""
+        """Record that one begins. Returns its number."""
         at = self._now().timestamp()
         row = (source, target, who, RefreshPhase.BEGAN.value, at, at)
         made = self._db.execute(
@@ -65,19 +65,20 @@ class RefreshRecords:
         )
         return int(made.lastrowid or 0)
 
-    def reached(self, number: int, phase: RefreshPhase, *, error: str = "", **told: Any) -> None:
-        """How far it is now; `told` is added to what was told before."""
-        row = self._db.execute("select told from refreshes where number = ?", (number,)).fetchone()
-        known = {**json.loads(row["told"]), **told}
-        self._db.execute(
-            "update refreshes set phase = ?, changed = ?, error = ?, told = ? where number = ?",
-            (phase.value, self._now().timestamp(), error, json.dumps(known, default=str), number),
-        )
+    def reached(self, number: int, phase: RefreshPhase, *, error: str = "", **result: Any) -> None:
+        """Record how far it is now; `result` is added to what is known of its result."""
+        with self._store.transaction() as db:
+            row = db.execute("select result from refreshes where number = ?", (number,)).fetchone()
+            known = {**json.loads(row["result"]), **result}
+            db.execute(
+                "update refreshes set phase = ?, changed = ?, error = ?, result = ? where number = ?",
+                (phase.value, self._now().timestamp(), error, json.dumps(known, default=str), number),
+            )
 
     def latest(self, target: str) -> Refreshed | None:
         """The last one of a target."""
-        found = self.history(target, limit=1)
-        return found[0] if found else None
+        newest = self.history(target, limit=1)
+        return newest[0] if newest else None
 
     def history(self, target: str, *, limit: int = 20) -> tuple[Refreshed, ...]:
         """Newest first."""
@@ -97,5 +98,5 @@ def _read(row: Mapping[str, Any]) -> Refreshed:
         began=datetime.fromtimestamp(row["began"], timezone.utc),
         changed=datetime.fromtimestamp(row["changed"], timezone.utc),
         error=row["error"],
-        told=json.loads(row["told"]),
+        result=json.loads(row["result"]),
     )

@@ -20,22 +20,22 @@ def data(refreshed: Refreshed) -> dict[str, Any]:
         "seconds": round((refreshed.changed - refreshed.began).total_seconds(), 1),
         "why": refreshed.error,
         **{
-            name: refreshed.told[name]
+            name: refreshed.result[name]
             for name in ("server", "backups", "reached", "checks", "kept")
-            if name in refreshed.told
+            if name in refreshed.result
         },
     }
 
 
 def text(refreshed: Refreshed) -> str:
     """What is where now, and how it was proved."""
-    told = refreshed.told
+    result = refreshed.result
     took = (refreshed.changed - refreshed.began).total_seconds()
     lines = [
-        f"{refreshed.target} has the data of {refreshed.source}, up to {told.get('reached', 'its backup')}: {took:.0f} s"
+        f"{refreshed.target} has the data of {refreshed.source}, up to {result.get('reached', 'its backup')}: {took:.0f} s"
     ]
-    lines += [f"    {each['name']}: {each.get('value', '')}" for each in told.get("checks", ())]
-    lines += [f"    what was there before: {told['server']}:{told['kept']}"] if told.get("kept") else []
+    lines += [f"    {check['name']}: {check.get('value', '')}" for check in result.get("checks", ())]
+    lines += [f"    what was there before: {result['server']}:{result['kept']}"] if result.get("kept") else []
     return "\n".join(lines)
 
 
@@ -46,9 +46,9 @@ def table(refreshes: Iterable[Refreshed]) -> str:
         RefreshPhase.FAILED: "failed",
         RefreshPhase.EXCHANGED: "data exchanged, not finished",
     }
-    found = [
+    lines = [
         f"{refresh.began:%Y-%m-%d %H:%M:%S} UTC  {refresh.source} → {refresh.target}  {words.get(refresh.phase, 'not finished')}"
         f"{f'  {refresh.error}' if refresh.error else ''}"
         for refresh in refreshes
     ]
-    return "\n".join(found) or "there was none"
+    return "\n".join(lines) or "there was none"

@@ -51,7 +51,11 @@ def refresh(asked: RefreshRequest, records: RefreshRecords, context: BackupConte
     try:
         server, chain = _chosen(asked, context)
         records.reached(
-            number, RefreshPhase.RESTORING, server=server, backups=[each.id for each in chain], job=_job(asked, number)
+            number,
+            RefreshPhase.RESTORING,
+            server=server,
+            backups=[backup.id for backup in chain],
+            job=_job(asked, number),
         )
         done = _exchanged(asked, number, server, chain, context)
     except SaltlickError as error:
@@ -102,7 +106,7 @@ def _finish(asked: RefreshRequest, number: int, server: str, records: RefreshRec
 
     Each part may be repeated; what fails keeps the record open, and the next refresh goes on here.
     """
-    others = [each for each in asked.target.servers if each != server]
+    others = [other for other in asked.target.servers if other != server]
     try:
         _each(asked, [server], asked.how.after, context)
         kept = restores.standbys(asked.subject, others, context)
@@ -118,15 +122,17 @@ def _finish(asked: RefreshRequest, number: int, server: str, records: RefreshRec
 
 def _settled(left: Refreshed, asked: RefreshRequest, records: RefreshRecords, context: BackupContext) -> bool:
     """Finish what was interrupted; False where it came to nothing and all is as before."""
-    server = str(left.told.get("server", ""))
+    server = str(left.result.get("server", ""))
     phase = left.phase
     if phase is RefreshPhase.RESTORING:
         state = settled(
-            server, context.fleet.run({server: Call("detached.status", (left.told["job"],))}, deadline_s=60)[server]
+            server, context.fleet.run({server: Call("detached.status", (left.result["job"],))}, deadline_s=60)[server]
         )
         if state["state"] == "running":
-            context.tell(f"{left.target}: the refresh that {left.who} began still runs on {server}; waiting for it", {})
-            state = _waited(server, str(left.told["job"]), asked.how.deadline_s, context)
+            context.notify(
+                f"{left.target}: the refresh that {left.who} began still runs on {server}; waiting for it", {}
+            )
+            state = _waited(server, str(left.result["job"]), asked.how.deadline_s, context)
         if state["state"] == "done":
             records.reached(left.number, RefreshPhase.EXCHANGED, **_told(state.get("value") or {}))
             phase = RefreshPhase.EXCHANGED
@@ -137,7 +143,7 @@ def _settled(left: Refreshed, asked: RefreshRequest, records: RefreshRecords, co
         if asked.how.application:
             _each(asked, asked.application, asked.how.application.start, context)
         return False
-    context.tell(
+    context.notify(
         f"{left.target}: finishing the refresh of {left.began:%Y-%m-%d %H:%M} UTC, which was interrupted after its exchange",
         {},
     )
@@ -176,6 +182,6 @@ def _told(done: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(records: RefreshRecords, asked: RefreshRequest) -> Refreshed:
-    found = records.latest(asked.target.environment)
-    assert found
-    return found
+    latest = records.latest(asked.target.environment)
+    assert latest
+    return latest

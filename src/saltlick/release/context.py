@@ -72,5 +72,5 @@ class ReleaseContext:
     journal: Journal
     clock: Clock
     epoch: Callable[[], float] = time.time
-    tell: Callable[[ReleaseEvent], None] = lambda news: None
+    notify: Callable[[ReleaseEvent], None] = lambda news: None
     interrupts: Interrupts = field(default_factory=Interrupts)

@@ -214,11 +214,11 @@ class Run:
         """It is over."""
         self.context.journal.finish(self.id, result, reason)
         self.head = replace(self.head, result=result, reason=reason, ended=self.context.epoch())
-        self.context.tell(ReleaseEvent(release=self.record, batches=self.batches))
+        self.context.notify(ReleaseEvent(release=self.record, batches=self.batches))
 
     def announce(self) -> None:
         """Tell that it starts, or goes on."""
-        self.context.tell(ReleaseEvent(release=self.record, batches=self.batches))
+        self.context.notify(ReleaseEvent(release=self.record, batches=self.batches))
 
     def require_forward(self) -> None:
         """Raises: RollbackRequired when that was decided before the release was taken up again, or it is aborted already."""
@@ -248,7 +248,7 @@ class Run:
 
     def remark(self, text: str) -> None:
         """A sentence to whoever watches."""
-        self.context.tell(ReleaseEvent(release=self.record, batches=self.batches, text=text))
+        self.context.notify(ReleaseEvent(release=self.record, batches=self.batches, text=text))
 
     def read_controls(self) -> None:
         """Read the orders that came."""
@@ -311,4 +311,4 @@ class Run:
         self._note(steps)
         release, batches = self.record, self.batches
         for step in steps:
-            self.context.tell(ReleaseEvent(release=release, step=step, batches=batches))
+            self.context.notify(ReleaseEvent(release=release, step=step, batches=batches))

@@ -206,7 +206,7 @@ def playing(diary: Diary, hand: Hand | None = None) -> Any:
             custodian=hand or context.custodian_of(given, found),
             application=diary,
             clock=SystemClock(),
-            tell=tell,
+            notify=tell,
         )
 
     return stage

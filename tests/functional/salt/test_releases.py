@@ -241,7 +241,7 @@ def played(
             balancer=nobody,
             journal=journal,
             clock=nobody,
-            tell=notify,
+            notify=notify,
             interrupts=interrupts,
         )
 

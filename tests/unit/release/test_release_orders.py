@@ -119,7 +119,7 @@ def killed_in_its_pause(world, path, **strategy):
             raise Killed
 
     with pytest.raises(Killed):
-        release(recipe(strategy=strategy), asked(world), type(on)(**{**fields(on), "tell": tell}))
+        release(recipe(strategy=strategy), asked(world), type(on)(**{**fields(on), "notify": tell}))
     return Journal(Store(path / "releases.sqlite", durable=False), epoch=world.clock.epoch).unfinished("prod")
 
 
@@ -216,7 +216,7 @@ def test_an_abort_ends_a_pause(world, tmp_path):
         if one.step and one.step.phase is Phase.WAIT and one.step.ended is None:
             order(tmp_path, world, ControlAction.ABORT)()
 
-    record = release(recipe(), asked(world), type(on)(**{**fields(on), "tell": tell}))
+    record = release(recipe(), asked(world), type(on)(**{**fields(on), "notify": tell}))
     world.consistent(record)
     assert record.result is Result.ROLLED_BACK
     assert world.clock.time_s < 600

@@ -29,7 +29,7 @@ def findings(backups: Backups, stores: Mapping[str, Any], environment: Environme
 def _ages(job: BackupJobSpec, where: tuple[str, ...]) -> Iterator[PillarFinding]:
     every = [timing.every_s for timing in (job.full, job.incremental) if timing and timing.every_s]
     if every and min(every) > job.max_age_s:
-        said = f"{job.max_age_s} s are less than the {min(every)} s between two runs: it would be red in between"
-        yield at(*where, "max_age_s", says=said)
+        message = f"{job.max_age_s} s are less than the {min(every)} s between two runs: it would be red in between"
+        yield at(*where, "max_age_s", says=message)
     if job.splay_s and every and job.splay_s >= min(every):
         yield at(*where, "splay_s", says=f"{job.splay_s} s are as long as the {min(every)} s between two runs")

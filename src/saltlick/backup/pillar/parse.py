@@ -34,18 +34,18 @@ def parse_backups(pillar: Mapping[str, Any], environment: Environment) -> Backup
     what = f"pillar of {environment.name}"
     raw, stores = pillar.get(BACKUP_KEY), pillar.get(STORES_KEY, {})
     if not isinstance(raw, Mapping):
-        said = (
+        message = (
             f"the pillar of {environment.name} has no backups (for the master: top file, '*_master')"
             if raw is None
             else "this has to be a mapping of names to values"
         )
-        raise InvalidInput([Problem(BACKUP_KEY, said)], what=what)
+        raise InvalidInput([Problem(BACKUP_KEY, message)], what=what)
     rest = Readable(raw, Backups)
-    found = {*_unreadable(rest.error, Backups, raw, BACKUP_KEY), *_stores(stores)}
+    all_problems = {*_unreadable(rest.error, Backups, raw, BACKUP_KEY), *_stores(stores)}
     known = stores if isinstance(stores, Mapping) else {}
-    found |= set(_senseless(rest, known, environment))
-    if found or not rest.value:
-        raise InvalidInput(sorted(found), what=what)
+    all_problems |= set(_senseless(rest, known, environment))
+    if all_problems or not rest.value:
+        raise InvalidInput(sorted(all_problems), what=what)
     return rest.value
 
 
@@ -64,5 +64,5 @@ def _unreadable(error: ValidationError | None, model: type[BaseModel], raw: Any,
 def _senseless(rest: Readable[Backups], stores: Mapping[str, Any], environment: Environment) -> Iterator[Problem]:
     for finding in findings(rest.value, stores, environment) if rest.value else ():
         location = rest.original(finding.location)
-        if not any(rest.concerns(each) for each in (location, *finding.lacks)):
+        if not any(rest.concerns(place) for place in (location, *finding.lacks)):
             yield Problem(path(location, BACKUP_KEY), finding.message)

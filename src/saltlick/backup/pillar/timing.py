@@ -18,5 +18,5 @@ def cron(text: str) -> str:
 
 def last_due(text: str, now: datetime) -> datetime:
     """When it was due last, before `now` (aware)."""
-    found: datetime = croniter(text, now).get_prev(datetime)
-    return found
+    moment: datetime = croniter(text, now).get_prev(datetime)
+    return moment

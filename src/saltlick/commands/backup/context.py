@@ -93,4 +93,4 @@ def backup_context(
             progress.step(environment, f"backup/{event['job']}/{event['step']}", **content)
 
     with open_store(opts) as store, master_ports(opts) as ports:
-        yield BackupContext(fleet=ports.fleet, clock=ports.clock, history=BackupHistory(store), tell=notify)
+        yield BackupContext(fleet=ports.fleet, clock=ports.clock, history=BackupHistory(store), notify=notify)

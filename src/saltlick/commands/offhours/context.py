@@ -99,8 +99,8 @@ def offhours_context(
                 recipe=switched.recipe,
                 current_revision=switched.current_revision,
                 ground=ports.balancers(environment.name, lambda: environment, lambda: cloud),
-                tell=notify,
+                notify=notify,
             ),
             clock=ports.clock,
-            tell=notify,
+            notify=notify,
         )

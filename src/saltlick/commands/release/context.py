@@ -86,6 +86,6 @@ def release_context(
             balancer=balancer(recipe, ports.balancers(name, declared, cloud)),
             journal=journal,
             clock=ports.clock,
-            tell=notify,
+            notify=notify,
             interrupts=interrupts or Interrupts(),
         )

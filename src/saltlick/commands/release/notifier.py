@@ -32,7 +32,7 @@ SUCCESSES = {Result.DONE, Result.UNCHANGED, Result.PARTIAL}
 
 
 class ReleaseNotifier:
-    """Takes the events of a release (`ReleaseContext.tell`)."""
+    """Takes the events of a release (`ReleaseContext.notify`)."""
 
     def __init__(self, opts: Mapping[str, Any], progress: Progress, webhook: WebhookNotifier) -> None:
         self._progress = progress

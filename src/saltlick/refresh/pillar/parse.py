@@ -24,19 +24,19 @@ def parse_refresh(pillar: Mapping[str, Any], environment: Environment) -> Refres
     what = f"pillar of {environment.name}"
     raw = pillar.get(REFRESH_KEY)
     if environment.production:
-        said = f"{environment.name} is marked production: no other environment's data ever goes there"
-        raise InvalidInput([Problem("environment.production", said)], what="refresh")
+        message = f"{environment.name} is marked production: no other environment's data ever goes there"
+        raise InvalidInput([Problem("environment.production", message)], what="refresh")
     if not isinstance(raw, Mapping):
-        said = f"the pillar of {environment.name} has no `refresh` (for the master: top file, '*_master')"
-        raise InvalidInput([Problem(REFRESH_KEY, said)], what=what)
+        message = f"the pillar of {environment.name} has no `refresh` (for the master: top file, '*_master')"
+        raise InvalidInput([Problem(REFRESH_KEY, message)], what=what)
     rest = Readable(raw, Refresh)
-    found = set(problems(rest.error, Refresh, raw, REFRESH_KEY)) if rest.error else set()
+    all_problems = set(problems(rest.error, Refresh, raw, REFRESH_KEY)) if rest.error else set()
     for finding in _senseless(rest.value, environment) if rest.value else ():
         location = rest.original(finding.location)
-        if not any(rest.concerns(each) for each in (location, *finding.lacks)):
-            found.add(Problem(path(location, REFRESH_KEY), finding.message))
-    if found or not rest.value:
-        raise InvalidInput(sorted(found), what=what)
+        if not any(rest.concerns(place) for place in (location, *finding.lacks)):
+            all_problems.add(Problem(path(location, REFRESH_KEY), finding.message))
+    if all_problems or not rest.value:
+        raise InvalidInput(sorted(all_problems), what=what)
     return rest.value
 
 

@@ -37,7 +37,7 @@ def refused_or_unchanged(
     reason = "\n".join(str(finding) for finding in planned.findings if not finding.forced) if planned.refused else ""
     record = replace(_record(asked, context, planned, began), result=result, reason=reason, ended=context.epoch())
     context.journal.open(record, recipe=recipe.model_dump_json())
-    context.tell(ReleaseEvent(release=replace(record, steps=()), batches=len(planned.batches)))
+    context.notify(ReleaseEvent(release=replace(record, steps=()), batches=len(planned.batches)))
     return record
 
 
