@@ -33,8 +33,8 @@ def resume(release: str, context: ReleaseContext, *, who: str, back: bool = Fals
     """
     record = context.journal.read(release)
     if record is None or record.result not in UNFINISHED:
-        said = "there is no such release" if record is None else f"it is over: {record.result.value}"
-        raise InvalidInput([f"{release}: {said}"], what="release.resume")
+        problem = "there is no such release" if record is None else f"it is over: {record.result.value}"
+        raise InvalidInput([f"{release}: {problem}"], what="release.resume")
     recipe = Recipe.model_validate_json(context.journal.recipe(release))
     context.journal.reopen(release, who=who)
     record = replace(record, result=Result.RUNNING, ended=None)

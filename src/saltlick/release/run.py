@@ -141,7 +141,7 @@ class Run:
         self,
         phase: Phase,
         name: str,
-        told: Mapping[str, Call],
+        calls: Mapping[str, Call],
         *,
         deadline_s: float,
         step: Step | None = None,
@@ -151,16 +151,16 @@ class Run:
         """One call each, as one step; values are judged where the recipe has a `step` for it."""
 
         def do(_: tuple[str, ...]) -> Replies:
-            replies = self.context.fleet.run(told, deadline_s=deadline_s)
+            replies = self.context.fleet.run(calls, deadline_s=deadline_s)
             return {server: judged(reply, step) for server, reply in replies.items()} if step else replies
 
-        return self.step(phase, name, tuple(told), do, batch=batch, undo=undo) if told else NOTHING_DONE
+        return self.step(phase, name, tuple(calls), do, batch=batch, undo=undo) if calls else NOTHING_DONE
 
     def job(
         self,
         phase: Phase,
         name: str,
-        told: Mapping[str, Call],
+        calls: Mapping[str, Call],
         *,
         job: str,
         deadline_s: float,
@@ -179,11 +179,11 @@ class Run:
             job_id = f"{self.id}/{direction}{job}"
             stop = self._to_stop if phase is Phase.BUILD and not undo else lambda: ""
             replies = run_detached(
-                self.context.fleet, self.context.clock, told, job=job_id, deadline_s=deadline_s, stop=stop
+                self.context.fleet, self.context.clock, calls, job=job_id, deadline_s=deadline_s, stop=stop
             )
             return {server: judged(reply, step) for server, reply in replies.items()} if step else replies
 
-        return self.step(phase, name, tuple(told), do, batch=batch, undo=undo) if told else NOTHING_DONE
+        return self.step(phase, name, tuple(calls), do, batch=batch, undo=undo) if calls else NOTHING_DONE
 
     def _to_stop(self) -> str:
         self.read_controls()

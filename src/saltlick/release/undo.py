@@ -109,10 +109,10 @@ def _tell_servers(run: Run) -> None:
     touched = run.servers_with(ServerStatus.UNDONE, ServerStatus.TOUCHED)
     there = tuple(name for name in touched if name not in run.silent)
     source, sha = run.recipe.source, run.head.sha
-    told = [("note", server_calls.note(f"{run.head.rev} ({sha[:12]}) failed and was taken back, release {run.id}"))]
+    notes = [("note", server_calls.note(f"{run.head.rev} ({sha[:12]}) failed and was taken back, release {run.id}"))]
     if run.recipe.strategy.kind is StrategyKind.PREPARED:
-        told.insert(0, ("mark failed", server_calls.mark(source, sha, run.id, good=False)))
-    for name, call in told:
+        notes.insert(0, ("mark failed", server_calls.mark(source, sha, run.id, good=False)))
+    for name, call in notes:
         if there:
             run.call(Phase.FINISH, name, dict.fromkeys(there, call), deadline_s=DIRECT_S, undo=True)
 
@@ -120,13 +120,13 @@ def _tell_servers(run: Run) -> None:
 def _reason(run: Run, stuck: Mapping[str, str], tasks: Sequence[NotUndone]) -> str:
     """Why it failed, and all that is not as it was."""
     left_out = [_named(run, name) for name in run.servers_with(ServerStatus.LEFT_OUT)]
-    said = [
+    sentences = [
         run.failure,
         "out of traffic, and left there: " + "; ".join(left_out) if left_out else "",
         "stuck: " + "; ".join(f"{name}: {why}" for name, why in stuck.items()) if stuck else "",
         "done once and not undone: " + "; ".join(map(str, tasks)) if tasks else "",
     ]
-    return ". ".join(filter(None, said))
+    return ". ".join(filter(None, sentences))
 
 
 def _named(run: Run, name: str) -> str:

@@ -28,5 +28,5 @@ class ControlRequest:
     given: float = 0.0
 
     def __str__(self) -> str:
-        said = f"{self.want.value} {self.server}".strip()
-        return f"{said} by {self.who}" + (f": {self.reason}" if self.reason else "")
+        request = f"{self.want.value} {self.server}".strip()
+        return f"{request} by {self.who}" + (f": {self.reason}" if self.reason else "")

@@ -27,8 +27,10 @@ def record_control(journal: Journal, environment: str, order: ControlRequest) ->
     if release is None:
         raise InvalidInput([f"no release is under way in {environment}"], what=f"release.{order.want.value}")
     if order.want is ControlAction.PROMOTE and not _heard(journal, release):
-        said = f"{release.id} does not wait now, so there is nothing to promote (salt-run release.watch {environment})"
-        raise InvalidInput([said], what="release.promote")
+        problem = (
+            f"{release.id} does not wait now, so there is nothing to promote (salt-run release.watch {environment})"
+        )
+        raise InvalidInput([problem], what="release.promote")
     if order.want is ControlAction.SKIP:
         waiting = [server.name for server in release.servers if server.standing is ServerStatus.WAITING]
         if order.server not in waiting:

@@ -50,9 +50,9 @@ def amount(value: Any) -> Amount:
 
 
 def _some(value: Any) -> Amount:
-    if (found := amount(value)).number == 0:
+    if (parsed := amount(value)).number == 0:
         raise ValueError("a batch has at least one server")
-    return found
+    return parsed
 
 
 def as_list(value: Any) -> Any:

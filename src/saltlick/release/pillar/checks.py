@@ -52,13 +52,13 @@ def _strategy(recipe: Recipe, environment: Environment) -> Iterator[PillarFindin
     if recipe.servers in environment.servers and not names:
         yield at("servers", says=f"the group {recipe.servers} has no servers")
     if names and strategy.floor and strategy.floor.of(len(names), up=True) >= len(names):
-        said = f"{strategy.floor} of {counted(len(names), 'server')} have to stay in traffic, so none could ever be taken out"
-        yield at("strategy", "floor", says=said)
+        message = f"{strategy.floor} of {counted(len(names), 'server')} have to stay in traffic, so none could ever be taken out"
+        yield at("strategy", "floor", says=message)
     if names and strategy.max_failures >= len(names):
-        said = (
+        message = (
             f"{strategy.max_failures} failures are all of {counted(len(names), 'server')}: nothing would ever be undone"
         )
-        yield at("strategy", "max_failures", says=said)
+        yield at("strategy", "max_failures", says=message)
     if strategy.kind is StrategyKind.IN_PLACE and recipe.source.bridge:
         yield at(
             "source", "bridge", says="only `prepared` releases have folders of their own; there is nothing to bridge"
@@ -86,11 +86,11 @@ def _balancer(recipe: Recipe, environment: Environment) -> Iterator[PillarFindin
             says=f"{spec.name} is not in front of {recipe.servers}, but of {', '.join(there.servers)}",
         )
     if spec.drain_s < there.drain_s:
-        said = (
+        message = (
             f"{spec.drain_s} s are less than the {there.drain_s} s for which AWS lets requests end (`drain_s` of the balancer "
             f"{spec.name}): servers would be stopped with requests in flight"
         )
-        yield at("balancer", "drain_s", says=said)
+        yield at("balancer", "drain_s", says=message)
 
 
 def _once(recipe: Recipe, environment: Environment) -> Iterator[PillarFinding]:
@@ -98,8 +98,8 @@ def _once(recipe: Recipe, environment: Environment) -> Iterator[PillarFinding]:
     for number, step in enumerate(recipe.once):
         wanted = primary(step, environment, recipe)
         if wanted is not None and names and wanted not in names:
-            said = f"there is no server {wanted} in {recipe.servers}{did_you_mean(wanted, names)}"
-            yield at("once", number, "primary", says=said)
+            message = f"there is no server {wanted} in {recipe.servers}{did_you_mean(wanted, names)}"
+            yield at("once", number, "primary", says=message)
 
 
 def _health(recipe: Recipe) -> Iterator[PillarFinding]:
@@ -107,10 +107,10 @@ def _health(recipe: Recipe) -> Iterator[PillarFinding]:
     if not health.checks and isinstance(recipe.balancer, NoBalancerSpec):
         yield at("health", "checks", says="nothing would say whether a server is well: give it a check")
     if (least := (health.successes - 1) * health.interval_s) >= health.deadline_s:
-        said = (
+        message = (
             f"{health.successes} good answers, {health.interval_s:g} s apart, take {least:g} s, not {health.deadline_s}"
         )
-        yield at("health", "deadline_s", says=said)
+        yield at("health", "deadline_s", says=message)
 
 
 def _windows(recipe: Recipe) -> Iterator[PillarFinding]:
@@ -131,8 +131,8 @@ def _windows(recipe: Recipe) -> Iterator[PillarFinding]:
     except (KeyError, ValueError, OSError):
         known = available_timezones()
         hint = nearest(recipe.windows.timezone, known, 0.6) if known else "; this machine knows none: install tzdata"
-        said = f"{recipe.windows.timezone} is not a time zone (write it like Europe/Berlin){hint}"
-        yield at("windows", "timezone", says=said)
+        message = f"{recipe.windows.timezone} is not a time zone (write it like Europe/Berlin){hint}"
+        yield at("windows", "timezone", says=message)
 
 
 def _placeholders(recipe: Recipe) -> Iterator[PillarFinding]:
@@ -173,8 +173,10 @@ def _words_of(step: Step, where: Location, known: tuple[str, ...]) -> Iterator[P
     for number, value in enumerate(step.args):
         yield from _known(value, (*where, "args", number), known)
         if isinstance(value, str) and (taken := _TAKEN_FOR_A_NAME.match(value)):
-            said = f"Salt takes {shown(value)} for an argument named {taken[1]}: write it by its own name, under kwargs"
-            yield at(*where, "args", number, says=said)
+            message = (
+                f"Salt takes {shown(value)} for an argument named {taken[1]}: write it by its own name, under kwargs"
+            )
+            yield at(*where, "args", number, says=message)
     for name, value in step.kwargs.items():
         yield from _known(value, (*where, "kwargs", name), known)
     if isinstance(step, OnceStep):
@@ -186,8 +188,8 @@ def _words_of(step: Step, where: Location, known: tuple[str, ...]) -> Iterator[P
 def _known(value: object, where: Location, known: tuple[str, ...]) -> Iterator[PillarFinding]:
     for word in dict.fromkeys(placeholders_in(value)):
         if word not in known:
-            said = f"{{{word}}} is no placeholder{did_you_mean(word, known)}; braces that are meant take a space: {{ {word} }}"
-            yield at(*where, says=said)
+            message = f"{{{word}}} is no placeholder{did_you_mean(word, known)}; braces that are meant take a space: {{ {word} }}"
+            yield at(*where, says=message)
 
 
 def _no_folder(recipe: Recipe, texts: object, where: Location) -> Iterator[PillarFinding]:
@@ -197,5 +199,7 @@ def _no_folder(recipe: Recipe, texts: object, where: Location) -> Iterator[Pilla
 
 def _no_server(step: PlacedStep, where: Location, hook: str) -> Iterator[PillarFinding]:
     if _OF_ONE_SERVER & {*placeholders_in(step.args), *placeholders_in(step.kwargs)}:
-        said = f"{hook} on the master is about no single server, so {{server}} is nobody; there is {{servers}}, or `on: server`"
-        yield at(*where, says=said)
+        alternatives = "there is {servers}, or `on: server`"
+        yield at(
+            *where, says=f"{hook} on the master is about no single server, so {{server}} is nobody; {alternatives}"
+        )

@@ -31,11 +31,11 @@ def parse_recipe(pillar: Mapping[str, Any], environment: Environment, overrides:
         raise InvalidInput([Problem(RELEASE_KEY, _nothing(raw, environment))], what=what)
     raw, given = override(_with_words(raw), overrides or Overrides())
     rest = Readable(raw, Recipe)
-    found = set(_senseless(rest, raw, environment))
+    all_problems = set(_senseless(rest, raw, environment))
     if rest.error:
-        found |= set(problems(rest.error, Recipe, raw, RELEASE_KEY))
-    if found or not rest.value:
-        raise InvalidInput(sorted(_by_argument(problem, given) for problem in found), what=what)
+        all_problems |= set(problems(rest.error, Recipe, raw, RELEASE_KEY))
+    if all_problems or not rest.value:
+        raise InvalidInput(sorted(_by_argument(problem, given) for problem in all_problems), what=what)
     return _resolved(rest.value, environment)
 
 
@@ -47,28 +47,34 @@ def restore_recipe(text: str) -> Recipe:
 def _with_words(raw: Any) -> Any:
     """YAML 1.1 reads the key `on` as true, and so does Salt."""
     if isinstance(raw, Mapping):
-        return {"on" if name is True else name: _with_words(each) for name, each in raw.items()}
-    return [_with_words(each) for each in raw] if isinstance(raw, (list, tuple)) else raw
+        return {"on" if name is True else name: _with_words(item) for name, item in raw.items()}
+    return [_with_words(item) for item in raw] if isinstance(raw, (list, tuple)) else raw
 
 
 def _senseless(rest: Readable[Recipe], raw: Mapping[str, Any], environment: Environment) -> Iterator[Problem]:
     """What makes no sense in the readable part, but for what the unreadable part may be the cause of."""
     for finding in findings(rest.value, environment) if rest.value else ():
         location = rest.original(finding.location)
-        if not any(rest.concerns(each) for each in (location, *finding.lacks)):
+        if not any(rest.concerns(item) for item in (location, *finding.lacks)):
             yield Problem(path(_spot(location, raw), RELEASE_KEY), finding.message)
 
 
 def _spot(location: Location, raw: Mapping[str, Any]) -> Location:
     """Where in the pillar: a line of text has no inside, and a step's arguments may stand in such a line."""
-    found = as_written(location, raw, "")
-    missing = location[len(found) : len(found) + 1] if location[: len(found)] == found else ()
+    all_problems = as_written(location, raw, "")
+    missing = (
+        location[len(all_problems) : len(all_problems) + 1] if location[: len(all_problems)] == all_problems else ()
+    )
     inside: Any = raw
-    for step in found:
+    for step in all_problems:
         inside = inside[step]
     if not isinstance(inside, Mapping):
-        return found
-    return (*found, "call") if missing in {("args",), ("kwargs",)} and "call" in inside else (*found, *missing)
+        return all_problems
+    return (
+        (*all_problems, "call")
+        if missing in {("args",), ("kwargs",)} and "call" in inside
+        else (*all_problems, *missing)
+    )
 
 
 def _resolved(recipe: Recipe, environment: Environment) -> Recipe:

@@ -63,4 +63,4 @@ def _id(asked: ReleaseRequest, sha: str, began: float, context: ReleaseContext) 
     when = datetime.fromtimestamp(began, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     name = f"{asked.environment}-{when}-{sha[:7] or 'unknown'}"
     taken = {record.id for record in context.journal.history(asked.environment, limit=10)}
-    return next(one for one in (name, *(f"{name}-{n}" for n in range(2, 20))) if one not in taken)
+    return next(candidate for candidate in (name, *(f"{name}-{n}" for n in range(2, 20))) if candidate not in taken)

@@ -35,8 +35,8 @@ class PreflightFinding:
     """The operator overrides it."""
 
     def __str__(self) -> str:
-        said = f"{self.server}: {self.message}" if self.server else self.message
-        return f"{said} (force={self.force})" if self.force and not self.forced else said
+        finding = f"{self.server}: {self.message}" if self.server else self.message
+        return f"{finding} (force={self.force})" if self.force and not self.forced else finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def look(recipe: Recipe, asked: ReleaseRequest, context: ReleaseContext) -> Pref
     unwell = {name: reply.error for name, reply in health.items() if not reply.ok}
     shown = {name: Seen(Traffic.UNKNOWN) for name in names} | dict(context.balancer.look(names))
     in_traffic = frozenset(name for name in names if _in_traffic(shown[name].traffic, recipe))
-    found = [
+    findings = [
         *(PreflightFinding(f"does not answer: {why}", name, "silent") for name, why in silent.items()),
         *(PreflightFinding(f"cannot tell its revision: {replies[n].error}", n) for n in there if not replies[n].ok),
         *unresolved,
@@ -99,7 +99,7 @@ def look(recipe: Recipe, asked: ReleaseRequest, context: ReleaseContext) -> Pref
         in_traffic=in_traffic,
         silent=silent,
         already=() if "True" in asked.force else already,
-        findings=tuple(replace(finding, forced=finding.force in asked.force) for finding in found),
+        findings=tuple(replace(finding, forced=finding.force in asked.force) for finding in findings),
     )
 
 

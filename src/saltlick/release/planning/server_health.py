@@ -55,15 +55,15 @@ def healths(recipe: Recipe, environment: str, runs: Mapping[str, str], context: 
     No entry where the recipe has no check.
     """
     health = recipe.health.model_copy(update={"successes": 1, "deadline_s": min(10, recipe.health.deadline_s)})
-    found: dict[str, list[Reply]] = {}
+    replies_by_server: dict[str, list[Reply]] = {}
     for check in recipe.health.checks:
-        told = {
+        calls = {
             name: fill_check(check, health, placeholders_now(recipe, environment, name, sha), delayed=False)
             for name, sha in runs.items()
         }
-        for name, reply in context.fleet.run(told, deadline_s=health.deadline_s + ASK_S).items():
-            found.setdefault(name, []).append(reply)
-    return {name: _together(replies) for name, replies in found.items()}
+        for name, reply in context.fleet.run(calls, deadline_s=health.deadline_s + ASK_S).items():
+            replies_by_server.setdefault(name, []).append(reply)
+    return {name: _together(replies) for name, replies in replies_by_server.items()}
 
 
 def _together(replies: Sequence[Reply]) -> Reply:
@@ -74,7 +74,7 @@ def _together(replies: Sequence[Reply]) -> Reply:
 def _since(past: Sequence[ReleaseRecord], server: str, sha: str) -> float | None:
     """When it got what it runs: the end of the latest release that put it there."""
     for release in past:
-        stands = next((one.standing for one in release.servers if one.name == server), None)
+        stands = next((record.standing for record in release.servers if record.name == server), None)
         if sha and release.sha == sha and stands is ServerStatus.DONE:
             return release.ended or release.started
     return None
@@ -82,4 +82,4 @@ def _since(past: Sequence[ReleaseRecord], server: str, sha: str) -> float | None
 
 def _branch(past: Sequence[ReleaseRecord], sha: str) -> str:
     """By which name that revision was asked for."""
-    return next((one.rev for one in past if sha and one.sha == sha and not sha.startswith(one.rev)), "")
+    return next((release.rev for release in past if sha and release.sha == sha and not sha.startswith(release.rev)), "")

@@ -103,7 +103,7 @@ def _facts(record: ReleaseRecord, zone: tzinfo, now: float | None) -> list[tuple
         f"{wording.short(sha)}{f' on {number}' if len(wording.previous(record)) > 1 else ''}"
         for sha, number in wording.previous(record).items()
     )
-    found = [
+    facts = [
         ("who", f"{record.who} on {record.host}, job {record.job}"),
         ("when", f"{wording.day(record.started, zone)} {named}, {length}{' so far' if record.ended is None else ''}"),
         ("from", before),
@@ -111,7 +111,7 @@ def _facts(record: ReleaseRecord, zone: tzinfo, now: float | None) -> list[tuple
         ("how", f"{record.strategy}, {wording.count(len(record.servers), 'server')} of {record.group}"),
         ("message", record.message),
     ]
-    return [(name, wording.clean(value).replace("\n", "\n           ")) for name, value in found if value]
+    return [(name, wording.clean(value).replace("\n", "\n           ")) for name, value in facts if value]
 
 
 def show_data(record: ReleaseRecord, *, now: float | None = None) -> dict[str, Any]:

@@ -78,15 +78,15 @@ def title(one: StepRecord) -> str:
 
 def _outcome(one: StepRecord, paint: Painter) -> tuple[str, ...]:
     """The result, and what was seen: all of it where the step failed."""
-    mark, said = {None: ("…", "…"), True: ("+", "ok"), False: ("✗", "FAILED")}[one.ok]
+    mark, verdict = {None: ("…", "…"), True: ("+", "ok"), False: ("✗", "FAILED")}[one.ok]
     if one.ok is False:
         detail = wording.clean(one.detail).strip().replace("\n", "\n        ")
     else:
         line = wording.first_line(one.detail)
         detail = line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
     if not detail:
-        return (paint(mark, said),)
-    return paint(mark, f"{said:<6}"), paint("✗" if one.ok is False else "dim", detail)
+        return (paint(mark, verdict),)
+    return paint(mark, f"{verdict:<6}"), paint("✗" if one.ok is False else "dim", detail)
 
 
 def plan(record: ReleaseRecord, *, colour: bool = False, floor: int = 0, notes: Sequence[str] = ()) -> str:
@@ -105,10 +105,10 @@ def plan(record: ReleaseRecord, *, colour: bool = False, floor: int = 0, notes: 
     for number, servers in _by_batch(record).items():
         left = total - len(servers)
         name = f"batch {number}/{wording.batches(record)}" if number else "not in a batch"
-        said = f"{left} of {total} stay in traffic" if number else ""
+        remain = f"{left} of {total} stay in traffic" if number else ""
         lines += [
             "",
-            paint("bold", f"  {name}") + paint("dim", f"  {wording.count(len(servers), 'server')}  {said}".rstrip()),
+            paint("bold", f"  {name}") + paint("dim", f"  {wording.count(len(servers), 'server')}  {remain}".rstrip()),
         ]
         lines += _planned(record, servers, colour)
     lines += ["", *(paint("!", f"! {wording.clean(note)}") for note in notes)]
@@ -124,10 +124,10 @@ def _what(record: ReleaseRecord) -> str:
 
 
 def _by_batch(record: ReleaseRecord) -> dict[int, list[ServerRecord]]:
-    found: dict[int, list[ServerRecord]] = {}
+    batches: dict[int, list[ServerRecord]] = {}
     for server in sorted(record.servers, key=lambda server: server.batch or len(record.servers) + 1):
-        found.setdefault(server.batch, []).append(server)
-    return found
+        batches.setdefault(server.batch, []).append(server)
+    return batches
 
 
 def _planned(record: ReleaseRecord, servers: Sequence[ServerRecord], colour: bool) -> Iterator[str]:
@@ -185,8 +185,8 @@ def _row(record: ReleaseRecord, lane: Lane, outside: bool) -> tuple[str, ...]:
     change = "unknown" if server.standing in (ServerStatus.TOUCHED, ServerStatus.LEFT_OUT) else wording.short(now_on)
     revision = f"{wording.short(server.previous)} → {change}" if now_on != server.previous else change
     away = wording.took(lane.away_s) if lane.away_s else "-"
-    said = ": ".join(part for part in (stands(record, server, outside), wording.first_line(server.detail)) if part)
-    return server.name, server.zone, str(server.batch or "-"), revision, away, said
+    status = ": ".join(part for part in (stands(record, server, outside), wording.first_line(server.detail)) if part)
+    return server.name, server.zone, str(server.batch or "-"), revision, away, status
 
 
 _STANDS: Mapping[ServerStatus, str] = {
@@ -197,7 +197,7 @@ _STANDS: Mapping[ServerStatus, str] = {
 
 
 def stands(record: ReleaseRecord, server: ServerRecord, outside: bool) -> str:
-    """How a server stands, in words; being out of traffic is said first."""
+    """How a server stands, in words; being out of traffic comes first."""
     running = record.result is Result.RUNNING
     plain = _STANDS.get(server.standing, server.standing.value)
     if running and server.standing in (ServerStatus.WAITING, ServerStatus.TOUCHED):
@@ -217,17 +217,19 @@ def _mark(server: ServerRecord, outside: bool) -> str:
 
 def closing(record: ReleaseRecord, *, colour: bool = False, now: float | None = None) -> list[str]:
     """How it came out in a sentence, the reason, who is out of traffic, and what to do next."""
-    paint, found = painter(colour), lanes(record, now)
-    lines = [paint(MARKS[record.result], wording.headline(record)) + paint("dim", f"  {_figures(record, found, now)}")]
+    paint, server_lanes = painter(colour), lanes(record, now)
+    lines = [
+        paint(MARKS[record.result], wording.headline(record)) + paint("dim", f"  {_figures(record, server_lanes, now)}")
+    ]
     if record.reason:
         lines += ["Why: " + wording.clean(record.reason).strip().replace("\n", "\n     ")]
     return lines + [paint("bold", sentence) for sentence in wording.advice(record)]
 
 
-def _figures(record: ReleaseRecord, found: Sequence[Lane], now: float | None) -> str:
+def _figures(record: ReleaseRecord, server_lanes: Sequence[Lane], now: float | None) -> str:
     parts = [wording.took((record.ended or now or record.started) - record.started)]
-    longest = max((lane.away_s for lane in found), default=0.0)
+    longest = max((lane.away_s for lane in server_lanes), default=0.0)
     if longest:
         parts.append(f"a server was away for {wording.took(longest)} at the most")
-        parts.append(f"never fewer than {fewest_serving(found)} of {len(found)} in traffic")
+        parts.append(f"never fewer than {fewest_serving(server_lanes)} of {len(server_lanes)} in traffic")
     return "; ".join(parts)

@@ -49,8 +49,8 @@ def _template() -> jinja2.Template:
 
 
 def _values(record: ReleaseRecord, now: float | None, zone: tzinfo) -> dict[str, Any]:
-    found = lanes(record, now)
-    line = axis(record, found, now)
+    server_lanes = lanes(record, now)
+    line = axis(record, server_lanes, now)
     end, outside = end_of(record, now), set(left_outside(record, now))
     seen = page_curves.counts(record, line, end)
     return {
@@ -61,18 +61,20 @@ def _values(record: ReleaseRecord, now: float | None, zone: tzinfo) -> dict[str,
         "from_to": wording.from_to(record),
         "before": [(wording.short(sha), number) for sha, number in wording.previous(record).items()],
         "facts": _facts(record, end, zone),
-        "figures": _figures(record, found, end, now),
+        "figures": _figures(record, server_lanes, end, now),
         "failed": [(step, lines.title(step)) for step in wording.failed(record)][:8],
         "outside": [server for server in record.servers if server.name in outside],
         "advice": [_sentence(wording.clean(sentence)) for sentence in wording.advice(record)],
         "not_undone": wording.not_undone(record),
         "strip": _strip(record, end, zone),
-        "groups": page_rows.rows(record, found, line, seen, zone) if page_rows.worth_drawing(found) else [],
+        "groups": page_rows.rows(record, server_lanes, line, seen, zone)
+        if page_rows.worth_drawing(server_lanes)
+        else [],
         "sum": page_curves.total(seen, record),
         "ticks": [(line.at(moment), wording.clock(moment, zone)) for moment in ticks(line)],
         "grid": page_rows.grid(line),
         "folds": [(left, right - left, wording.took(stop - begin)) for begin, stop, left, right in line.folds],
-        "legend": page_rows.legend(found),
+        "legend": page_rows.legend(server_lanes),
         "counted": bool(record.requests),
         "dense": len(record.servers) >= page_curves.DENSE,
         "steps": _steps(record, zone),
@@ -95,7 +97,7 @@ def _facts(record: ReleaseRecord, end: float, zone: tzinfo) -> list[tuple[str, s
         f"{began} {named}, still running" if record.ended is None else f"{began} to {wording.clock(end, zone)} {named}"
     )
     asked = "" if record.sha.startswith(record.rev) else f", asked for as {record.rev}"
-    found = [
+    facts = [
         ("Who", f"{record.who} on {record.host}"),
         ("When", when),
         ("Revision", f"{record.sha}{asked}"),
@@ -104,12 +106,14 @@ def _facts(record: ReleaseRecord, end: float, zone: tzinfo) -> list[tuple[str, s
         ("Release", record.id),
         ("Salt job", record.job),
     ]
-    return [(name, wording.clean(value)) for name, value in found if value]
+    return [(name, wording.clean(value)) for name, value in facts if value]
 
 
-def _figures(record: ReleaseRecord, found: Sequence[Lane], end: float, now: float | None) -> list[tuple[str, str, str]]:
+def _figures(
+    record: ReleaseRecord, server_lanes: Sequence[Lane], end: float, now: float | None
+) -> list[tuple[str, str, str]]:
     """The large numbers: what, how much, and a remark."""
-    total = len(found)
+    total = len(server_lanes)
     done = sum(server.standing is ServerStatus.DONE for server in record.servers)
     outside = len(left_outside(record, now))
     left = f"{outside} out of traffic" if outside else "none left out"
@@ -120,11 +124,11 @@ def _figures(record: ReleaseRecord, found: Sequence[Lane], end: float, now: floa
     elif record.result in (Result.ROLLED_BACK, Result.STUCK, Result.REFUSED):
         figures = [("On what they ran before", f"{back} of {total}", left)]
     figures.append(("Duration", wording.took(end - record.started), "so far" if record.ended is None else ""))
-    away = [lane.away_s for lane in found if lane.away_s]
+    away = [lane.away_s for lane in server_lanes if lane.away_s]
     if away:
-        longest = max(found, key=lambda lane: lane.away_s).server.name
+        longest = max(server_lanes, key=lambda lane: lane.away_s).server.name
         figures.append(("Out of traffic, longest", wording.took(max(away)), longest))
-        figures.append(("In traffic, fewest", f"{fewest_serving(found)} of {total}", "at any moment"))
+        figures.append(("In traffic, fewest", f"{fewest_serving(server_lanes)} of {total}", "at any moment"))
     if record.requests:
         seen = sum(number for _, second, number in record.requests if record.started <= second <= end)
         figures.append(("Requests meanwhile", f"{seen:,}".replace(",", "\u202f"), "seen by the servers"))
@@ -166,9 +170,9 @@ def _stage(step: StepRecord) -> str:
 
 
 def _steps(record: ReleaseRecord, zone: tzinfo) -> list[Group]:
-    found: dict[str, list[StepRecord]] = {}
+    groups: dict[str, list[StepRecord]] = {}
     for step in sorted(record.steps, key=lambda step: (step.started, step.number)):
-        found.setdefault(_heading(step, "Batch" in "".join(found), record), []).append(step)
+        groups.setdefault(_heading(step, "Batch" in "".join(groups), record), []).append(step)
     return [
         Group(
             title,
@@ -176,7 +180,7 @@ def _steps(record: ReleaseRecord, zone: tzinfo) -> list[Group]:
             tuple(_step(step, zone) for step in steps),
             sum(step.ok is False for step in steps),
         )
-        for title, steps in found.items()
+        for title, steps in groups.items()
     ]
 
 

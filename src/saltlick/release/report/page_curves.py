@@ -29,17 +29,17 @@ def counts(record: ReleaseRecord, line: Axis, end: float) -> dict[str, list[floa
             place = min(int(line.at(second) / 100 * bins), bins - 1)
             sums[server][place] += number
             seconds[place].add(second)
-    filled = _filled([len(one) for one in seconds])
-    return {name: [found[at] / max(len(seconds[at]), 1) for at in filled] for name, found in sums.items()}
+    filled = _filled([len(slot) for slot in seconds])
+    return {name: [counts[at] / max(len(seconds[at]), 1) for at in filled] for name, counts in sums.items()}
 
 
 def _filled(seen: Sequence[int]) -> list[int]:
     """For each bin itself, or the last before it in which a second began: a narrow bin may hold none."""
-    found, last = [], next((place for place, number in enumerate(seen) if number), 0)
+    filled, last = [], next((place for place, number in enumerate(seen) if number), 0)
     for place, number in enumerate(seen):
         last = place if number else last
-        found.append(last)
-    return found
+        filled.append(last)
+    return filled
 
 
 def total(counts: Mapping[str, Sequence[float]], record: ReleaseRecord) -> dict[str, Any] | None:
@@ -51,7 +51,7 @@ def total(counts: Mapping[str, Sequence[float]], record: ReleaseRecord) -> dict[
     return {
         "curve": area(together, highest * 1.1),
         "most": f"{highest:,.0f}",
-        "told": f"between {lowest:,.0f} and {highest:,.0f} requests per second over all {len(record.servers)} servers",
+        "caption": f"between {lowest:,.0f} and {highest:,.0f} requests per second over all {len(record.servers)} servers",
     }
 
 

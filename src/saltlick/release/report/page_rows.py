@@ -57,7 +57,7 @@ class Row:
     stands: str
     detail: str
     tone: str
-    told: str
+    caption: str
     """What the bars show, for those who do not see them."""
 
 
@@ -71,19 +71,19 @@ class Group:
     failed: int = 0
 
 
-def worth_drawing(found: Sequence[Lane]) -> bool:
+def worth_drawing(server_lanes: Sequence[Lane]) -> bool:
     """Whether any server did more than serve as before."""
-    return any(span.state is not State.OLD for lane in found for span in lane.spans)
+    return any(span.state is not State.OLD for lane in server_lanes for span in lane.spans)
 
 
 def rows(
-    record: ReleaseRecord, found: Sequence[Lane], line: Axis, counts: Mapping[str, Sequence[float]], zone: tzinfo
+    record: ReleaseRecord, server_lanes: Sequence[Lane], line: Axis, counts: Mapping[str, Sequence[float]], zone: tzinfo
 ) -> list[Group]:
     """The rows of all servers, by batch in the order of the release; `counts` are requests per server and step of `line`."""
     highest = max((max(curve) for curve in counts.values() if curve), default=0.0) or 1.0
     outside = set(left_outside(record))
     by_batch: dict[int, list[Row]] = {}
-    for lane in found:
+    for lane in server_lanes:
         curve = area(counts.get(lane.server.name, ()), highest)
         row = _row(record, lane, line, curve, lane.server.name in outside, zone)
         by_batch.setdefault(lane.server.batch, []).append(row)
@@ -113,7 +113,7 @@ def _row(record: ReleaseRecord, lane: Lane, line: Axis, curve: str, outside: boo
         stands=lines.stands(record, server, outside),
         detail=wording.first_line(server.detail),
         tone=_tone(server, outside),
-        told=_told(lane),
+        caption=_caption(lane),
     )
 
 
@@ -121,10 +121,10 @@ def _bar(span: Span, line: Axis, zone: tzinfo) -> Bar:
     left, right = line.at(span.start), line.at(span.end)
     on_the_way_back = span.undo and span.state not in (State.OLD, State.NEW, State.OUT)
     kind = f"{span.state.value}{' undo' if on_the_way_back else ''}"
-    said = "; ".join(dict.fromkeys(wording.first_line(step.detail) for step in span.steps if step.detail))
+    details = "; ".join(dict.fromkeys(wording.first_line(step.detail) for step in span.steps if step.detail))
     when = f"{wording.clock(span.start, zone)} to {wording.clock(span.end, zone)}"
     title = f"{'Undo: ' if on_the_way_back else ''}{STATES[span.state]}, {wording.took(span.seconds)} ({when})"
-    return Bar(kind, left, max(right - left, 0.0), f"{title}\n{said[:300]}".rstrip())
+    return Bar(kind, left, max(right - left, 0.0), f"{title}\n{details[:300]}".rstrip())
 
 
 def _cross(step: StepRecord, line: Axis, zone: tzinfo) -> Bar:
@@ -133,7 +133,7 @@ def _cross(step: StepRecord, line: Axis, zone: tzinfo) -> Bar:
     return Bar("cross", line.at(moment), 0.0, title)
 
 
-def _told(lane: Lane) -> str:
+def _caption(lane: Lane) -> str:
     """`drain 1.8 s, down 1.1 s, health 2.6 s, back 2.8 s; undo: drain …`."""
     ways = []
     for undo in (False, True):
@@ -152,17 +152,17 @@ def _tone(server: ServerRecord, outside: bool) -> str:
     )
 
 
-def legend(found: Sequence[Lane]) -> list[tuple[str, str]]:
+def legend(server_lanes: Sequence[Lane]) -> list[tuple[str, str]]:
     """The states that occur, in the order of a walk; the way back once."""
     there = {
         (span.state, span.undo and span.state not in (State.OLD, State.NEW, State.OUT))
-        for lane in found
+        for lane in server_lanes
         for span in lane.spans
     }
     legend = [(state.value, STATES[state]) for state in State if (state, False) in there]
     if any(undo for _, undo in there):
         legend.append(("undo-all", "the same on the way back"))
-    if any(step.ok is False for lane in found for span in lane.spans for step in span.steps):
+    if any(step.ok is False for lane in server_lanes for span in lane.spans for step in span.steps):
         legend.append(("cross", "failed"))
     return legend
 

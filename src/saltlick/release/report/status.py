@@ -75,22 +75,30 @@ def _well(servers: Sequence[ServerNow]) -> str:
     )
 
 
-def _row(one: ServerNow, now: float) -> tuple[str, ...]:
-    age = wording.took(now - one.since) if one.since is not None else "?"
-    sha = "?" if one.error and not one.sha else wording.short(one.sha)
-    health = {True: "healthy", False: "UNHEALTHY", None: "?"}[one.healthy]
-    said = wording.first_line(one.error or ("" if one.healthy else one.health))
-    sessions = f", {one.traffic.sessions} sessions" if one.traffic.sessions is not None else ""
-    balancer = f"{_TRAFFIC[one.traffic.traffic]}{sessions}"
-    detail = wording.first_line(one.traffic.detail) if one.traffic.traffic is not Traffic.IN else ""
+def _row(server: ServerNow, now: float) -> tuple[str, ...]:
+    age = wording.took(now - server.since) if server.since is not None else "?"
+    sha = "?" if server.error and not server.sha else wording.short(server.sha)
+    health = {True: "healthy", False: "UNHEALTHY", None: "?"}[server.healthy]
+    reason = wording.first_line(server.error or ("" if server.healthy else server.health))
+    sessions = f", {server.traffic.sessions} sessions" if server.traffic.sessions is not None else ""
+    balancer = f"{_TRAFFIC[server.traffic.traffic]}{sessions}"
+    detail = wording.first_line(server.traffic.detail) if server.traffic.traffic is not Traffic.IN else ""
     balancer = f"{balancer}: {detail}" if detail else balancer
-    return one.name, one.zone, sha, one.branch or "-", age, f"{health}: {said}" if said else health, balancer
+    return (
+        server.name,
+        server.zone,
+        sha,
+        server.branch or "-",
+        age,
+        f"{health}: {reason}" if reason else health,
+        balancer,
+    )
 
 
-def _mark(one: ServerNow) -> str:
-    if one.error or one.healthy is False or one.traffic.traffic in (Traffic.OUT, Traffic.UNHEALTHY):
+def _mark(server: ServerNow) -> str:
+    if server.error or server.healthy is False or server.traffic.traffic in (Traffic.OUT, Traffic.UNHEALTHY):
         return "✗"
-    return "…" if one.healthy is None or one.traffic.traffic is not Traffic.IN else "+"
+    return "…" if server.healthy is None or server.traffic.traffic is not Traffic.IN else "+"
 
 
 def flags(servers: Sequence[ServerNow]) -> tuple[str, ...]:
@@ -104,19 +112,19 @@ def flags(servers: Sequence[ServerNow]) -> tuple[str, ...]:
         "unhealthy at the balancer": [server.name for server in servers if server.traffic.traffic is Traffic.UNHEALTHY],
         "unknown to the balancer": [server.name for server in servers if server.traffic.traffic is Traffic.UNKNOWN],
     }
-    found = [f"{what}: {wording.names(who, all_of_them=True)}" for what, who in named.items() if who]
-    return (*_mixed(servers), *found)
+    problems = [f"{what}: {wording.names(who, all_of_them=True)}" for what, who in named.items() if who]
+    return (*_mixed(servers), *problems)
 
 
 def _mixed(servers: Sequence[ServerNow]) -> tuple[str, ...]:
     """Servers that are not all on one revision: the commonest is counted, the others are named."""
     known = [server for server in servers if server.sha or not server.error]
-    common = Counter(one.sha for one in known).most_common()
+    common = Counter(server.sha for server in known).most_common()
     if len(common) < 2:
         return ()
     parts = [f"{wording.short(common[0][0])} on {common[0][1]}"]
     parts += [
-        f"{wording.short(sha)} on {wording.names([one.name for one in known if one.sha == sha])}"
+        f"{wording.short(sha)} on {wording.names([server.name for server in known if server.sha == sha])}"
         for sha, _ in common[1:]
     ]
     return (f"mixed revisions: {'; '.join(parts)}",)

@@ -157,14 +157,14 @@ def left_outside(record: ReleaseRecord, now: float | None = None) -> tuple[str, 
     return tuple(lane.server.name for lane in lanes(record, now) if lane.outside or lane.server.standing in suspect)
 
 
-def fewest_serving(found: Sequence[Lane]) -> int:
+def fewest_serving(server_lanes: Sequence[Lane]) -> int:
     """The lowest number of servers that took new requests at the same time."""
     changes = []
-    for lane in found:
+    for lane in server_lanes:
         for span in lane.spans:
             if span.state not in SERVES and span.seconds > 0:
                 changes += [(span.start, 1, -1), (span.end, 0, 1)]
-    serving = fewest = len(found)
+    serving = fewest = len(server_lanes)
     for _, _, change in sorted(changes):
         serving += change
         fewest = min(fewest, serving)
@@ -205,9 +205,9 @@ FOLD_PERCENT = 3.0
 """The width of a folded stretch; all of them together take no more than a quarter."""
 
 
-def axis(record: ReleaseRecord, found: Sequence[Lane], now: float | None = None) -> Axis:
+def axis(record: ReleaseRecord, server_lanes: Sequence[Lane], now: float | None = None) -> Axis:
     """The stretch in which servers walk; the whole release where none did."""
-    walked = [(span.start, span.end) for lane in found for span in lane.walked if span.steps]
+    walked = [(span.start, span.end) for lane in server_lanes for span in lane.walked if span.steps]
     if not walked:
         return Axis(((record.started, max(end_of(record, now), record.started + 1.0), 0.0, 100.0),))
     busy, end = _united(walked), end_of(record, now)
@@ -247,21 +247,21 @@ def _folded(busy: Sequence[tuple[float, float]], start: float, end: float) -> Ax
     return Axis(tuple(pieces), tuple(folds))
 
 
-def ticks(found: Axis, most: int = 5) -> tuple[float, ...]:
+def ticks(drawn: Axis, most: int = 5) -> tuple[float, ...]:
     """Round moments for the labels of an axis, none in a fold, none too near to another or to the edges."""
     shown = sum(
-        end - start for start, end, *_ in found.pieces if (start, end) not in {fold[:2] for fold in found.folds}
+        end - start for start, end, *_ in drawn.pieces if (start, end) not in {fold[:2] for fold in drawn.folds}
     )
     nice = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
-    every = next((one for one in nice if shown / one <= most), nice[-1])
+    every = next((step for step in nice if shown / step <= most), nice[-1])
     chosen: list[float] = []
-    moment = (found.start // every + 1) * every
-    while moment < found.end and len(chosen) < 50:
-        place = found.at(moment)
-        folded = next((fold for fold in found.folds if fold[0] <= moment <= fold[1]), None)
+    moment = (drawn.start // every + 1) * every
+    while moment < drawn.end and len(chosen) < 50:
+        place = drawn.at(moment)
+        folded = next((fold for fold in drawn.folds if fold[0] <= moment <= fold[1]), None)
         if folded:
             moment = max(moment, folded[1] // every * every)
-        elif 6 <= place <= 94 and (not chosen or place - found.at(chosen[-1]) >= 70 / most):
+        elif 6 <= place <= 94 and (not chosen or place - drawn.at(chosen[-1]) >= 70 / most):
             chosen.append(moment)
         moment += every
     return tuple(chosen)

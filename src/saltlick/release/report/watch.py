@@ -90,19 +90,21 @@ def _chosen(record: ReleaseRecord, room: int) -> tuple[list[ServerRecord], list[
 
 
 def _counted(rest: Sequence[ServerRecord]) -> str:
-    found = {standing: sum(one.standing is standing for one in rest) for standing in ServerStatus}
-    return ", ".join(f"{number} {standing.value}" for standing, number in found.items() if number)
+    counts = {standing: sum(server.standing is standing for server in rest) for standing in ServerStatus}
+    return ", ".join(f"{number} {standing.value}" for standing, number in counts.items() if number)
 
 
 def _servers(record: ReleaseRecord, shown: Sequence[ServerRecord], now: float) -> Table:
     table = Table.grid(padding=(0, 2))
     for column in ("server", "batch", "bar", "step", "time", "stands"):
         table.add_column(column, no_wrap=True, justify="right" if column == "time" else "left", overflow="ellipsis")
-    found = {lane.server.name: lane for lane in lanes(record, now)}
-    latest = {one.server: one for one in record.steps if one.phase in WALK or one.ended is None or one.ok is False}
+    lanes_by_server = {lane.server.name: lane for lane in lanes(record, now)}
+    latest = {
+        step.server: step for step in record.steps if step.phase in WALK or step.ended is None or step.ok is False
+    }
     outside = set(left_outside(record, now))
     for server in shown:
-        step, lane = latest.get(server.name), found[server.name]
+        step, lane = latest.get(server.name), lanes_by_server[server.name]
         walked = server.standing is not ServerStatus.WAITING
         table.add_row(
             wording.clean(server.name),
@@ -145,19 +147,19 @@ def _standing(record: ReleaseRecord, server: ServerRecord, lane: Lane, outside: 
     style = {ServerStatus.DONE: "green", ServerStatus.UNDONE: "magenta", ServerStatus.SKIPPED: "yellow"}.get(
         server.standing, "dim"
     )
-    said = lines.stands(record, server, outside)
+    words = lines.stands(record, server, outside)
     if server.standing is ServerStatus.TOUCHED and record.result is Result.RUNNING:
         draining = bool(lane.spans) and lane.spans[-1].state is State.DRAIN
         return Text("still answering" if draining else "out of traffic", style="yellow")
-    return Text(said, style="bold red" if outside else style)
+    return Text(words, style="bold red" if outside else style)
 
 
 def _latest(record: ReleaseRecord, zone: tzinfo) -> Iterator[Text]:
     """The last three steps that ended."""
-    ended = sorted((one for one in record.steps if one.ended is not None), key=lambda one: one.ended or 0.0)
-    for one in ended[-3:]:
-        line = lines.step(record, one, zone=zone).splitlines()[0]
-        yield Text(line, style="red" if one.ok is False else "dim", no_wrap=True, overflow="ellipsis")
+    ended = sorted((step for step in record.steps if step.ended is not None), key=lambda step: step.ended or 0.0)
+    for step in ended[-3:]:
+        line = lines.step(record, step, zone=zone).splitlines()[0]
+        yield Text(line, style="red" if step.ok is False else "dim", no_wrap=True, overflow="ellipsis")
 
 
 def _foot(record: ReleaseRecord, now: float) -> list[Text]:
@@ -174,6 +176,6 @@ def new_lines(
     A step that began and ended in between has one line.
     """
     fresh = [step for step in record.steps if (step.number, step.ended is not None) not in seen]
-    fresh.sort(key=lambda one: (one.ended or one.started, one.number))
-    told = list(map(lines.StepFormatter.of(record, colour=colour, zone=zone), fresh))
-    return told, seen | {(one.number, one.ended is not None) for one in fresh}
+    fresh.sort(key=lambda step: (step.ended or step.started, step.number))
+    new = list(map(lines.StepFormatter.of(record, colour=colour, zone=zone), fresh))
+    return new, seen | {(step.number, step.ended is not None) for step in fresh}

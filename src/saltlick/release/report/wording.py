@@ -109,10 +109,10 @@ def batches(record: ReleaseRecord) -> int:
 
 def previous(record: ReleaseRecord) -> Mapping[str, int]:
     """The revisions the servers came from, the commonest first, and how many servers each."""
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for server in record.servers:
-        found[server.previous] = found.get(server.previous, 0) + 1
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+        counts[server.previous] = counts.get(server.previous, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))
 
 
 def from_to(record: ReleaseRecord) -> str:
@@ -152,22 +152,22 @@ def _outcome(record: ReleaseRecord) -> str:
     total, sha = len(record.servers), short(record.sha)
     done = sum(server.standing is ServerStatus.DONE for server in record.servers)
     where = f"{count(total, 'server')} of {record.environment}"
-    each = {1: f"The server of {record.environment}", 2: f"Both servers of {record.environment}"}.get(
+    whole_group = {1: f"The server of {record.environment}", 2: f"Both servers of {record.environment}"}.get(
         total, f"All {where}"
     )
     some = f"{done} of {where} {'runs' if done == 1 else 'run'} {sha}"
     what = f"The {'rollback' if record.rollback else 'release'} of {sha}"
     if record.result is Result.DONE:
-        return f"{each} {'runs' if total == 1 else 'run'} {sha}" if done == total else some
+        return f"{whole_group} {'runs' if total == 1 else 'run'} {sha}" if done == total else some
     if record.result is Result.ROLLED_BACK:
         return f"{what} failed{_undone(record)}"
-    told = {
-        Result.UNCHANGED: f"{each} had {sha} already; nothing was touched",
+    sentences = {
+        Result.UNCHANGED: f"{whole_group} had {sha} already; nothing was touched",
         Result.PARTIAL: some,
         Result.REFUSED: f"{what} was refused before anything was touched",
         Result.STUCK: f"{what} failed and could not be taken back everywhere",
     }
-    return told.get(record.result) or f"{_under_way(record)}: {some}"
+    return sentences.get(record.result) or f"{_under_way(record)}: {some}"
 
 
 def _under_way(record: ReleaseRecord) -> str:

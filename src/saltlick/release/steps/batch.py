@@ -85,18 +85,18 @@ def stop(run: Run, servers: Servers, direction: Direction) -> Failed:
 
 
 def activate(run: Run, servers: Servers, direction: Direction) -> Failed:
-    told = {server: server_calls.activate(run.recipe.source, direction.sha(run, server)) for server in servers}
+    calls = {server: server_calls.activate(run.recipe.source, direction.sha(run, server)) for server in servers}
     return run.call(
-        Phase.ACTIVATE, "activate", told, deadline_s=DIRECT_S, batch=direction.batch, undo=direction.back
+        Phase.ACTIVATE, "activate", calls, deadline_s=DIRECT_S, batch=direction.batch, undo=direction.back
     ).failed
 
 
 def checkout(run: Run, servers: Servers, direction: Direction) -> Failed:
-    told = {server: server_calls.checkout(run.recipe.source, direction.sha(run, server)) for server in servers}
+    calls = {server: server_calls.checkout(run.recipe.source, direction.sha(run, server)) for server in servers}
     return run.job(
         Phase.ACTIVATE,
         "checkout",
-        told,
+        calls,
         job="checkout",
         deadline_s=CHECKOUT_S,
         batch=direction.batch,
@@ -126,9 +126,9 @@ def healthy(run: Run, servers: Servers, direction: Direction, *, started: bool =
     for number, check in enumerate(health.checks):
         delayed = started and number == 0
         going = still_well(servers, failed)
-        told = {server: fill_check(check, health, _words(run, server, direction), delayed=delayed) for server in going}
+        calls = {server: fill_check(check, health, _words(run, server, direction), delayed=delayed) for server in going}
         name = check.http or check.tcp or check.command or ""
-        asked = run.call(Phase.HEALTH, name, told, deadline_s=patience, batch=direction.batch, undo=direction.back)
+        asked = run.call(Phase.HEALTH, name, calls, deadline_s=patience, batch=direction.batch, undo=direction.back)
         failed |= asked.failed
     return failed
 
@@ -156,9 +156,9 @@ def _in_turn(run: Run, phase: Phase, steps: Sequence[Step], servers: Servers, di
     """One step of the recipe after the other, on all servers that came so far."""
     failed: dict[str, str] = {}
     for step in steps:
-        told = {server: fill(step, _words(run, server, direction)) for server in still_well(servers, failed)}
+        calls = {server: fill(step, _words(run, server, direction)) for server in still_well(servers, failed)}
         failed |= run.call(
-            phase, step.label, told, deadline_s=step.deadline_s, step=step, batch=direction.batch, undo=direction.back
+            phase, step.label, calls, deadline_s=step.deadline_s, step=step, batch=direction.batch, undo=direction.back
         ).failed
     return failed
 

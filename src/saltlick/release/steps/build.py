@@ -29,8 +29,8 @@ def build_ahead(run: Run) -> Failed:
         return {}
     source, sha = run.recipe.source, run.head.sha
     servers = run.servers_with(ServerStatus.WAITING, ServerStatus.TOUCHED)
-    told = dict.fromkeys(servers, server_calls.prepare(source, sha, run.id))
-    laid_out = run.job(Phase.BUILD, "prepare", told, job="prepare", deadline_s=PREPARE_S)
+    calls = dict.fromkeys(servers, server_calls.prepare(source, sha, run.id))
+    laid_out = run.job(Phase.BUILD, "prepare", calls, job="prepare", deadline_s=PREPARE_S)
     replies = laid_out.replies.items()
     empty = tuple(server for server, reply in replies if reply.ok and _state(reply.value) != "built")
     unbuilt = build_here(run, empty)
@@ -45,10 +45,10 @@ def build_here(run: Run, servers: Servers, *, batch: int = 0, back: bool = False
     for number, step in enumerate(run.recipe.build, start=1):
         going = still_well(servers, failed)
         words = {server: placeholders_for(run.recipe, run.head, run.servers[server], back=back) for server in going}
-        told = {server: fill(step, words[server]) for server in going}
+        calls = {server: fill(step, words[server]) for server in going}
         job = f"{number}-build"
         failed |= run.job(
-            Phase.BUILD, step.label, told, job=job, deadline_s=step.deadline_s, step=step, batch=batch, undo=back
+            Phase.BUILD, step.label, calls, job=job, deadline_s=step.deadline_s, step=step, batch=batch, undo=back
         ).failed
     return failed
 

@@ -47,11 +47,11 @@ def decide(failed: Mapping[str, str], *, left_out: int, max_failures: int, abort
         return FailureDecision(FailureVerdict.UNDO, abort)
     if not failed:
         return FailureDecision(FailureVerdict.GO_ON)
-    said = "; ".join(f"{server}: {why}" for server, why in failed.items())
+    reasons = "; ".join(f"{server}: {why}" for server, why in failed.items())
     if left_out + len(failed) <= max_failures:
-        return FailureDecision(FailureVerdict.LEAVE_OUT, said)
+        return FailureDecision(FailureVerdict.LEAVE_OUT, reasons)
     if not max_failures:
-        return FailureDecision(FailureVerdict.UNDO, said)
+        return FailureDecision(FailureVerdict.UNDO, reasons)
     return FailureDecision(
-        FailureVerdict.UNDO, f"{said} (that makes {left_out + len(failed)} servers, max_failures is {max_failures})"
+        FailureVerdict.UNDO, f"{reasons} (that makes {left_out + len(failed)} servers, max_failures is {max_failures})"
     )

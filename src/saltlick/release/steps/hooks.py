@@ -51,10 +51,10 @@ def _run(
 ) -> dict[str, str]:
     """Returns the addresses where it failed. Whether a hook's failure is the server's is for the caller."""
     fleet = run.context.fleet if step.on is StepPlace.SERVER else run.context.master
-    told = {address: fill(step, _words(run, address, about or (address,))) for address in addresses}
+    calls = {address: fill(step, _words(run, address, about or (address,))) for address in addresses}
 
     def do(_: Servers) -> Replies:
-        return {at: judged(reply, step) for at, reply in fleet.run(told, deadline_s=step.deadline_s).items()}
+        return {at: judged(reply, step) for at, reply in fleet.run(calls, deadline_s=step.deadline_s).items()}
 
     replies = run.step(Phase.HOOK, name, addresses, do, batch=batch, undo=undo).replies
     failed = {address: labelled(name, reply.error) for address, reply in replies.items() if not reply.ok}

@@ -85,9 +85,9 @@ def _each(run: Run, when: When, servers: Servers) -> None:
 
 
 def _do(run: Run, number: int, step: BuildStep, name: str, server: str, *, back: bool = False) -> Reply:
-    told = {server: fill(step, placeholders_for(run.recipe, run.head, run.servers[server]))}
+    calls = {server: fill(step, placeholders_for(run.recipe, run.head, run.servers[server]))}
     job = f"{number}-once"
-    done = run.job(Phase.ONCE, name, told, job=job, deadline_s=step.deadline_s, step=step, undo=back)
+    done = run.job(Phase.ONCE, name, calls, job=job, deadline_s=step.deadline_s, step=step, undo=back)
     return done.replies[server]
 
 
