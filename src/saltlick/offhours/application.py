@@ -92,7 +92,7 @@ class FleetApplicationControl:
             until(probe, lambda silent: not silent, what="minions", deadline_s=deadline_s, clock=self.ground.clock)
         except WaitTimeout as late:
             why = f"it runs, and its minion did not answer in {late.waited_s:.0f} s"
-            return {name: one if one.ok else Reply(False, error=why, silent=True) for name, one in seen.items()}
+            return {name: reply if reply.ok else Reply(False, error=why, silent=True) for name, reply in seen.items()}
         return seen
 
     def _well(self, group: str, servers: Sequence[str]) -> Replies:
@@ -116,20 +116,22 @@ class FleetApplicationControl:
         return replies
 
     def _answered(self, check: HealthCheck, health: HealthSpec, words: Mapping[str, Mapping[str, str]]) -> Replies:
-        told = {server: fill_check(check, health, said, delayed=False) for server, said in words.items()}
-        return dict(self.ground.fleet.run(told, deadline_s=health.deadline_s + GRACE_S)) if told else {}
+        calls = {
+            server: fill_check(check, health, placeholders, delayed=False) for server, placeholders in words.items()
+        }
+        return dict(self.ground.fleet.run(calls, deadline_s=health.deadline_s + GRACE_S)) if calls else {}
 
     def _told(self, recipe: Application, step: Step, servers: Sequence[str]) -> Replies:
         words = self._words(recipe, servers)
-        told = {server: fill(step, words[server]) for server in servers}
-        found = self.ground.fleet.run(told, deadline_s=step.deadline_s) if told else {}
-        return {server: _labelled(step, judged(reply, step)) for server, reply in found.items()}
+        calls = {server: fill(step, words[server]) for server in servers}
+        replies = self.ground.fleet.run(calls, deadline_s=step.deadline_s) if calls else {}
+        return {server: _labelled(step, judged(reply, step)) for server, reply in replies.items()}
 
     def _words(self, recipe: Application, servers: Sequence[str]) -> dict[str, dict[str, str]]:
         """With the revision that each runs, where it tells."""
         asked = self.current_revision
-        found = self.ground.fleet.run(dict.fromkeys(servers, asked), deadline_s=ASK_S) if servers and asked else {}
-        runs = {server: str(reply.value or "") for server, reply in found.items() if reply.ok}
+        replies = self.ground.fleet.run(dict.fromkeys(servers, asked), deadline_s=ASK_S) if servers and asked else {}
+        runs = {server: str(reply.value or "") for server, reply in replies.items() if reply.ok}
         return {name: placeholders_now(recipe, self.environment.name, name, runs.get(name, "")) for name in servers}
 
     def _recipe_of(self, group: str) -> Application | None:

@@ -53,47 +53,47 @@ class AwsAccount:
         asked = [{"Name": f"tag:{TAG_NAME}", "Values": sorted(groups)}]
         networks = self._networks(reading)
         for reservation in reading.read("ec2", "describe_instances", "Reservations", Filters=asked):
-            for one in reservation["Instances"]:
-                tags, state = _tags(one.get("Tags")), one["State"]["Name"]
+            for raw in reservation["Instances"]:
+                tags, state = _tags(raw.get("Tags")), raw["State"]["Name"]
                 name = tags.get(TAG_NAME, "")
-                if name in groups and state not in GONE and self._looks_ours(tags, one.get("VpcId"), networks):
+                if name in groups and state not in GONE and self._looks_ours(tags, raw.get("VpcId"), networks):
                     yield SwitchedObject(
-                        id=one["InstanceId"],
+                        id=raw["InstanceId"],
                         name=name,
                         group=groups[name],
                         power=_EC2.get(state, PowerState.MOVING),
                         state=state,
-                        never=self._never(tags, [one.get("VpcId")], networks),
+                        never=self._never(tags, [raw.get("VpcId")], networks),
                         opted_out=self._opted_out(tags),
                     )
 
     def _databases(self, reading: Reading, _turn: Turn) -> Iterator[SwitchedObject]:
         networks = self._networks(reading)
-        for one in reading.read("rds", "describe_db_instances", "DBInstances"):
-            tags, state = _tags(one.get("TagList")), one["DBInstanceStatus"]
+        for raw in reading.read("rds", "describe_db_instances", "DBInstances"):
+            tags, state = _tags(raw.get("TagList")), raw["DBInstanceStatus"]
             if tags.get(TAG_ENVIRONMENT) != self._environment.name or state == "deleting":
                 continue
-            network = one.get("DBSubnetGroup", {}).get("VpcId")
+            network = raw.get("DBSubnetGroup", {}).get("VpcId")
             yield SwitchedObject(
-                id=one["DBInstanceIdentifier"],
-                name=one["DBInstanceIdentifier"],
+                id=raw["DBInstanceIdentifier"],
+                name=raw["DBInstanceIdentifier"],
                 power=_RDS.get(state, PowerState.MOVING),
                 state=state,
-                never=self._never(tags, [network], networks) or (CLUSTERED if _clustered(one) else ""),
+                never=self._never(tags, [network], networks) or (CLUSTERED if _clustered(raw) else ""),
                 opted_out=self._opted_out(tags),
             )
 
     def _scaled(self, reading: Reading, _turn: Turn) -> Iterator[SwitchedObject]:
         subnets = self._subnets(reading)
-        for one in reading.read("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups"):
-            tags = _tags(one.get("Tags"))
-            if tags.get(TAG_ENVIRONMENT) != self._environment.name or one.get("Status"):
+        for raw in reading.read("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups"):
+            tags = _tags(raw.get("Tags"))
+            if tags.get(TAG_ENVIRONMENT) != self._environment.name or raw.get("Status"):
                 continue
-            places = [place.strip() for place in one.get("VPCZoneIdentifier", "").split(",")]
-            suspended = any(each["ProcessName"] == LAUNCH for each in one.get("SuspendedProcesses", ()))
+            places = [place.strip() for place in raw.get("VPCZoneIdentifier", "").split(",")]
+            suspended = any(process["ProcessName"] == LAUNCH for process in raw.get("SuspendedProcesses", ()))
             yield SwitchedObject(
-                id=one["AutoScalingGroupName"],
-                name=one["AutoScalingGroupName"],
+                id=raw["AutoScalingGroupName"],
+                name=raw["AutoScalingGroupName"],
                 power=PowerState.OFF if suspended else PowerState.ON,
                 state="suspended" if suspended else "in service",
                 never=self._never(tags, places, subnets),
@@ -123,16 +123,16 @@ class AwsAccount:
     def _subnets(self, reading: Reading) -> frozenset[str]:
         """Subnets of the environment's VPCs: by where they are, not by what they say."""
         networks = self._networks(reading)
-        found = reading.read("ec2", "describe_subnets", "Subnets", Filters=self._by_tag())
-        return self._mine((one for one in found if one["VpcId"] in networks), "SubnetId")
+        subnets = reading.read("ec2", "describe_subnets", "Subnets", Filters=self._by_tag())
+        return self._mine((raw for raw in subnets if raw["VpcId"] in networks), "SubnetId")
 
     def _by_tag(self) -> list[dict[str, Any]]:
         return [{"Name": f"tag:{TAG_ENVIRONMENT}", "Values": [self._environment.name]}]
 
-    def _mine(self, found: Iterable[Raw], key: str) -> frozenset[str]:
+    def _mine(self, subnets: Iterable[Raw], key: str) -> frozenset[str]:
         """Filters are not trusted alone: the tags in the answer decide."""
         return frozenset(
-            one[key] for one in found if _tags(one.get("Tags")).get(TAG_ENVIRONMENT) == self._environment.name
+            raw[key] for raw in subnets if _tags(raw.get("Tags")).get(TAG_ENVIRONMENT) == self._environment.name
         )
 
 
@@ -140,7 +140,7 @@ def _tags(raw: Sequence[Raw] | None) -> Tags:
     return {tag["Key"]: tag.get("Value", "") for tag in raw or ()}
 
 
-def _clustered(one: Raw) -> bool:
+def _clustered(raw: Raw) -> bool:
     """Source: RDS, "Stopping an Amazon RDS DB instance temporarily", limitations."""
     replicas = ("DBClusterIdentifier", "ReadReplicaDBInstanceIdentifiers", "ReadReplicaSourceDBInstanceIdentifier")
-    return any(one.get(key) for key in replicas)
+    return any(raw.get(key) for key in replicas)

@@ -37,8 +37,8 @@ def find(configured: str = "", *, beside: Path = BESIDE) -> Path:
     for place in places:
         if place.is_file() and os.access(place, os.X_OK):
             return place
-    said = f"{configured} is not there" if configured else "it is not installed: `saltlick custodian` installs it"
-    raise NotReady(f"Cloud Custodian: {said}; nothing was touched")
+    reason = f"{configured} is not there" if configured else "it is not installed: `saltlick custodian` installs it"
+    raise NotReady(f"Cloud Custodian: {reason}; nothing was touched")
 
 
 def install(folder: Path = BESIDE, tell: Callable[[str], None] = lambda text: None) -> Path:
@@ -111,10 +111,10 @@ class CustodianCommand:
 def _acted_on(folder: Path) -> tuple[str, ...]:
     """Source: `resources.json` in the output folder of a policy: what passed its filters."""
     try:
-        found = json.loads((folder / "resources.json").read_text("utf-8"))
+        resources = json.loads((folder / "resources.json").read_text("utf-8"))
     except FileNotFoundError:
         return ()
-    return tuple(str(one[key]) for one in found for key in _IDS if key in one)
+    return tuple(str(resource[key]) for resource in resources for key in _IDS if key in resource)
 
 
 def _must(command: Sequence[str]) -> None:

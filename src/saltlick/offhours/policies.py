@@ -65,9 +65,9 @@ def now(
     """Those of one turn, for these objects by group ("" where there are no groups), whatever the hour."""
     number = turns(hours, environment, side).index(turn) + 1
     return tuple(
-        _policy(environment, side, number, turn, group, [_exactly(turn.service, found), _not_opted_out(hours)])
-        for group, found in ids.items()
-        if found
+        _policy(environment, side, number, turn, group, [_exactly(turn.service, selected), _not_opted_out(hours)])
+        for group, selected in ids.items()
+        if selected
     )
 
 
@@ -142,7 +142,7 @@ def _not_opted_out(hours: OffHours) -> Mapping[str, Any]:
 def _hours(hours: OffHours, side: OnOff) -> Mapping[str, Any]:
     """The filter of one side, with all it needs said: defaults of Custodian's are New York's clock, 19:00 and 07:00."""
     when = hours.off if side is OnOff.OFF else hours.on
-    found = {
+    selected = {
         "type": f"{side.value}hour",
         f"{side.value}hour": when.hour,
         "default_tz": zone(hours.timezone),
@@ -150,7 +150,7 @@ def _hours(hours: OffHours, side: OnOff) -> Mapping[str, Any]:
         "opt-out": True,
         **_days(when, side),
     }
-    return found | ({"skip-days": [str(day) for day in hours.skip_days]} if hours.skip_days else {})
+    return selected | ({"skip-days": [str(day) for day in hours.skip_days]} if hours.skip_days else {})
 
 
 def _days(when: Hour, side: OnOff) -> Mapping[str, Any]:

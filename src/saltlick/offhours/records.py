@@ -29,7 +29,7 @@ class LastSwitch:
     at: datetime
     ok: bool
     by: str = ""
-    said: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,18 +84,18 @@ def _as_data(record: OffHoursRecord) -> dict[str, Any]:
         "done": _text(record.done),
         "keep": keep and {"until": _text(keep.until), "since": _text(keep.since), "by": keep.by, "reason": keep.reason},
         "last": last
-        and {"side": last.side.value, "at": _text(last.at), "ok": last.ok, "by": last.by, "said": last.said},
+        and {"side": last.side.value, "at": _text(last.at), "ok": last.ok, "by": last.by, "reason": last.reason},
         "job": record.job,
     }
 
 
-def _from_data(told: Mapping[str, Any]) -> OffHoursRecord:
-    keep, last = told["keep"], told["last"]
+def _from_data(content: Mapping[str, Any]) -> OffHoursRecord:
+    keep, last = content["keep"], content["last"]
     return OffHoursRecord(
-        done=_instant(told["done"]) if told["done"] else None,
+        done=_instant(content["done"]) if content["done"] else None,
         keep=keep and KeepOn(**{**keep, "until": _instant(keep["until"]), "since": _instant(keep["since"])}),
         last=last and LastSwitch(**{**last, "side": OnOff(last["side"]), "at": _instant(last["at"])}),
-        job=str(told["job"]),
+        job=str(content["job"]),
     )
 
 
@@ -104,7 +104,7 @@ def _text(when: datetime | None) -> str | None:
 
 
 def _instant(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    if found.tzinfo is None:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
         raise ValueError(f"{text} says nothing of its time zone")
-    return found
+    return moment

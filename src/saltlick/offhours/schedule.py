@@ -55,13 +55,13 @@ def _backwards(hours: OffHours, today: date) -> Iterator[ScheduledChange]:
     reach = WEEK + MARGIN_DAYS + len(hours.skip_days)
     days = (today + timedelta(days=MARGIN_DAYS - number) for number in range(MARGIN_DAYS + 1 + 2 * reach))
     for day in days:
-        yield from sorted(_of(hours, day), key=lambda one: one.at, reverse=True)
+        yield from sorted(_of(hours, day), key=lambda change: change.at, reverse=True)
 
 
 def _forwards(hours: OffHours, today: date) -> Iterator[ScheduledChange]:
     reach = WEEK + MARGIN_DAYS + len(hours.skip_days)
     for number in range(-MARGIN_DAYS, 2 * reach):
-        yield from sorted(_of(hours, today + timedelta(days=number)), key=lambda one: one.at)
+        yield from sorted(_of(hours, today + timedelta(days=number)), key=lambda change: change.at)
 
 
 def _of(hours: OffHours, day: date) -> Iterator[ScheduledChange]:

@@ -114,93 +114,95 @@ class _Turn:
         return any(outcome.came in (OutcomeStatus.FAILED, OutcomeStatus.MISSING) for outcome in self.outcomes.values())
 
 
-def foresee(world: OffHoursContext, side: OnOff) -> SwitchReport:
+def foresee(context: OffHoursContext, side: OnOff) -> SwitchReport:
     """What `switch` would do now. Changes nothing.
 
     Raises: AwsError.
     """
-    found: list[SwitchOutcome] = []
-    for turn in turns(world.hours, world.environment, side):
-        now = _looked(world, side, turn)
-        found += [
+    outcomes: list[SwitchOutcome] = []
+    for turn in turns(context.hours, context.environment, side):
+        now = _looked(context, side, turn)
+        outcomes += [
             *now.outcomes.values(),
-            *(SwitchOutcome(str(turn), one.name, OutcomeStatus.DUE) for one in now.going()),
+            *(SwitchOutcome(str(turn), switched.name, OutcomeStatus.DUE) for switched in now.going()),
         ]
-    return SwitchReport(side, tuple(found))
+    return SwitchReport(side, tuple(outcomes))
 
 
-def switch(world: OffHoursContext, side: OnOff) -> SwitchReport:
+def switch(context: OffHoursContext, side: OnOff) -> SwitchReport:
     """Make the environment off, or on. One that is not built has nothing to switch.
 
     Raises: AwsError, NotReady: the next run goes on from what there is then.
     """
-    found: list[SwitchOutcome] = []
-    order = turns(world.hours, world.environment, side)
-    if not any(world.account.look(turn) for turn in order):
-        world.notify(f"{world.environment.name} is not built: there is nothing to switch")
+    outcomes: list[SwitchOutcome] = []
+    order = turns(context.hours, context.environment, side)
+    if not any(context.account.look(turn) for turn in order):
+        context.notify(f"{context.environment.name} is not built: there is nothing to switch")
         return SwitchReport(side)
     for number, turn in enumerate(order):
-        now = _off(world, turn) if side is OnOff.OFF else _on(world, turn)
-        found += now.outcomes.values()
+        now = _off(context, turn) if side is OnOff.OFF else _on(context, turn)
+        outcomes += now.outcomes.values()
         if now.broken:
-            found += [
-                SwitchOutcome(str(each), str(each), OutcomeStatus.LEFT, f"after {turn}") for each in order[number + 1 :]
+            outcomes += [
+                SwitchOutcome(str(left), str(left), OutcomeStatus.LEFT, f"after {turn}") for left in order[number + 1 :]
             ]
             break
-    return SwitchReport(side, tuple(found))
+    return SwitchReport(side, tuple(outcomes))
 
 
-def _off(world: OffHoursContext, turn: Turn) -> _Turn:
-    now = _looked(world, OnOff.OFF, turn)
+def _off(context: OffHoursContext, turn: Turn) -> _Turn:
+    now = _looked(context, OnOff.OFF, turn)
     if turn.service is ServiceType.EC2:
-        _applications(world, now, lambda group, names: world.application.leave(group, names))
-    _act(world, OnOff.OFF, now)
+        _applications(context, now, lambda group, names: context.application.leave(group, names))
+    _act(context, OnOff.OFF, now)
     return now
 
 
-def _on(world: OffHoursContext, turn: Turn) -> _Turn:
+def _on(context: OffHoursContext, turn: Turn) -> _Turn:
     """What runs already is asked too: a start that was cut off, or a server that somebody started, may not be in traffic."""
-    now = _looked(world, OnOff.ON, turn)
-    limit_s = float(world.hours.settle_s)
+    now = _looked(context, OnOff.ON, turn)
+    limit_s = float(context.hours.settle_s)
     started = {thing.id for thing in now.going()}
-    _act(world, OnOff.ON, now)
+    _act(context, OnOff.ON, now)
     if turn.service is not ServiceType.EC2:
         return now
-    up = {key for key, one in now.outcomes.items() if one.came in (OutcomeStatus.DONE, OutcomeStatus.ALREADY)}
+    up = {key for key, switched in now.outcomes.items() if switched.came in (OutcomeStatus.DONE, OutcomeStatus.ALREADY)}
     came = {key: now.outcomes.pop(key) for key in up}
-    _applications(world, now, lambda group, names: world.application.enter(group, names, deadline_s=limit_s))
+    _applications(context, now, lambda group, names: context.application.enter(group, names, deadline_s=limit_s))
     for key in up - now.outcomes.keys():
         now.outcomes[key] = came[key] if key not in started else replace(came[key], why="well")
     return now
 
 
-def _looked(world: OffHoursContext, side: OnOff, turn: Turn) -> _Turn:
+def _looked(context: OffHoursContext, side: OnOff, turn: Turn) -> _Turn:
     """Everything of a turn as it is now; what is not to be switched is decided already."""
-    now = _Turn(turn, {thing.id: thing for thing in world.account.look(turn)})
+    now = _Turn(turn, {thing.id: thing for thing in context.account.look(turn)})
     for thing in now.things.values():
         if thing.never:
             now.set(thing, OutcomeStatus.NEVER, thing.never)
         elif thing.opted_out:
-            now.set(thing, OutcomeStatus.OPTED_OUT, f"by its tag {world.hours.tag}")
+            now.set(thing, OutcomeStatus.OPTED_OUT, f"by its tag {context.hours.tag}")
         elif thing.power.is_at(side):
             now.set(thing, OutcomeStatus.ALREADY, thing.state)
     if side is OnOff.ON:
         there = {thing.name for thing in now.things.values() if not thing.never}
-        for name in _declared(world, turn):
+        for name in _declared(context, turn):
             if name not in there:
                 now.outcomes[name] = SwitchOutcome(
                     str(turn), name, OutcomeStatus.MISSING, "AWS has no server of that name"
                 )
     for outcome in now.outcomes.values():
-        world.notify(str(outcome))
+        context.notify(str(outcome))
     return now
 
 
-def _declared(world: OffHoursContext, turn: Turn) -> tuple[str, ...]:
-    return tuple(name for group in turn.groups for name in layout.server_names(world.environment, group))
+def _declared(context: OffHoursContext, turn: Turn) -> tuple[str, ...]:
+    return tuple(name for group in turn.groups for name in layout.server_names(context.environment, group))
 
 
-def _applications(world: OffHoursContext, now: _Turn, ask: Callable[[str, Sequence[str]], Mapping[str, Reply]]) -> None:
+def _applications(
+    context: OffHoursContext, now: _Turn, ask: Callable[[str, Sequence[str]], Mapping[str, Reply]]
+) -> None:
     """Ask the application about all servers of the turn that are running, group by group; who fails goes no further."""
     for group in now.turn.groups:
         servers = {
@@ -209,24 +211,24 @@ def _applications(world: OffHoursContext, now: _Turn, ask: Callable[[str, Sequen
         for name, reply in (ask(group, tuple(servers)) if servers else {}).items():
             if not reply.ok:
                 now.set(servers[name], OutcomeStatus.FAILED, reply.error)
-                world.notify(str(now.outcomes[servers[name].id]))
+                context.notify(str(now.outcomes[servers[name].id]))
 
 
-def _act(world: OffHoursContext, side: OnOff, now: _Turn) -> None:
+def _act(context: OffHoursContext, side: OnOff, now: _Turn) -> None:
     """Have Custodian switch what is left, and see that AWS did it. Nothing goes while one of the turn cannot."""
     if now.broken:
         for thing in now.going():
             now.set(thing, OutcomeStatus.LEFT, "another of its turn failed")
         return
-    _look_again(world, side, now)
+    _look_again(context, side, now)
     going = now.going()
     if not going:
         return
-    world.notify(
-        f"{now.turn}: {'stopping' if side is OnOff.OFF else 'starting'} {', '.join(one.name for one in going)}"
+    context.notify(
+        f"{now.turn}: {'stopping' if side is OnOff.OFF else 'starting'} {', '.join(switched.name for switched in going)}"
     )
     try:
-        acted = _custodian(world, side, now.turn, going)
+        acted = _custodian(context, side, now.turn, going)
     except CustodianFailed as error:
         for thing in going:
             now.set(thing, OutcomeStatus.FAILED, str(error))
@@ -234,14 +236,14 @@ def _act(world: OffHoursContext, side: OnOff, now: _Turn) -> None:
     for thing in going:
         if thing.id not in acted and thing.power is not PowerState.MOVING:
             now.set(thing, OutcomeStatus.FAILED, "Custodian's own filters left it out")
-    _settle(world, side, now)
-    for key in (one.id for one in going):
-        world.notify(str(now.outcomes[key]))
+    _settle(context, side, now)
+    for key in (switched.id for switched in going):
+        context.notify(str(now.outcomes[key]))
 
 
-def _look_again(world: OffHoursContext, side: OnOff, now: _Turn) -> None:
+def _look_again(context: OffHoursContext, side: OnOff, now: _Turn) -> None:
     """Right before Custodian acts: draining took a while, and tags are what somebody may have changed in it."""
-    fresh = {thing.id: thing for thing in world.account.look(now.turn)}
+    fresh = {thing.id: thing for thing in context.account.look(now.turn)}
     for thing in now.going():
         seen = fresh.get(thing.id)
         if seen is None:
@@ -254,23 +256,23 @@ def _look_again(world: OffHoursContext, side: OnOff, now: _Turn) -> None:
             now.things[thing.id] = seen
 
 
-def _custodian(world: OffHoursContext, side: OnOff, turn: Turn, going: Sequence[SwitchedObject]) -> frozenset[str]:
+def _custodian(context: OffHoursContext, side: OnOff, turn: Turn, going: Sequence[SwitchedObject]) -> frozenset[str]:
     """Who is on its way already (stopped by hand a moment ago) is waited for, and not told again."""
     ids: dict[str, list[str]] = {}
     for thing in going:
         if thing.power is not PowerState.MOVING:
             ids.setdefault(thing.group, []).append(thing.id)
-    made = policies.now(world.hours, world.environment, side, turn, ids)
-    acted = world.custodian.run(made) if made else {}
-    return frozenset(key for found in acted.values() for key in found)
+    made = policies.now(context.hours, context.environment, side, turn, ids)
+    acted = context.custodian.run(made) if made else {}
+    return frozenset(key for keys in acted.values() for key in keys)
 
 
-def _settle(world: OffHoursContext, side: OnOff, now: _Turn) -> None:
+def _settle(context: OffHoursContext, side: OnOff, now: _Turn) -> None:
     """Wait until AWS shows each where it should be."""
     waiting = {thing.id for thing in now.going()}
 
     def probe() -> dict[str, SwitchedObject]:
-        return {thing.id: thing for thing in world.account.look(now.turn) if thing.id in waiting}
+        return {thing.id: thing for thing in context.account.look(now.turn) if thing.id in waiting}
 
     def missing(seen: Mapping[str, SwitchedObject]) -> list[str]:
         return [key for key in waiting if key not in seen or not seen[key].power.is_at(side)]
@@ -280,9 +282,9 @@ def _settle(world: OffHoursContext, side: OnOff, now: _Turn) -> None:
             probe,
             lambda seen: not missing(seen),
             what=str(now.turn),
-            say=lambda seen: ", ".join(f"{one.name} {one.state}" for one in seen.values()),
-            deadline_s=float(world.hours.settle_s),
-            clock=world.clock,
+            say=lambda seen: ", ".join(f"{switched.name} {switched.state}" for switched in seen.values()),
+            deadline_s=float(context.hours.settle_s),
+            clock=context.clock,
         )
         late = ""
     except WaitTimeout as error:

@@ -22,14 +22,14 @@ def instant(text: str, hours: OffHours, now: datetime) -> datetime:
     Raises: InvalidInput for anything else, for what is over, and for more than a month.
     """
     zone = ZoneInfo(hours.timezone)
-    found = _clock(text, now.astimezone(zone)) or _iso(text, zone)
-    if found is None:
+    moment = _clock(text, now.astimezone(zone)) or _iso(text, zone)
+    if moment is None:
         raise _wrong(f"{shown(text)} is not a time (write it like 22:00 or 2026-11-27T22:00)")
-    if found <= now:
+    if moment <= now:
         raise _wrong(f"{shown(text)} is over: it is {now.astimezone(zone):%Y-%m-%d %H:%M} in {hours.timezone}")
-    if found - now > LONGEST:
+    if moment - now > LONGEST:
         raise _wrong(f"{shown(text)} is more than {LONGEST.days} days away; to keep it on for good, change its pillar")
-    return found
+    return moment
 
 
 def _clock(text: str, now: datetime) -> datetime | None:
@@ -45,11 +45,11 @@ def _clock(text: str, now: datetime) -> datetime | None:
 
 def _iso(text: str, zone: ZoneInfo) -> datetime | None:
     try:
-        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         return None
-    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(timezone.utc)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(timezone.utc)
 
 
-def _wrong(said: str) -> InvalidInput:
-    return InvalidInput([Problem("until", said)], what="arguments")
+def _wrong(message: str) -> InvalidInput:
+    return InvalidInput([Problem("until", message)], what="arguments")

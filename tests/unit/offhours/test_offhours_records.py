@@ -23,7 +23,7 @@ def test_a_record_survives_the_file_and_others_are_not_touched(tmp_path):
     path = tmp_path / "saltlick.sqlite"
     records = OffHoursRecords(Store(path))
     assert records.read("test") == OffHoursRecord()
-    whole = OffHoursRecord(done=NOW, keep=KEEP, last=replace(LAST, said="x"), job="77")
+    whole = OffHoursRecord(done=NOW, keep=KEEP, last=replace(LAST, reason="x"), job="77")
     records.change("test", lambda _: whole)
     records.change("other", lambda record: replace(record, job="1"))
     assert OffHoursRecords(Store(path)).read("test") == whole

@@ -262,7 +262,7 @@ def _status_lines(
     if record.keep and record.keep.until > at:
         lines.append(wording.kept(hours, record.keep))
     if record.last:
-        how = "done" if record.last.ok else f"not done: {record.last.said}"
+        how = "done" if record.last.ok else f"not done: {record.last.reason}"
         lines.append(f"last: {record.last.side.value} {wording.at(hours, record.last.at)} by {record.last.by}: {how}")
     if result["lock"]:
         lines.append(f"locked by {result['lock']}")

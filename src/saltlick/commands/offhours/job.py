@@ -117,7 +117,7 @@ def _switched(
     try:
         return story()
     except (SaltlickError, Interrupted) as error:
-        last = LastSwitch(side=job.side, at=_now(), ok=False, by=caller.user, said=str(error))
+        last = LastSwitch(side=job.side, at=_now(), ok=False, by=caller.user, reason=str(error))
         _remember(opts, switched.name, lambda record: replace(record, last=last))
         raise
 
@@ -129,7 +129,7 @@ def _remember(opts: Mapping[str, Any], name: str, change: Callable[[OffHoursReco
 
 def _after(record: OffHoursRecord, report: SwitchReport, user: str, due_at: datetime) -> OffHoursRecord:
     reason = "; ".join(map(str, report.failed))
-    last = LastSwitch(side=report.side, at=_now(), ok=report.complete, by=user, said=reason)
+    last = LastSwitch(side=report.side, at=_now(), ok=report.complete, by=user, reason=reason)
     if not report.complete:
         return replace(record, last=last)
     after = made(record, last, due_at)

@@ -27,28 +27,28 @@ def parse_offhours(pillar: Mapping[str, Any], environment: Environment) -> OffHo
         raise InvalidInput([Problem(OFFHOURS_KEY, _nothing(raw, environment))], what=what)
     raw = {{True: "on", False: "off"}.get(name, name): value for name, value in raw.items()}  # YAML 1.1, and so Salt
     rest = Readable(raw, OffHours)
-    found = set(_senseless(rest, raw, environment))
+    all_problems = set(_senseless(rest, raw, environment))
     if rest.error:
-        found |= set(problems(rest.error, OffHours, raw, OFFHOURS_KEY))
-    if found or not rest.value:
-        raise InvalidInput(sorted(found), what=what)
+        all_problems |= set(problems(rest.error, OffHours, raw, OFFHOURS_KEY))
+    if all_problems or not rest.value:
+        raise InvalidInput(sorted(all_problems), what=what)
     return rest.value
 
 
 def require_not_production(environment: Environment) -> None:
     """Raises: InvalidInput for an environment that is marked production."""
     if environment.production:
-        said = (
+        message = (
             f"{environment.name} is marked production: it is never switched off, whatever pillar, tags or arguments say"
         )
-        raise InvalidInput([said], what=OFFHOURS_KEY)
+        raise InvalidInput([message], what=OFFHOURS_KEY)
 
 
 def _senseless(rest: Readable[OffHours], raw: Mapping[str, Any], environment: Environment) -> Iterator[Problem]:
     """What makes no sense in the readable part, but for what the unreadable part may be the cause of."""
     for finding in findings(rest.value, environment) if rest.value else ():
         location = rest.original(finding.location)
-        if not any(rest.concerns(each) for each in (location, *finding.lacks)):
+        if not any(rest.concerns(place) for place in (location, *finding.lacks)):
             yield Problem(path(as_written(location, raw, ""), OFFHOURS_KEY), finding.message)
 
 

@@ -38,8 +38,8 @@ def hour(value: Any) -> Hour:
         return value
     match = _HOUR.fullmatch(value.strip()) if isinstance(value, str) else None
     if not match:
-        said = "; put it in quotes: without, 19:00 is a number to YAML" if isinstance(value, int) else ""
-        raise ValueError(f"{shown(value)} is not an hour of the week (write it like 'Mon-Fri 19:00'){said}")
+        hint = "; put it in quotes: without, 19:00 is a number to YAML" if isinstance(value, int) else ""
+        raise ValueError(f"{shown(value)} is not an hour of the week (write it like 'Mon-Fri 19:00'){hint}")
     if int(match[2]) > 23:
         raise ValueError(f"{value} is past the end of a day: hours go from 00:00 to 23:00")
     if int(match[3]):
@@ -54,13 +54,13 @@ def days(values: Any) -> tuple[date, ...]:
         ValueError: in words, for what is neither.
     """
     listed = values if isinstance(values, (list, tuple)) else (values,)
-    found: set[date] = set()
+    days: set[date] = set()
     for value in listed:
         span = freeze(str(value.date()) if isinstance(value, datetime) else str(value))
         if (count := (span.last - span.first).days + 1) > LONGEST_SPAN:
             raise ValueError(f"{value} is {count} days: more than a year")
-        found |= {span.first + timedelta(days=number) for number in range(count)}
-    return tuple(sorted(found))
+        days |= {span.first + timedelta(days=number) for number in range(count)}
+    return tuple(sorted(days))
 
 
 def _zone(value: str) -> str:
@@ -70,9 +70,9 @@ def _zone(value: str) -> str:
     return value
 
 
-def _days(found: frozenset[int]) -> str:
+def _days(days: frozenset[int]) -> str:
     """`Mon-Fri`, `Sat,Sun`."""
-    numbers = sorted(found)
+    numbers = sorted(days)
     if len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1:
         return f"{DAYS[numbers[0]]}-{DAYS[numbers[-1]]}"
     return ",".join(DAYS[number] for number in numbers)
