@@ -83,15 +83,15 @@ def inventory(folder):
 def differences(folder, manifest):
     """What stands against a copy of a backup, a sentence each; none where every file is as the manifest says."""
     problems = []
-    for name, told in sorted(manifest["files"].items()):
+    for name, expected in sorted(manifest["files"].items()):
         path = folder / name
         if not path.is_file():
             problems.append(f"{name} is missing")
             continue
         found = digest(path)
-        if found["size"] != told["size"]:
-            problems.append(f"{name} has {found['size']} bytes and not {told['size']}")
-        elif found["sha256"] != told["sha256"]:
+        if found["size"] != expected["size"]:
+            problems.append(f"{name} has {found['size']} bytes and not {expected['size']}")
+        elif found["sha256"] != expected["sha256"]:
             problems.append(f"{name} has other content than when it was written (SHA-256)")
     return problems
 

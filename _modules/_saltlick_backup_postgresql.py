@@ -34,34 +34,32 @@ class Chain(Exception):
 
 def facts():
     """What the formula wrote down of this server. Raises: CommandExecutionError."""
-    told = _files.read(FACTS)
-    if not told:
+    cluster = _files.read(FACTS)
+    if not cluster:
         raise CommandExecutionError(f"{FACTS} is not there: the formula `postgresql` writes it on servers of that role")
-    return told
+    return cluster
 
 
-def ask(told, query, deadline_s=30, host=None):
+def ask(cluster, query, deadline_s=30, host=None):
     """One value from the server, as its superuser by socket; from `host`, as the replication user with its passfile."""
-    where = ["-h", told["socket_dir"], "-p", told["port"], "-d", "postgres"]
+    where = ["-h", cluster["socket_dir"], "-p", cluster["port"], "-d", "postgres"]
     env = {"PGCONNECT_TIMEOUT": "10", "PGOPTIONS": f"-c statement_timeout={deadline_s * 1000}"}
     if host:
-        where = [
-            "-d",
-            f"host={host} port={told['port']} dbname=postgres user={told['replication_user']} passfile={told['passfile']}",
-        ]
-    command = [f"{told['bin_dir']}/psql", "-XAtqw", "-v", "ON_ERROR_STOP=1", *where, "-c", query]
-    return _commands.run(command, user=told["user"], env=env, deadline_s=deadline_s + 15).strip()
+        login = f"user={cluster['replication_user']} passfile={cluster['passfile']}"
+        where = ["-d", f"host={host} port={cluster['port']} dbname=postgres {login}"]
+    command = [f"{cluster['bin_dir']}/psql", "-XAtqw", "-v", "ON_ERROR_STOP=1", *where, "-c", query]
+    return _commands.run(command, user=cluster["user"], env=env, deadline_s=deadline_s + 15).strip()
 
 
-def role(told):
+def role(cluster):
     """``standby`` or ``primary``, as the server itself says. Raises: CommandExecutionError when it does not answer."""
-    return "standby" if ask(told, "select pg_is_in_recovery()") == "t" else "primary"
+    return "standby" if ask(cluster, "select pg_is_in_recovery()") == "t" else "primary"
 
 
-def is_primary(told, address):
+def is_primary(cluster, address):
     """Whether the member at that address answers, and is a primary."""
     try:
-        return ask(told, "select pg_is_in_recovery()", deadline_s=5, host=address) == "f"
+        return ask(cluster, "select pg_is_in_recovery()", deadline_s=5, host=address) == "f"
     except CommandExecutionError:
         return False  # down, or this server itself: a server does not let itself in as a standby
 
@@ -72,27 +70,27 @@ def take(folder, mode, last, options, deadline_s):
 
     Returns what the manifest is to say: ``mode`` as it became, ``why``, ``raw_size`` in bytes, ``versions``, ``postgresql``.
     """
-    told = facts()
-    if int(ask(told, "select count(*) from pg_tablespace where spcname not in ('pg_default', 'pg_global')")):
+    cluster = facts()
+    if int(ask(cluster, "select count(*) from pg_tablespace where spcname not in ('pg_default', 'pg_global')")):
         raise CommandExecutionError("this server has tablespaces of its own, which these backups do not cover")
     found = {
-        "versions": {"postgresql": ask(told, "show server_version")},
-        "raw_size": int(ask(told, "select sum(pg_database_size(oid)) from pg_database")),
-        "role": role(told),
+        "versions": {"postgresql": ask(cluster, "show server_version")},
+        "raw_size": int(ask(cluster, "select sum(pg_database_size(oid)) from pg_database")),
+        "role": role(cluster),
     }
-    system = ask(told, "select system_identifier from pg_control_system()")
+    system = ask(cluster, "select system_identifier from pg_control_system()")
     if mode == "incr":
         try:
             _same(last, system)
             return {
                 **found,
                 "mode": "incr",
-                "postgresql": {"system": system, **_received(told, folder, last["postgresql"])},
+                "postgresql": {"system": system, **_received(cluster, folder, last["postgresql"])},
             }
         except Chain as why:
             found["why"] = str(why)
             _files.emptied(folder)
-    return {**found, "mode": "full", "postgresql": {"system": system, **_base(told, folder, options, deadline_s)}}
+    return {**found, "mode": "full", "postgresql": {"system": system, **_base(cluster, folder, options, deadline_s)}}
 
 
 def _same(last, system):
@@ -102,21 +100,22 @@ def _same(last, system):
         raise Chain("the last backup is of another database cluster")
 
 
-def _base(told, folder, options, deadline_s):
+def _base(cluster, folder, options, deadline_s):
     """`pg_basebackup` as compressed tar files, checksums in PostgreSQL's own manifest."""
-    user = _commands.account(told["user"])
+    user = _commands.account(cluster["user"])
     place = folder / "base"
     place.mkdir(mode=0o700)
     for each in (folder, place):
         _files.given(each, user)
-    _files.room(folder, int(ask(told, "select sum(pg_database_size(oid)) from pg_database")))
+    _files.room(folder, int(ask(cluster, "select sum(pg_database_size(oid)) from pg_database")))
     reaches = now()
     command = [
-        f"{told['bin_dir']}/pg_basebackup", "-w", "-h", told["socket_dir"], "-p", told["port"], "-D", place, "-Ft", "-Z", "1",
+        f"{cluster['bin_dir']}/pg_basebackup", "-w", "-h", cluster["socket_dir"], "-p", cluster["port"],
+        "-D", place, "-Ft", "-Z", "1",
         "-X", "stream", "-c", "fast", "--manifest-checksums=SHA256", "--no-slot", "-l", f"saltlick {folder.name}",
         *([f"--max-rate={options['max_rate_mb']}M"] if options.get("max_rate_mb") else []),
     ]  # fmt: skip
-    _commands.run(command, user=told["user"], deadline_s=deadline_s)
+    _commands.run(command, user=cluster["user"], deadline_s=deadline_s)
     ranges = json.loads((place / "backup_manifest").read_text("utf-8"))["WAL-Ranges"]
     timeline, end = int(ranges[-1]["Timeline"]), ranges[-1]["End-LSN"]
     return {
@@ -139,10 +138,10 @@ def segment_number(lsn):
     return position_of(lsn) // SEGMENT_BYTES
 
 
-def _received(told, folder, last):
+def _received(cluster, folder, last):
     """The segments since the last backup, complete ones and the one in progress, with the histories of timelines."""
-    archive = Path(told["archive_dir"])
-    reaches, position, certain = _caught_up(told)
+    archive = Path(cluster["archive_dir"])
+    reaches, position, certain = _caught_up(cluster)
     found = sorted(
         (int(match[2][:8], 16) * 256 + int(match[2][8:], 16), match[1], bool(match[3]), path)
         for path in archive.iterdir()
@@ -192,7 +191,7 @@ def _branched(archive, timeline, last):
         )
 
 
-def _caught_up(told):
+def _caught_up(cluster):
     """Wait until all that was acknowledged by now has been received.
 
     The moment, how far that is in bytes, and whether a primary vouches for it.
@@ -200,17 +199,17 @@ def _caught_up(told):
     Raises: CommandExecutionError when the receiver does not keep up.
     """
     moment, position, asked = now(), "", False
-    if role(told) == "primary":
-        position, asked = ask(told, "select pg_current_wal_flush_lsn()"), True
+    if role(cluster) == "primary":
+        position, asked = ask(cluster, "select pg_current_wal_flush_lsn()"), True
     else:
-        for address in filter(lambda each: is_primary(told, each), told["members"].values()):
-            position, asked = ask(told, "select pg_current_wal_flush_lsn()", deadline_s=5, host=address), True
-        position = position or ask(told, "select coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())")
+        for address in filter(lambda each: is_primary(cluster, each), cluster["members"].values()):
+            position, asked = ask(cluster, "select pg_current_wal_flush_lsn()", deadline_s=5, host=address), True
+        position = position or ask(cluster, "select coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())")
     deadline = time.monotonic() + RECEIVED_WITHIN_S
-    while (at := ask(told, RECEIVED)) == "" or position_of(at) < position_of(position):
+    while (at := ask(cluster, RECEIVED)) == "" or position_of(at) < position_of(position):
         if time.monotonic() > deadline:
             stands = f"it is at {at}" if at else "it is not connected"
-            said = f"{told['receiver']} has not received WAL up to {position} within {RECEIVED_WITHIN_S} s: {stands}"
+            said = f"{cluster['receiver']} has not received WAL up to {position} within {RECEIVED_WITHIN_S} s: {stands}"
             raise CommandExecutionError(said)
         time.sleep(0.3)
     return moment, position_of(position), asked

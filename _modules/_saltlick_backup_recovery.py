@@ -22,13 +22,13 @@ TOO_EARLY = "recovery ended before configured recovery target was reached"
 """Source: PostgreSQL 13 and later, xlogrecovery.c: fatal since then."""
 
 
-def lay_out(told, chain, target):
+def lay_out(cluster, chain, target):
     """A data directory from a full backup and the WAL after it (`chain`: their local folders), verified by PostgreSQL's own
     manifest.
 
     Raises: CommandExecutionError.
     """
-    user = _commands.account(told["user"])
+    user = _commands.account(cluster["user"])
     base, target = chain[0] / "base", Path(target)
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(mode=0o700)
@@ -38,7 +38,7 @@ def lay_out(told, chain, target):
         _commands.run(["tar", "-xzf", base / archive, "-C", place])
     shutil.copyfile(base / "backup_manifest", target / "backup_manifest")
     _files.given(target, user)
-    _commands.run([f"{told['bin_dir']}/pg_verifybackup", "-e", "-q", target], user=told["user"])
+    _commands.run([f"{cluster['bin_dir']}/pg_verifybackup", "-e", "-q", target], user=cluster["user"])
     wal.mkdir(mode=0o700)
     for folder in chain[1:]:
         for path in sorted((folder / "wal").glob("*.gz")):  # none where nothing had been written
@@ -51,33 +51,33 @@ def lay_out(told, chain, target):
     _files.given(target, user)
 
 
-def recover(told, target, until, deadline_s):
+def recover(cluster, target, until, deadline_s):
     """Start a server of its own over a data directory, by no address but a socket in it, and let it recover.
 
     `until` is a moment (`2026-11-23 02:00:00+00`), or empty for all there is. Returns the running `Scratch`.
     """
     target = Path(target)
-    scratch = Scratch(told, target)
-    _aim(told, target, until)
+    scratch = Scratch(cluster, target)
+    _aim(cluster, target, until)
     try:
         scratch.start(deadline_s)
     except CommandExecutionError:
         if not until or TOO_EARLY not in scratch.log(whole=True):
             raise
         # The WAL holds no transaction after that moment, so all there is, is what was there then.
-        _aim(told, target, "")
+        _aim(cluster, target, "")
         scratch.start(deadline_s)
     return scratch
 
 
-def _aim(told, target, until):
+def _aim(cluster, target, until):
     """Recovery is told where to end."""
     lines = [f'restore_command = \'cp "{target}/saltlick-wal/%f" "%p"\'', "recovery_target_timeline = 'latest'"]
     lines += [f"recovery_target_time = '{until}'", "recovery_target_action = 'promote'"] if until else []
     auto = target / "postgresql.auto.conf"
     auto.write_text("\n".join([auto.read_text("utf-8").split(MARK)[0].rstrip("\n"), MARK, *lines, ""]))
     (target / "recovery.signal").touch()
-    _files.given(target, _commands.account(told["user"]))
+    _files.given(target, _commands.account(cluster["user"]))
 
 
 LOGINS = """
@@ -91,10 +91,10 @@ from pg_authid where rolcanlogin and rolpassword is not null
 """SQL that gives another cluster the logins of this one, with their passwords as they are kept: hashed."""
 
 
-def logins(told):
+def logins(cluster):
     """That SQL, of the cluster that serves; empty where none answers any more."""
     try:
-        return _postgresql.ask(told, LOGINS)
+        return _postgresql.ask(cluster, LOGINS)
     except CommandExecutionError:
         return ""  # its disk is gone: the logins are those of the backup
 
@@ -102,17 +102,17 @@ def logins(told):
 class Scratch:
     """A server beside the real one: another data directory, no network, a socket of its own."""
 
-    def __init__(self, told, target):
+    def __init__(self, cluster, target):
         self.target = Path(target)
-        self.told = {**told, "socket_dir": str(self.target), "data_dir": str(self.target)}
+        self.cluster = {**cluster, "socket_dir": str(self.target), "data_dir": str(self.target)}
 
     def start(self, deadline_s):
         """Returns once it takes writes. Raises: CommandExecutionError with the last lines of its log."""
-        own, user = self.target / "saltlick.conf", _commands.account(self.told["user"])
+        own, user = self.target / "saltlick.conf", _commands.account(self.cluster["user"])
         hba = self.target / "saltlick_hba.conf"
-        hba.write_text(f"local all {self.told['user']} peer\n")
+        hba.write_text(f"local all {self.cluster['user']} peer\n")
         settings = {
-            "listen_addresses": "''", "port": self.told["port"], "unix_socket_directories": f"'{self.target}'",
+            "listen_addresses": "''", "port": self.cluster["port"], "unix_socket_directories": f"'{self.target}'",
             "hba_file": f"'{hba}'", "archive_mode": "off", "hot_standby": "off", "fsync": "on", "primary_conninfo": "''",
             "synchronous_standby_names": "''", "primary_slot_name": "''", "autovacuum": "off", "ssl": "off",
             "log_min_messages": "log",
@@ -139,7 +139,9 @@ class Scratch:
         deadline = time.monotonic() + deadline_s
         try:
             _commands.run(
-                [f"{self.told['bin_dir']}/pg_ctl", "start", *words], user=self.told["user"], deadline_s=deadline_s + 10
+                [f"{self.cluster['bin_dir']}/pg_ctl", "start", *words],
+                user=self.cluster["user"],
+                deadline_s=deadline_s + 10,
             )
             while not self._takes_writes():
                 if time.monotonic() > deadline:
@@ -154,21 +156,21 @@ class Scratch:
     def _takes_writes(self):
         """False while it recovers. Raises: CommandExecutionError when it has ended."""
         try:
-            return _postgresql.ask(self.told, "select pg_is_in_recovery()") == "f"
+            return _postgresql.ask(self.cluster, "select pg_is_in_recovery()") == "f"
         except CommandExecutionError:
             # Not before recovery is over does it talk to anybody.
-            _commands.run([f"{self.told['bin_dir']}/pg_ctl", "status", "-D", self.target], user=self.told["user"])
+            _commands.run([f"{self.cluster['bin_dir']}/pg_ctl", "status", "-D", self.target], user=self.cluster["user"])
             return False
 
     def stop(self):
         """Shut down cleanly, at once if it must be; nothing to do where it does not run."""
         if not (self.target / "postmaster.pid").exists():
             return
-        command = [f"{self.told['bin_dir']}/pg_ctl", "stop", "-D", self.target, "-w", "-t", "60", "-m"]
+        command = [f"{self.cluster['bin_dir']}/pg_ctl", "stop", "-D", self.target, "-w", "-t", "60", "-m"]
         try:
-            _commands.run([*command, "fast"], user=self.told["user"], deadline_s=90)
+            _commands.run([*command, "fast"], user=self.cluster["user"], deadline_s=90)
         except CommandExecutionError:
-            _commands.run([*command, "immediate"], user=self.told["user"], deadline_s=90)
+            _commands.run([*command, "immediate"], user=self.cluster["user"], deadline_s=90)
 
     def log(self, whole=False):
         """The last lines it wrote that tell something; or all."""
@@ -187,11 +189,11 @@ class Scratch:
         script = self.target / "saltlick.sql"
         script.touch(mode=0o600)
         script.write_text(sql, "utf-8")
-        user = _commands.account(self.told["user"])
+        user = _commands.account(self.cluster["user"])
         os.chown(script, user.pw_uid, user.pw_gid)
-        where = ["-h", self.told["socket_dir"], "-p", self.told["port"], "-d", database]
+        where = ["-h", self.cluster["socket_dir"], "-p", self.cluster["port"], "-d", database]
         command = [
-            f"{self.told['bin_dir']}/psql",
+            f"{self.cluster['bin_dir']}/psql",
             "-XAtqw",
             "-F",
             "\t",
@@ -201,7 +203,9 @@ class Scratch:
             *where,
         ]
         try:
-            return _commands.run([*command, "-f", script], user=self.told["user"], deadline_s=deadline_s).rstrip("\n")
+            return _commands.run([*command, "-f", script], user=self.cluster["user"], deadline_s=deadline_s).rstrip(
+                "\n"
+            )
         finally:
             script.unlink()
 
@@ -213,4 +217,4 @@ class Scratch:
         for name in ("saltlick.conf", "saltlick_hba.conf", "saltlick.log", "backup_manifest", "backup_label.old"):
             (self.target / name).unlink(missing_ok=True)
         shutil.rmtree(self.target / "saltlick-wal", ignore_errors=True)
-        _files.given(self.target, _commands.account(self.told["user"]))
+        _files.given(self.target, _commands.account(self.cluster["user"]))

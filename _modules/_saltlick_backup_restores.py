@@ -67,19 +67,19 @@ def _sound(order, folder):
 
 def postgresql(order, folder):
     """A cluster, recovered up to a moment."""
-    told, watch = _postgresql.facts(), _Watch()
-    target = Path(told["data_dir"]).with_name(Path(told["data_dir"]).name + ".restored")
+    facts, watch = _postgresql.facts(), _Watch()
+    target = Path(facts["data_dir"]).with_name(Path(facts["data_dir"]).name + ".restored")
     chain = _sound(order, folder)
     watch("fetch")
     try:
         _files.room(target.parent, 3 * sum(path.stat().st_size for path in (chain[0] / "base").iterdir()))
-        _recovery.lay_out(told, chain, target)
+        _recovery.lay_out(facts, chain, target)
         watch("lay_out")
-        scratch = _recovery.recover(told, target, order.until, order.deadline_s)
+        scratch = _recovery.recover(facts, target, order.until, order.deadline_s)
         try:
             watch("recover")
-            reached = _postgresql.ask(scratch.told, "select coalesce(pg_last_xact_replay_timestamp()::text, '')")
-            if order.swap and (own := _recovery.logins(told)):
+            reached = _postgresql.ask(scratch.cluster, "select coalesce(pg_last_xact_replay_timestamp()::text, '')")
+            if order.swap and (own := _recovery.logins(facts)):
                 # Whoever logs in here goes on with the password that he has here: the application, and standbys too.
                 scratch.psql("postgres", own)
             for script in order.scripts:
@@ -91,43 +91,43 @@ def postgresql(order, folder):
         found = {"checks": checks, "reached": reached}
         if order.swap:
             scratch.finished()
-            found["kept"] = _in_place(told, target)
+            found["kept"] = _in_place(facts, target)
             watch("swap")
         return {**found, "seconds": watch.seconds}
     finally:
         shutil.rmtree(target, ignore_errors=True)
 
 
-def _in_place(told, target):
+def _in_place(facts, target):
     """The restored cluster serves; the former data lies beside. Where it does not come up, the former one serves again."""
-    data = Path(told["data_dir"])
+    data = Path(facts["data_dir"])
     kept = data.with_name(f"{data.name}.before-restore")
-    _service("stop", told["receiver"], optional=True)
-    _service("stop", told["service"], optional=not (data / "PG_VERSION").exists())
+    _service("stop", facts["receiver"], optional=True)
+    _service("stop", facts["service"], optional=not (data / "PG_VERSION").exists())
     data.mkdir(mode=0o700, exist_ok=True)  # where a disk was lost
     _swap.exchange(target, data)
     try:
-        _service("start", told["service"])
-        _answers(told)
+        _service("start", facts["service"])
+        _answers(facts)
     except CommandExecutionError as error:
-        _service("stop", told["service"], optional=True)
+        _service("stop", facts["service"], optional=True)
         _swap.exchange(target, data)
-        _service("start", told["service"])
-        _service("start", told["receiver"], optional=True)
+        _service("start", facts["service"])
+        _service("start", facts["receiver"], optional=True)
         raise CommandExecutionError(
             f"the restored cluster does not serve here, so the former one does again: {error}"
         ) from error
     shutil.rmtree(kept, ignore_errors=True)
     target.rename(kept)
-    _service("start", told["receiver"], optional=True)  # which puts what it has of the former cluster aside
+    _service("start", facts["receiver"], optional=True)  # which puts what it has of the former cluster aside
     return str(kept)
 
 
-def _answers(told):
+def _answers(facts):
     deadline = time.monotonic() + ANSWERS_WITHIN_S
     while True:
         try:
-            return _postgresql.ask(told, "select 1")
+            return _postgresql.ask(facts, "select 1")
         except CommandExecutionError:
             if time.monotonic() > deadline:
                 raise
@@ -136,19 +136,19 @@ def _answers(told):
 
 def reseed():
     """This server's cluster, made anew from the primary's."""
-    told = _postgresql.facts()
-    data = Path(told["data_dir"])
+    facts = _postgresql.facts()
+    data = Path(facts["data_dir"])
     kept = data.with_name(f"{data.name}.before-restore")
     elsewhere = [
-        address for address in told["members"].values()
-        if _postgresql.is_primary(told, address)
+        address for address in facts["members"].values()
+        if _postgresql.is_primary(facts, address)
     ]  # fmt: skip
     if not elsewhere:
         raise CommandExecutionError(
             "no other member of this cluster is a primary, so there is nothing to be a standby of"
         )
-    _service("stop", told["receiver"], optional=True)
-    _service("stop", told["service"])
+    _service("stop", facts["receiver"], optional=True)
+    _service("stop", facts["service"])
     shutil.rmtree(kept, ignore_errors=True)
     data.rename(kept)
     try:
@@ -158,36 +158,36 @@ def reseed():
     except CommandExecutionError as error:
         shutil.rmtree(data, ignore_errors=True)
         kept.rename(data)
-        _service("start", told["service"])
+        _service("start", facts["service"])
         raise CommandExecutionError(
             f"no copy of the primary could be made, so what was here serves on: {error}"
         ) from error
-    _service("start", told["service"])
-    _answers(told)
-    _service("start", told["receiver"], optional=True)
-    return {"role": _postgresql.role(told), "kept": str(kept)}
+    _service("start", facts["service"])
+    _answers(facts)
+    _service("start", facts["receiver"], optional=True)
+    return {"role": _postgresql.role(facts), "kept": str(kept)}
 
 
 def zodb(order, folder):
     """Data.fs with its blobs."""
-    told, watch = _zodb.facts(), _Watch()
-    data, blobs = Path(told["data"]), Path(told["blobs"])
+    facts, watch = _zodb.facts(), _Watch()
+    data, blobs = Path(facts["data"]), Path(facts["blobs"])
     target = data.with_name(f".{data.name}.restored")
     chain = _sound(order, folder)
     watch("fetch")
     try:
-        seen = _zodb.restore(told, chain, target, order.deadline_s)
+        seen = _zodb.restore(facts, chain, target, order.deadline_s)
         watch("recover")
         found = {"checks": [{"name": "every transaction and blob", "value": seen, "ok": True}], "reached": seen["last"]}
         found["checks"] += _checked(order.checks, None)
         if order.swap:
-            _files.given(target, _commands.account(told["user"]))
-            _program("stop", told)
+            _files.given(target, _commands.account(facts["user"]))
+            _program("stop", facts)
             for part, there in ((target / "Data.fs", data), (target / "blobs", blobs)):
                 _swap.exchange(part, there) if there.exists() else part.rename(there)
             for name in (".index", ".tmp", ".lock"):
                 data.with_name(data.name + name).unlink(missing_ok=True)
-            _program("start", told)
+            _program("start", facts)
             kept = data.with_name(f"{data.name}.before-restore")
             shutil.rmtree(kept, ignore_errors=True)
             target.rename(kept)
@@ -244,7 +244,7 @@ def _one(check, scratch):
         if check.get("query"):
             value = scratch.psql(check["database"], check["query"])
         else:
-            env = {"PGHOST": scratch.told["socket_dir"], "PGPORT": str(scratch.told["port"])} if scratch else {}
+            env = {"PGHOST": scratch.cluster["socket_dir"], "PGPORT": str(scratch.cluster["port"])} if scratch else {}
             value = _commands.run(
                 ["sh", "-c", check["command"]], user=check.get("user", ""), env=env, deadline_s=300
             ).strip()
@@ -272,8 +272,8 @@ def _service(verb, name, optional=False):
     _commands.run(["service", name, verb], deadline_s=300, allowed=tuple(range(256)) if optional else (0,))
 
 
-def _program(verb, told):
-    _commands.run(["supervisorctl", verb, told["program"]], deadline_s=120)
+def _program(verb, facts):
+    _commands.run(["supervisorctl", verb, facts["program"]], deadline_s=120)
 
 
 class _Watch:

@@ -23,14 +23,14 @@ LOOK_S = 300
 
 def opened(stores, name):
     """The store of that name, from this minion's pillar ``stores``. Raises: CommandExecutionError."""
-    told = (stores or {}).get(name)
-    if not isinstance(told, dict):
+    declared = (stores or {}).get(name)
+    if not isinstance(declared, dict):
         known = ", ".join(sorted(stores or {})) or "none"
         raise CommandExecutionError(f"the pillar of this minion has no store {name}; under `stores` there is {known}")
-    if "rsync" in told:
-        return Rsync(name, **told["rsync"])
-    if "s3" in told:
-        return S3(name, **told["s3"])
+    if "rsync" in declared:
+        return Rsync(name, **declared["rsync"])
+    if "s3" in declared:
+        return S3(name, **declared["s3"])
     raise CommandExecutionError(f"store {name} is neither `rsync` nor `s3`")
 
 
@@ -101,12 +101,12 @@ class S3:
     ):
         self.name = name
         self._root = "store:" + "/".join(part.strip("/") for part in (bucket, prefix) if part)
-        told = {
+        declared = {
             "TYPE": "s3", "PROVIDER": "Other" if endpoint else "AWS", "ENDPOINT": endpoint, "REGION": region,
             "ENV_AUTH": "false" if access_key else "true", "ACCESS_KEY_ID": access_key, "SECRET_ACCESS_KEY": secret_key,
             "SERVER_SIDE_ENCRYPTION": encryption, "SSE_KMS_KEY_ID": key_id, "NO_CHECK_BUCKET": "true",
         }  # fmt: skip
-        self._env = {f"RCLONE_CONFIG_STORE_{key}": str(value) for key, value in told.items() if value}
+        self._env = {f"RCLONE_CONFIG_STORE_{key}": str(value) for key, value in declared.items() if value}
 
     def put(self, folder, job, backup, only="", deadline_s=3600):
         """As `Rsync.put`."""

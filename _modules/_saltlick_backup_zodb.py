@@ -47,31 +47,31 @@ print(json.dumps({
 
 def facts():
     """What the formula wrote down of this server. Raises: CommandExecutionError."""
-    told = _files.read(FACTS)
-    if not told:
+    site = _files.read(FACTS)
+    if not site:
         raise CommandExecutionError(f"{FACTS} is not there: the formula `zeo` writes it on servers of that role")
-    return told
+    return site
 
 
 def take(folder, mode, last, state, deadline_s):
     """As `postgresql.take`. Raises: CommandExecutionError, also when each of three tries met a pack."""
-    told = facts()
+    site = facts()
     for _ in range(TRIES):
         _files.emptied(folder)
-        before = _file(told)
-        found = _pair(told, folder, mode, last, state, deadline_s)
-        if _file(told) == before:
+        before = _file(site)
+        found = _pair(site, folder, mode, last, state, deadline_s)
+        if _file(site) == before:
             return found
     raise CommandExecutionError(
-        f"{told['data']} was packed while it was backed up, {TRIES} times in a row: pack at other times"
+        f"{site['data']} was packed while it was backed up, {TRIES} times in a row: pack at other times"
     )
 
 
-def _file(told):
-    return Path(told["data"]).stat().st_ino
+def _file(site):
+    return Path(site["data"]).stat().st_ino
 
 
-def _pair(told, folder, mode, last, state, deadline_s):
+def _pair(site, folder, mode, last, state, deadline_s):
     repository = _files.made(state / "repozo")
     had = set(last["zodb"]["repozo"]) if mode == "incr" and last else set()
     why = ""
@@ -81,7 +81,7 @@ def _pair(told, folder, mode, last, state, deadline_s):
         _files.emptied(repository)
     for left in _names(repository) - had:  # of a run that did not reach the store
         (repository / left).unlink()
-    words = [told["repozo"], "-B", "-z", *(["-F"] if not had else []), "-r", repository, "-f", told["data"]]
+    words = [site["repozo"], "-B", "-z", *(["-F"] if not had else []), "-r", repository, "-f", site["data"]]
     _commands.run(words, deadline_s=deadline_s)
     have = _names(repository)
     if had and any(name.endswith((".fs", ".fsz")) for name in have - had):
@@ -97,9 +97,9 @@ def _pair(told, folder, mode, last, state, deadline_s):
         if path.name.split(".")[0] + ".fsz" in have:
             shutil.copyfile(path, place / path.name)
     base = last["id"] if had else ""
-    if Path(told["blobs"]).is_dir():
+    if Path(site["blobs"]).is_dir():
         _trees.pack(
-            told["blobs"],
+            site["blobs"],
             folder / "blobs.tar.gz",
             state,
             "blobs",
@@ -110,9 +110,9 @@ def _pair(told, folder, mode, last, state, deadline_s):
         )
     found = {
         "mode": "incr" if base else "full",
-        "raw_size": Path(told["data"]).stat().st_size,
+        "raw_size": Path(site["data"]).stat().st_size,
         "role": "",
-        "versions": _versions(told),
+        "versions": _versions(site),
     }
     return {**found, **({"why": why} if why else {}), "zodb": {"repozo": sorted(have)}}
 
@@ -122,17 +122,17 @@ def _names(repository):
     return {path.name for path in repository.iterdir() if path.suffix in {".fs", ".fsz", ".deltafs", ".deltafsz"}}
 
 
-def _versions(told):
+def _versions(site):
     query = "import importlib.metadata as m; print(m.version('ZODB'))"
-    return {"ZODB": _commands.run([python(told), "-c", query]).strip()}
+    return {"ZODB": _commands.run([python(site), "-c", query]).strip()}
 
 
-def python(told):
+def python(site):
     """The interpreter that repozo runs under."""
-    return str(Path(told["repozo"]).with_name("python"))
+    return str(Path(site["repozo"]).with_name("python"))
 
 
-def restore(told, chain, target, deadline_s):
+def restore(site, chain, target, deadline_s):
     """Data.fs and blobs in a folder, from the local folders of a chain; what `look` says of them.
 
     Raises: CommandExecutionError when a transaction is cut or a blob is missing.
@@ -142,16 +142,16 @@ def restore(told, chain, target, deadline_s):
     for folder in chain:
         for path in sorted((folder / "repozo").iterdir()):
             shutil.copyfile(path, repository / path.name)
-    _commands.run([told["repozo"], "-R", "-r", repository, "-o", target / "Data.fs"], deadline_s=deadline_s)
+    _commands.run([site["repozo"], "-R", "-r", repository, "-o", target / "Data.fs"], deadline_s=deadline_s)
     shutil.rmtree(repository)
     archives = [folder / "blobs.tar.gz" for folder in chain if (folder / "blobs.tar.gz").exists()]
     _trees.unpack(archives, target / "blobs", deadline_s=deadline_s)
-    return look(told, target / "Data.fs", target / "blobs")
+    return look(site, target / "Data.fs", target / "blobs")
 
 
-def look(told, data, blobs):
+def look(site, data, blobs):
     """What a Data.fs holds, every transaction read. Raises: CommandExecutionError when one is cut or a blob is missing."""
-    seen = json.loads(_commands.run([python(told), "-W", "ignore", "-c", LOOK, data, blobs]))
+    seen = json.loads(_commands.run([python(site), "-W", "ignore", "-c", LOOK, data, blobs]))
     if seen["missing"]:
         raise CommandExecutionError(
             f"{len(seen['missing'])} of {seen['blobs']} blobs are missing: {', '.join(seen['missing'][:3])} …"

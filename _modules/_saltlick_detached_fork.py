@@ -146,20 +146,20 @@ def _outcome(call, context):
 
 def _complaint(value, retcode):
     """Why a returned value is a failure; empty when it is none."""
-    told = value if isinstance(value, dict) else {}
-    if retcode or told.get("retcode"):
+    content = value if isinstance(value, dict) else {}
+    if retcode or content.get("retcode"):
         said = (
-            str(told.get("stderr") or told.get("stdout") or (value if isinstance(value, str) else ""))
+            str(content.get("stderr") or content.get("stdout") or (value if isinstance(value, str) else ""))
             .strip()
             .splitlines()
         )
-        said += _failed_states(told)
-        return f"exit code {told.get('retcode') or retcode}{': ' + said[-1].strip() if said else ''}"
-    if value is False or told.get("result") is False:
-        return str(told.get("comment") or "it returned False")
+        said += _failed_states(content)
+        return f"exit code {content.get('retcode') or retcode}{': ' + said[-1].strip() if said else ''}"
+    if value is False or content.get("result") is False:
+        return str(content.get("comment") or "it returned False")
     return ""
 
 
-def _failed_states(told):
-    states = [one for one in told.values() if isinstance(one, dict) and one.get("result") is False]
+def _failed_states(content):
+    states = [one for one in content.values() if isinstance(one, dict) and one.get("result") is False]
     return [f"{one.get('__id__', 'a state')}: {one.get('comment', '')}" for one in states[:1]]

@@ -74,15 +74,15 @@ def conclude(folder, state, **more):
         )
 
 
-def unended(folder, told, worker):
+def unended(folder, job_record, worker):
     """A job without a result: it runs, or it was lost; one whose keeper died is ended here when it is late."""
     if _processes.alive(worker["keeper"]):
         return {"state": "running"}
     if _processes.alive(worker["worker"]):
-        if time.time() < worker["started"] + told["deadline_s"]:
+        if time.time() < worker["started"] + job_record["deadline_s"]:
             return {"state": "running"}
         _processes.end(worker["worker"][0])
-        conclude(folder, "late", error=late(told["deadline_s"]))
+        conclude(folder, "late", error=late(job_record["deadline_s"]))
     lost = "its worker was killed, or the server restarted, before it ended"
     return read(folder / "result.json") or {"state": "lost", "error": lost, "ended": last_word(folder)}
 

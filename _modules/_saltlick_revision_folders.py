@@ -80,16 +80,16 @@ def prepared_before(home, sha, release, started, anew):
         raise CommandExecutionError(
             f"{folder} is the current release and has no REVISION: it is not made anew while it may run"
         )
-    told = known(folder)
-    ours = bool(release) and told.get("release") == release
-    if told.get("state") == "prepared" and (
-        ours or told.get("prepared", 0) >= started
+    record = known(folder)
+    ours = bool(release) and record.get("release") == release
+    if record.get("state") == "prepared" and (
+        ours or record.get("prepared", 0) >= started
     ):  # another made it while we waited
         return "prepared"
     return ""
 
 
-def lay_out(home, sha, user, told):
+def lay_out(home, sha, user, record):
     """The files of a commit, in a folder that has its name only once they are all there."""
     fresh = home / "releases" / f".saltlick.{sha}"
     archive = home / "releases" / f".saltlick.{sha}.tar"
@@ -102,7 +102,7 @@ def lay_out(home, sha, user, told):
         _run.run(["tar", "-x", "-f", str(archive), "-C", str(fresh)], user)
     finally:
         _files.discard(archive)
-    tell(fresh, sha=sha, prepared=time.time(), **told)
+    tell(fresh, sha=sha, prepared=time.time(), **record)
     _files.discard(home / "releases" / sha)
     fresh.replace(home / "releases" / sha)
 
@@ -160,20 +160,22 @@ def prune(home, keep, protect):
 
 def _used(folder):
     """When a release was last of use, in seconds of the epoch."""
-    told = known(folder)
+    record = known(folder)
     marker = folder / "REVISION"
-    return max(told.get("left", 0), told.get("activated", 0), (marker if marker.exists() else folder).lstat().st_mtime)
+    return max(
+        record.get("left", 0), record.get("activated", 0), (marker if marker.exists() else folder).lstat().st_mtime
+    )
 
 
 def _describe(folder, now):
-    told = known(folder)
-    state = {None: "good", "prepared": "built"}.get(told.get("state"), told.get("state"))
+    record = known(folder)
+    state = {None: "good", "prepared": "built"}.get(record.get("state"), record.get("state"))
     time_built = _files.read(folder / "REVISION_TIME").strip() or utc(folder.lstat().st_mtime)
     return {
         "sha": folder.name,
         "time": time_built,
         "state": state if complete(folder) or state == "failed" else "unfinished",
-        "release": told.get("release", ""),
+        "release": record.get("release", ""),
         "current": folder.name == now,
     }
 
@@ -181,8 +183,8 @@ def _describe(folder, now):
 def known(folder):
     """What is told of a release; nothing of one that the formula built."""
     with contextlib.suppress(ValueError):
-        told = json.loads(_files.read(folder / STATE) or "{}")
-        return told if isinstance(told, dict) else {}
+        record = json.loads(_files.read(folder / STATE) or "{}")
+        return record if isinstance(record, dict) else {}
     return {}
 
 

@@ -37,6 +37,8 @@ except ImportError:
 
 BASE = "/var/lib/saltlick/backup"
 FORMAT = 1
+REQUIRED = {"id", "job", "files", "kind", "mode", "ended"}
+"""What a manifest has, whatever its kind."""
 
 
 def take(store, job, backup, kind, mode="full", options=None, environment="", deadline_s=3600):
@@ -139,8 +141,8 @@ def whose():
 
         salt 'test-db-*' backup.whose
     """
-    told = __pillar__.get("saltlick") or {}
-    return {"environment": str(told.get("environment", "")), "production": bool(told.get("production", False))}
+    own = __pillar__.get("saltlick") or {}
+    return {"environment": str(own.get("environment", "")), "production": bool(own.get("production", False))}
 
 
 def catalogue(store, jobs):
@@ -162,28 +164,21 @@ def catalogue(store, jobs):
     place = _stores.opened(__pillar__.get("stores"), store)
     with tempfile.TemporaryDirectory() as folder:
         there = place.manifests(Path(folder), list(jobs))
-        told = {"manifests": [], "unfinished": [], "unreadable": []}
+        listing = {"manifests": [], "unfinished": [], "unreadable": []}
         for name in there:
             path = Path(folder) / name / _files.MANIFEST
             try:
                 manifest = _files.read(path)
             except CommandExecutionError:
-                told["unreadable"].append(name)
+                listing["unreadable"].append(name)
                 continue
             if not manifest:
-                told["unfinished"].append(name)
-            elif {
-                "id",
-                "job",
-                "files",
-                "kind",
-                "mode",
-                "ended",
-            } <= manifest.keys() and f"{manifest['job']}/{manifest['id']}" == name:
-                told["manifests"].append(manifest)
+                listing["unfinished"].append(name)
+            elif manifest.keys() >= REQUIRED and f"{manifest['job']}/{manifest['id']}" == name:
+                listing["manifests"].append(manifest)
             else:
-                told["unreadable"].append(name)
-        return told
+                listing["unreadable"].append(name)
+        return listing
 
 
 def verify(store, job, backup, deadline_s=3600):

@@ -79,11 +79,11 @@ def start(job, function, args=(), kwargs=None, deadline_s=900):
     typed = [*args, {"__kwarg__": True, **(kwargs or {})}]
     words, named = salt.minion.load_args_and_kwargs(call, typed, {"fun": function, "jid": str(job)})
     with _records.turn(folder.parent) as lock:
-        told = _records.read(folder / "job.json")
-        if told and _records.read(folder / "worker.json"):
-            if told["function"] != function:
+        job_record = _records.read(folder / "job.json")
+        if job_record and _records.read(folder / "worker.json"):
+            if job_record["function"] != function:
                 raise CommandExecutionError(
-                    f"job {job} is one of {told['function']}, not of {function}: take another id"
+                    f"job {job} is one of {job_record['function']}, not of {function}: take another id"
                 )
             return status(job)
         # Under the lock, and no worker on record: none ever called the function, and none will.
@@ -115,14 +115,14 @@ def status(job):
         salt 'prod-app-*' detached.status buildout-1
     """
     folder = _records.folder(_base(), job)
-    told, worker = _records.read(folder / "job.json"), _records.read(folder / "worker.json")
-    if not told or not worker:
+    job_record, worker = _records.read(folder / "job.json"), _records.read(folder / "worker.json")
+    if not job_record or not worker:
         return {"job": str(job), "state": "unknown"}
-    ended = _records.read(folder / "result.json") or _records.unended(folder, told, worker)
+    ended = _records.read(folder / "result.json") or _records.unended(folder, job_record, worker)
     return {
         "job": str(job),
         "state": ended["state"],
-        "function": told["function"],
+        "function": job_record["function"],
         "value": _records.short(ended.get("result")),
         "error": ended.get("error", ""),
         "seconds": round(ended.get("ended", time.time()) - worker["started"], 3),
@@ -178,8 +178,8 @@ def list_():
 
         salt 'prod-app-*' detached.list
     """
-    told = [status(urllib.parse.unquote(folder.name)) for folder in _records.folders(_base())]
-    return [{name: one[name] for name in ("job", "state", "function", "seconds")} for one in told if "function" in one]
+    known = [status(urllib.parse.unquote(folder.name)) for folder in _records.folders(_base())]
+    return [{name: one[name] for name in ("job", "state", "function", "seconds")} for one in known if "function" in one]
 
 
 def forget(older_than_s=MONTH_S):

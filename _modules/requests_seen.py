@@ -94,11 +94,11 @@ def _next_time(file, place):
 def _time(line):
     """Seconds of the epoch; None for a line that is none of ours."""
     try:
-        told = json.loads(line)["time"]
-        if isinstance(told, (int, float)):
-            return float(told)
+        moment = json.loads(line)["time"]
+        if isinstance(moment, (int, float)):
+            return float(moment)
         # Python 3.10 knows neither Z nor an offset without its colon.
-        text = _OFFSET.sub(r"\1:\2", told.replace("Z", "+00:00"))
+        text = _OFFSET.sub(r"\1:\2", moment.replace("Z", "+00:00"))
         return datetime.datetime.fromisoformat(text).timestamp()
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

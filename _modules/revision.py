@@ -102,8 +102,8 @@ def prepare(directory, repository, sha, user=None, bridge=(), release="", anew=F
         state = _folders.prepared_before(home, sha, release, started, anew)
         if not state:
             _git.obtain(home / "source", repository, sha, user)
-            told = {"state": "prepared", "release": release, "bridge": _files.words(bridge)}
-            _folders.lay_out(home, sha, user, told)
+            record = {"state": "prepared", "release": release, "bridge": _files.words(bridge)}
+            _folders.lay_out(home, sha, user, record)
     return {
         "folder": str(home / "releases" / sha),
         "sha": sha,
