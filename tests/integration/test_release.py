@@ -17,11 +17,16 @@ import salt.utils.event
 from fleet_house import ENVIRONMENT, SERVERS, FleetHouse, NoCloud
 
 from bench.ports import free_port
+from saltlick.commands.backup.context import backup_context
 from saltlick.commands.environment.admission import ping
-from saltlick.commands.release.context import open_journal
+from saltlick.commands.release.context import open_journal, release_context, release_target
+from saltlick.fleet.ports import Call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from saltlick.release.context import ReleaseContext
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -101,6 +106,25 @@ def waits(house: FleetHouse) -> bool:
     with open_journal(house.master.config) as journal:
         record = journal.unfinished("test")
     return record is not None and any(step.name == "until promoted" for step in record.steps)
+
+
+@pytest.mark.parametrize("feature", [backup_context, lambda opts, name: release_fleet(opts, name)])
+def test_a_secret_in_a_step_of_any_feature_is_resolved_for_the_server_alone(house, monkeypatch, feature):
+    """A refresh and a backup stand on `backup_context`; a release and off-hours on the ports of the same place."""
+    monkeypatch.setenv("SALTLICK_TEST_TOKEN", "hunter2")
+    address, opts = "sdb://vault/SALTLICK_TEST_TOKEN", {**house.master.config, "vault": {"driver": "env"}}
+    path = house.folder / "secret"
+    with feature(opts, "test") as context:
+        written = context.fleet.run({SERVERS[0]: Call("file.write", (str(path), address))}, deadline_s=60)[SERVERS[0]]
+        echoed = context.fleet.run({SERVERS[0]: Call("test.echo", (address,))}, deadline_s=60)[SERVERS[0]]
+    assert (written.ok, path.read_text().strip()) == (True, "hunter2")
+    assert (echoed.ok, echoed.value) == (True, address)
+    path.unlink()
+
+
+def release_fleet(opts: Any, name: str) -> AbstractContextManager[ReleaseContext]:
+    target = release_target(opts, name)
+    return release_context(opts, name, target.recipe, environment=target.environment)
 
 
 def test_an_orchestrated_release_reaches_every_server_and_is_told(house):

@@ -109,6 +109,12 @@ def test_a_misspelt_argument_is_named(two):
     assert done["problems"] == ["jobs: is not an argument; there are job, mode, lock_wait"]
 
 
+def test_a_limit_that_is_no_number_is_a_wrong_argument_and_no_defect(two):
+    done = told(two, "refresh.history", "two", "limit=x")
+    assert (done["retcode"], done["problems"]) == (2, ["limit: x is not a number from 0 up"])
+    assert told(two, "refresh.history", "two", "limit=3")["refreshes"] == []
+
+
 def orchestrated(master, name, where, **pillar):
     """What went wrong in an orchestration of this checkout, and its exit code, by state."""
     (master.folder / "srv/orch").symlink_to(CHECKOUT / "orch")

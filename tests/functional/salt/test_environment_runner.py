@@ -11,7 +11,20 @@ from saltlick.jobs.lock import Locks
 
 pytestmark = pytest.mark.timeout(300)
 
-FUNCTIONS = ("plan", "apply", "destroy", "show", "drift", "validate", "servers", "tiers", "lock", "unlock", "locked")
+FUNCTIONS = (
+    "plan",
+    "apply",
+    "destroy",
+    "show",
+    "drift",
+    "validate",
+    "servers",
+    "tiers",
+    "lock",
+    "unlock",
+    "locked",
+    "history",
+)
 
 
 def locks_of(master) -> Locks:
@@ -133,6 +146,29 @@ def test_locking_by_hand(master):
     assert json.loads(trail[-1])["reason"] == "done"
     assert master.call("environment.locked", "one")["return"]["locked"]["one"] is None
     assert master.call("environment.lock", "one")["return"]["retcode"] == 2, "a lock by hand says why"
+
+
+def test_what_happened_is_told_in_order_whichever_command_did_it(master):
+    assert master.call("environment.history", "two")["return"]["jobs"] == []
+    master.call("environment.lock", "one", "message=sale")
+    refused = master.call("environment.apply", "one")["return"]
+    assert refused["retcode"] == 3
+    master.call("environment.unlock", "one", "force=True", "reason=over")
+    assert master.call("environment.apply", "one")["return"]["retcode"] == 0
+    assert master.call("environment.apply", "one", "replace=vpc/none")["return"]["retcode"] == 2
+    told = master.call("environment.history", "one")["return"]["jobs"]
+    assert [(job["feature"], job["action"], job["outcome"]) for job in reversed(told)] == [
+        ("lock", "lock", "done"),
+        ("lock", "unlock", "done"),
+        ("environment", "apply", "done"),
+        ("environment", "apply", "failed"),
+    ]
+    assert told[2]["reason"] == "over"
+    assert "vpc/none" in told[0]["reason"]
+    assert all(job["user"] and job["jid"] and job["ended"] >= job["began"] for job in told)
+    shown = master.run("environment.history", "one", "limit=1")
+    assert (shown.code, "environment apply" in shown.stdout, "lock unlock" in shown.stdout) == (0, True, False)
+    assert master.call("environment.history", "one", "limit=x")["return"]["retcode"] == 2
 
 
 @pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"apply", "destroy", "lock", "unlock"}))
