@@ -17,6 +17,7 @@ from saltlick.engine.plan import Plan
 from saltlick.engine.ports import Cloud
 from saltlick.engine.resource import Kind, Observed, Resource, Scope
 from saltlick.errors import InvalidInput, Problem
+from saltlick.jobs.running import FAILED, RunningJob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,27 @@ def plan(
     """
     snapshot = observe(kinds, cloud, estate.scope())
     return planning.build(kinds, estate.environments, estate.resources, snapshot, replace=tuple(replace), prune=prune)
+
+
+def carry_out(estate: Estate, plan: Plan, cloud: Cloud, kinds: Mapping[str, Kind], job: RunningJob) -> engine.Report:
+    """Apply a plan as a job. Its start, every finished resource and its end are reported.
+
+    Raises: NeedsDecision, InvalidInput before anything is touched.
+    """
+    progress = job.progress
+    for environment in plan.environments:
+        progress.step(environment, "start", counts=dict(plan.counts))
+    report = apply(plan, cloud, kinds, watch=progress.watch, deadlines=estate.deadlines)
+    for environment in plan.environments:
+        progress.step(environment, "end", failed=len(report.failed), duration_ms=report.duration_ms)
+    if report.failed:
+        job.ended(FAILED, failures(report))
+    return report
+
+
+def failures(report: engine.Report) -> str:
+    """Every resource that failed, and why."""
+    return "; ".join(f"{outcome.key}: {outcome.error or 'not started'}" for outcome in report.failed)
 
 
 def apply(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from saltlick import aws
 from saltlick.commands.arguments import Flag, Remark, Request, WaitSeconds, Words
 from saltlick.commands.environment.admission import forget_stale_keys
-from saltlick.commands.environment.carry_out import carry_out, failures
 from saltlick.commands.environment.estate import environments_of, load
 from saltlick.commands.job import running_job
 from saltlick.commands.result import CommandResult, plain
@@ -62,7 +61,7 @@ def apply(opts: Mapping[str, Any], request: ApplyRequest) -> CommandResult:
         estate = load(opts, names, create_master_key=True)
         cloud = aws.connect(estate.region, notify=job.progress.line)
         plan = provision.plan(estate, cloud, KINDS, replace=request.replace, prune=request.prune)
-        return _applied(plan, carry_out(estate, plan, cloud, job))
+        return _applied(plan, provision.carry_out(estate, plan, cloud, KINDS, job))
 
 
 def destroy(opts: Mapping[str, Any], request: DestroyRequest) -> CommandResult:
@@ -75,7 +74,7 @@ def destroy(opts: Mapping[str, Any], request: DestroyRequest) -> CommandResult:
         estate = load(opts, names)
         cloud = aws.connect(estate.region, notify=job.progress.line)
         plan = provision.plan_destroy(estate, cloud, KINDS, confirm=typed_back)
-        applied = _applied(plan, carry_out(estate, plan, cloud, job))
+        applied = _applied(plan, provision.carry_out(estate, plan, cloud, KINDS, job))
         forgotten = forget_stale_keys(opts, names, cloud)
         return dataclasses.replace(applied, result={**applied.result, "keys_forgotten": forgotten})
 
@@ -176,7 +175,7 @@ def _show_text(resources: Mapping[str, Mapping[str, Any]]) -> str:
 def _applied(plan: Plan, report: Report) -> CommandResult:
     result = {"environments": list(plan.environments), "counts": dict(plan.counts), **render.report_data(report)}
     if report.failed:
-        result["error"] = failures(report)
+        result["error"] = provision.failures(report)
     return CommandResult(
         result, lambda colour: _applied_text(report, colour), ApplyFailed.exit_code if report.failed else 0
     )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from saltlick import aws
 from saltlick.commands.arguments import Request, WaitSeconds, Words
 from saltlick.commands.environment.admission import forget_stale_keys
-from saltlick.commands.environment.carry_out import carry_out
 from saltlick.commands.environment.commands import ApplyRequest, DestroyRequest, job_request
 from saltlick.commands.environment.estate import load
 from saltlick.commands.job import environment_locks, open_store, running_job
@@ -109,7 +108,7 @@ def unlocked(opts: Mapping[str, Any], name: str, caller: Caller) -> dict[str, An
 
 def parts(estate: Estate, plan: Plan, cloud: Cloud, job: RunningJob) -> dict[str, Any]:
     """Carry a plan out; the parts of a state's return."""
-    report = carry_out(estate, plan, cloud, job)
+    report = provision.carry_out(estate, plan, cloud, KINDS, job)
     return applied(render.report_data(report), render.data(plan), _comment(report))
 
 
