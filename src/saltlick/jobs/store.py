@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -26,12 +28,14 @@ class Store:
         self.path = path
         self.db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
         self.db.row_factory = sqlite3.Row
-        self.db.execute("PRAGMA journal_mode = WAL")
+        with self._alone():
+            self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
 
     def create(self, schema: str) -> None:
         """Create a feature's tables where they are not there yet."""
-        self.db.executescript(schema)
+        with self._alone():
+            self.db.executescript(schema)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -44,6 +48,19 @@ class Store:
             if self.db.in_transaction:  # a signal may come at any moment, also just after the commit
                 self.db.execute("ROLLBACK")
             raise
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let one process at a time prepare the file: SQLite does not wait for another that switches it to WAL.
+
+        The lock is the folder's. A lock on the file itself would end SQLite's own locks of this process when it is closed.
+        """
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
 from datetime import timezone
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,22 @@ def test_only_the_masters_user_can_read_the_store(path: Path) -> None:
     JobHistory(Store(path))
     assert oct(path.stat().st_mode & 0o777) == "0o600"
     assert oct(path.parent.stat().st_mode & 0o777) == "0o700"
+
+
+def write_one(path: Path, number: int) -> int:
+    history = JobHistory(Store(path))
+    history.end(begin(history, "release", "release", str(number)), outcome="done")
+    return number
+
+
+def test_jobs_that_begin_at_the_same_instant_on_a_new_master_are_all_written(path: Path) -> None:
+    """The first ones create the file, which SQLite itself does not let several do at once."""
+    for count in range(1, 4):
+        with ProcessPoolExecutor(8, mp_context=get_context("fork")) as pool:
+            written = list(pool.map(write_one, [path.with_name(f"{count}.sqlite")] * 8, range(8)))
+        assert {entry.detail for entry in JobHistory(Store(path.with_name(f"{count}.sqlite"))).history("prod")} == set(
+            map(str, written)
+        )
 
 
 def test_text_of_others_cannot_move_the_cursor(path: Path) -> None:
