@@ -11,11 +11,11 @@ import threading
 import time
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.commands import run_typed
+from support.salt_master import CHECKOUT
 
 from saltlick.commands import lock
 from saltlick.commands.arguments import caller, flag, number, text
@@ -41,7 +41,6 @@ from saltlick.release.pillar.model import Webhook
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CHECKOUT = Path(__file__).parents[3]
 ENVIRONMENT = """
 environment:
   name: one

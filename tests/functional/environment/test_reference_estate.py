@@ -10,9 +10,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import boto3
-import checker
 import pytest
-from farm import ESTATE, Farm, farm
+from support import checker
+from support.farm import ESTATE, Farm, farm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,6 +21,7 @@ import requests
 import salt.config
 import yaml
 from support.commands import run_typed
+from support.salt_master import CHECKOUT
 
 from saltlick.aws import connect
 from saltlick.commands.arguments import caller
@@ -47,7 +48,6 @@ from saltlick.salt_io.pillar import with_grains
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-CHECKOUT = Path(__file__).parents[3]
 ENVIRONMENT = """
 environment:
   name: {name}

@@ -17,7 +17,7 @@ import salt.config
 import salt.loader
 from salt.exceptions import CommandExecutionError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 QUICK = {"interval_s": 0.01, "timeout_s": 1, "deadline_s": 0.3}
 
 

@@ -1,6 +1,7 @@
 """Shared by the tests of the reference estate: a moto server behind the proxy, and `salt-run` without a master.
 
-As a program, `farm.py <config folder> <command> <argument>…` runs one command of the runner without Salt's own start-up.
+As a program, `python -m support.farm <config folder> <command> <argument>…` runs one command of the runner
+without Salt's own start-up.
 """
 
 from __future__ import annotations
@@ -14,23 +15,20 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import salt.config
+from support import checker
+from support.commands import run_typed
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-import checker  # noqa: E402
-import salt.config  # noqa: E402
-from support.commands import run_typed  # noqa: E402
-
-from bench import master  # noqa: E402
-from bench.servers import Servers, running  # noqa: E402
-from saltlick.commands.environment import commands  # noqa: E402
-from saltlick.commands.result import CommandResult  # noqa: E402
-from saltlick.demo.bus import deaf_bus  # noqa: E402
+from bench import master
+from bench.servers import Servers, running
+from saltlick.commands.environment import commands
+from saltlick.commands.result import CommandResult
+from saltlick.demo.bus import deaf_bus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ROOT = Path(__file__).resolve().parents[2]
 ESTATE = "control,prod,test"
 NONE: Mapping[str, Any] = MappingProxyType({})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from farm import farm
+from support.farm import farm
 
 from bench.wide import wide_pillar
 

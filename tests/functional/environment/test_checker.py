@@ -8,9 +8,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import boto3
-import checker
 import pytest
-from farm import ROOT, running
+from support import checker
+from support.farm import ROOT, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

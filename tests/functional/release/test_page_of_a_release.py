@@ -6,7 +6,7 @@ import os
 from itertools import pairwise
 
 import pytest
-from browser import NAMES, Browser, find
+from support.browser import NAMES, Browser, find
 from support.release_samples import SAMPLES
 
 from saltlick.release.report import page

@@ -1,39 +1,20 @@
-"""A master's configuration of this checkout in a folder of its own, `salt-run` with it, and a moto to talk to."""
+"""A master's configuration of this checkout in a folder of its own, and `salt-run` with it. No master runs."""
 
 from __future__ import annotations
 
 import json
-import logging
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import boto3
 import pytest
 
-from bench import moto_server
-from saltlick.demo.bus import deaf_bus
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-CHECKOUT = Path(__file__).parents[3]
+CHECKOUT = Path(__file__).parents[2]
 SALT_RUN = Path(sys.executable).with_name("salt-run")
 REGION = "us-east-1"
-
-SMALL = """
-environment:
-  name: {name}
-  region: us-east-1
-  cidr: {cidr}
-  zones: [us-east-1a]
-  subnets:
-    public: {{cidrs: [{subnet}]}}
-"""
 
 
 @dataclass(frozen=True)
@@ -129,47 +110,9 @@ class Master:
         (self.folder / "master").write_text(json.dumps(config))
 
 
-@pytest.fixture(scope="session")
-def moto() -> Iterator[str]:
-    """An AWS for the session; tests that share it use environments of their own, or `aws_reset`."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    with moto_server.in_this_process() as address:
-        yield address
-
-
-@pytest.fixture
-def master(tmp_path: Path, moto: str) -> Iterator[Master]:
-    """A master with two small environments, `one` and `two`, that know nothing of each other."""
-    made = _folder(tmp_path / "m", moto)
-    (made.folder / "pillar" / "common").mkdir(parents=True)
-    (made.folder / "pillar" / "common" / "top.sls").write_text("{{ saltenv }}:\n  '*_master':\n    - environment\n")
-    made.pillar("one", SMALL.format(name="one", cidr="10.61.0.0/16", subnet="10.61.0.0/24"))
-    made.pillar("two", SMALL.format(name="two", cidr="10.62.0.0/16", subnet="10.62.0.0/24"))
-    with deaf_bus(made.folder / "s"):
-        yield made
-
-
-@pytest.fixture
-def reference(tmp_path: Path, moto: str) -> Iterator[Master]:
-    """A master with the reference estate's own pillar, in which nothing is marked production."""
-    made = _folder(tmp_path / "m", moto)
-    shutil.copytree(CHECKOUT / "pillar", made.folder / "pillar")
-    for file in (made.folder / "pillar").rglob("*.sls"):
-        file.write_text(file.read_text().replace("production: true", "production: false"))
-    made.write()
-    with deaf_bus(made.folder / "s"):
-        yield made
-
-
-def _folder(folder: Path, endpoint: str) -> Master:
+def empty_master(folder: Path, endpoint: str) -> Master:
+    """The folders that a running master would make, without pillar."""
     for cache in ("proc", "jobs"):  # a running master makes these; salt-run alone needs them
         (folder / "var/cache/salt/master" / cache).mkdir(parents=True)
     (folder / "srv").mkdir()
     return Master(folder, endpoint)
-
-
-@pytest.fixture
-def ec2(moto: str) -> Any:
-    """AWS's own client, to look behind Saltlick's back."""
-    session = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name=REGION)
-    return session.client("ec2", endpoint_url=moto)

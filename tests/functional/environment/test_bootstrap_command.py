@@ -15,7 +15,7 @@ from saltlick.cli import main
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PILLAR = Path(__file__).resolve().parents[2] / "pillar"
+PILLAR = Path(__file__).resolve().parents[3] / "pillar"
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 import salt.minion
 import salt.runner
 import salt.utils.reactor
-from conftest import CHECKOUT
+from support.salt_master import CHECKOUT
 
 TAG = "saltlick/prod/20261123020000000000/backup/database/red"
 EVENT = {

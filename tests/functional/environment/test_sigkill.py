@@ -11,16 +11,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import checker
 import pytest
-from farm import ESTATE, Farm, farm
+from support import checker
+from support.farm import ESTATE, ROOT, Farm, farm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 POSITIONS = (1, 2, 9, 23, 41, 58, 74, 86, 97)
 SALT_RUN = str(Path(sys.executable).with_name("salt-run"))
-PLAIN = str(Path(__file__).with_name("farm.py"))
+PLAIN = ("env", f"PYTHONPATH={ROOT}:{ROOT / 'tests'}", sys.executable, "-m", "support.farm")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def killed(account: Farm, after: int, *command: str) -> None:
 
 def plainly(account: Farm, *command: str) -> tuple[str, ...]:
     """A command of the runner without Salt's start-up, so that there is time for many positions."""
-    return (sys.executable, PLAIN, str(account.config), *command)
+    return (*PLAIN, str(account.config), *command)
 
 
 @pytest.mark.parametrize("position", POSITIONS)

@@ -16,7 +16,7 @@ from saltlick.backup.pillar import parse_backups
 from saltlick.environment.pillar import parse_environment
 from saltlick.refresh.pillar import parse_refresh
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[3]
 ENVIRONMENTS = ("control", "prod", "test")
 DB = ["base", "postgresql", "zeo", "keepalived", "rsyncd", "backup"]
 ADDRESSES = {"prod": ("10.10.10.20", "10.10.11.20"), "test": ("10.20.10.20", "10.20.11.20")}
