@@ -169,6 +169,8 @@ def test_what_happened_is_told_in_order_whichever_command_did_it(master):
     shown = master.run("environment.history", "one", "limit=1")
     assert (shown.code, "environment apply" in shown.stdout, "lock unlock" in shown.stdout) == (0, True, False)
     assert master.call("environment.history", "one", "limit=x")["return"]["retcode"] == 2
+    # `one` is in the AWS that all tests share: the orchestrations after this build it from nothing.
+    assert master.call("environment.destroy", "one", "confirm=one")["return"]["retcode"] == 0
 
 
 @pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"apply", "destroy", "lock", "unlock"}))
