@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -134,3 +134,9 @@ def test_a_class_name_stands_for_one_thing() -> None:
 
 def test_every_folder_says_what_it_holds() -> None:
     assert not [str(path.relative_to(CHECKOUT)) for path in SOURCE.rglob("__init__.py") if not read(path).docstring]
+
+
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    """pytest imports test files by their stem alone: two of one name cannot be collected together."""
+    names = Counter(path.name for path in (CHECKOUT / "tests").rglob("test_*.py"))
+    assert not [name for name, count in names.items() if count > 1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.offhours_world import Sky, environment, hours
+from support.offhours_world import OffHoursWorld, environment, hours
 
 from saltlick.errors import AwsError
 from saltlick.offhours import switch
@@ -30,19 +30,19 @@ def came(report: switch.SwitchReport) -> dict[str, str]:
 
 
 def test_off_is_out_of_traffic_then_application_then_database_and_on_is_the_other_way_round():
-    sky = Sky()
-    assert switch.switch(sky.world, OnOff.OFF).complete
-    assert sky.diary == STOPPED
-    sky.diary.clear()
-    assert switch.switch(sky.world, OnOff.ON).complete
-    assert sky.diary == STARTED
+    world = OffHoursWorld()
+    assert switch.switch(world.context, OnOff.OFF).complete
+    assert world.calls == STOPPED
+    world.calls.clear()
+    assert switch.switch(world.context, OnOff.ON).complete
+    assert world.calls == STARTED
 
 
 def test_groups_of_one_tier_go_at_once():
     servers = {name: {**group, "tier": 1} for name, group in (("db", _group(1)), ("app", _group(2)))}
-    sky = Sky(environment=environment(servers=servers))
-    assert switch.switch(sky.world, OnOff.OFF).complete
-    assert [line.split()[0] for line in sky.diary] == ["leave", "leave", "custodian", "custodian"]
+    world = OffHoursWorld(environment=environment(servers=servers))
+    assert switch.switch(world.context, OnOff.OFF).complete
+    assert [line.split()[0] for line in world.calls] == ["leave", "leave", "custodian", "custodian"]
 
 
 def _group(count):
@@ -50,10 +50,10 @@ def _group(count):
 
 
 def test_the_pillar_may_say_another_order():
-    sky = Sky(hours=hours(stop_order=["db", "app"]))
-    switch.switch(sky.world, OnOff.OFF)
-    switch.switch(sky.world, OnOff.ON)
-    assert [line for line in sky.diary if not line.startswith("custodian")] == [
+    world = OffHoursWorld(hours=hours(stop_order=["db", "app"]))
+    switch.switch(world.context, OnOff.OFF)
+    switch.switch(world.context, OnOff.ON)
+    assert [line for line in world.calls if not line.startswith("custodian")] == [
         "leave db test-db-1",
         "leave app test-app-1 test-app-2",
         "enter app test-app-1 test-app-2",
@@ -62,60 +62,60 @@ def test_the_pillar_may_say_another_order():
 
 
 def test_scaling_groups_first_and_managed_databases_last():
-    sky = Sky(hours=hours(covers={"rds": True, "asg": True}))
-    sky.put("pg", "")
-    sky.put("workers", "")
-    sky.look = lambda turn: tuple(
+    world = OffHoursWorld(hours=hours(covers={"rds": True, "asg": True}))
+    world.put("pg", "")
+    world.put("workers", "")
+    world.look = lambda turn: tuple(
         one
-        for one in sky.things.values()
+        for one in world.things.values()
         if one.name == {"rds": "pg", "asg": "workers"}.get(turn.service.value) or one.group in turn.groups
     )
-    assert switch.switch(sky.world, OnOff.OFF).complete
-    assert [line.split()[1] for line in sky.diary if line.startswith("custodian")] == [
+    assert switch.switch(world.context, OnOff.OFF).complete
+    assert [line.split()[1] for line in world.calls if line.startswith("custodian")] == [
         "test-off-1-asg", "test-off-2-ec2-app", "test-off-3-ec2-db", "test-off-4-rds",
     ]  # fmt: skip
-    sky.diary.clear()
-    assert switch.switch(sky.world, OnOff.ON).complete
-    assert [line.split()[1] for line in sky.diary if line.startswith("custodian")] == [
+    world.calls.clear()
+    assert switch.switch(world.context, OnOff.ON).complete
+    assert [line.split()[1] for line in world.calls if line.startswith("custodian")] == [
         "test-on-1-rds", "test-on-2-ec2-db", "test-on-3-ec2-app", "test-on-4-asg",
     ]  # fmt: skip
 
 
 def test_again_does_nothing_more():
-    sky = Sky()
-    switch.switch(sky.world, OnOff.OFF)
-    sky.diary.clear()
-    report = switch.switch(sky.world, OnOff.OFF)
-    assert (report.complete, sky.diary) == (True, [])
+    world = OffHoursWorld()
+    switch.switch(world.context, OnOff.OFF)
+    world.calls.clear()
+    report = switch.switch(world.context, OnOff.OFF)
+    assert (report.complete, world.calls) == (True, [])
     assert set(came(report).values()) == {"already"}
 
 
 def test_a_start_that_was_cut_off_asks_those_that_run_already_too():
     """They may run and not be in traffic."""
-    sky = Sky()
-    assert switch.switch(sky.world, OnOff.ON).complete
-    assert sky.diary == [line for line in STARTED if line.startswith("enter")]
+    world = OffHoursWorld()
+    assert switch.switch(world.context, OnOff.ON).complete
+    assert world.calls == [line for line in STARTED if line.startswith("enter")]
 
 
 def test_an_application_that_does_not_stop_keeps_its_servers_and_databases_on():
-    sky = Sky(failing={"test-app-2": "exit code 1"})
-    report = switch.switch(sky.world, OnOff.OFF)
+    world = OffHoursWorld(failing={"test-app-2": "exit code 1"})
+    report = switch.switch(world.context, OnOff.OFF)
     assert not report.complete
-    assert sky.diary == ["leave app test-app-1 test-app-2"]
+    assert world.calls == ["leave app test-app-1 test-app-2"]
     assert came(report) == {"test-app-1": "left", "test-app-2": "failed", "db": "left"}
 
 
 def test_an_application_does_not_start_before_its_databases_are_well():
-    sky = Sky(failing={"test-db-1": "no connection"})
-    sky.all(PowerState.OFF)
-    report = switch.switch(sky.world, OnOff.ON)
+    world = OffHoursWorld(failing={"test-db-1": "no connection"})
+    world.all(PowerState.OFF)
+    report = switch.switch(world.context, OnOff.ON)
     assert came(report) == {"test-db-1": "failed", "app": "left"}
-    assert sky.things["test-app-1"].power is PowerState.OFF
+    assert world.things["test-app-1"].power is PowerState.OFF
 
 
 def test_a_server_that_aws_does_not_stop_is_named_with_what_was_seen():
-    sky = Sky(stuck={"test-app-1"})
-    report = switch.switch(sky.world, OnOff.OFF)
+    world = OffHoursWorld(stuck={"test-app-1"})
+    report = switch.switch(world.context, OnOff.OFF)
     assert came(report) == {"test-app-1": "failed", "test-app-2": "done", "db": "left"}
     [failed] = report.failed
     assert "not so after 6" in failed.why
@@ -123,93 +123,95 @@ def test_a_server_that_aws_does_not_stop_is_named_with_what_was_seen():
 
 
 def test_a_custodian_that_fails_fails_its_turn():
-    sky = Sky(broken="Cloud Custodian: exit code 2")
-    report = switch.switch(sky.world, OnOff.OFF)
+    world = OffHoursWorld(broken="Cloud Custodian: exit code 2")
+    report = switch.switch(world.context, OnOff.OFF)
     assert {one.why for one in report.failed} == {"Cloud Custodian: exit code 2"}
     assert came(report)["db"] == "left"
 
 
 def test_what_must_not_be_touched_is_not_even_told_to_stop():
-    sky = Sky()
-    sky.put("test-app-2", "app", never="its tag says that it is prod's")
-    report = switch.switch(sky.world, OnOff.OFF)
-    assert sky.diary[:2] == ["leave app test-app-1", "custodian test-off-1-ec2-app i-test-app-1"]
+    world = OffHoursWorld()
+    world.put("test-app-2", "app", never="its tag says that it is prod's")
+    report = switch.switch(world.context, OnOff.OFF)
+    assert world.calls[:2] == ["leave app test-app-1", "custodian test-off-1-ec2-app i-test-app-1"]
     assert came(report)["test-app-2"] == "never touched"
     assert report.complete, "what may be switched is"
     assert [one.name for one in report.failed] == ["test-app-2"]
 
 
 def test_what_changes_hands_while_traffic_leaves_is_not_switched():
-    sky = Sky()
+    world = OffHoursWorld()
 
     def stolen(group, servers):
-        sky.put("test-app-2", "app", never="its tag says that it is prod's")
-        return Sky.leave(sky, group, servers)
+        world.put("test-app-2", "app", never="its tag says that it is prod's")
+        return OffHoursWorld.leave(world, group, servers)
 
-    sky.leave = stolen
-    report = switch.switch(sky.world, OnOff.OFF)
+    world.leave = stolen
+    report = switch.switch(world.context, OnOff.OFF)
     assert came(report)["test-app-2"] == "never touched"
-    assert sky.things["test-app-2"].power is PowerState.ON
+    assert world.things["test-app-2"].power is PowerState.ON
 
 
 def test_who_is_on_its_way_is_waited_for_and_not_told_again():
-    sky = Sky()
-    sky.put("test-app-1", "app", PowerState.MOVING)
-    sky.before_custodian = lambda: sky.put("test-app-1", "app", PowerState.OFF)
-    assert switch.switch(sky.world, OnOff.OFF).complete
-    assert "custodian test-off-1-ec2-app i-test-app-2" in sky.diary
+    world = OffHoursWorld()
+    world.put("test-app-1", "app", PowerState.MOVING)
+    world.before_custodian = lambda: world.put("test-app-1", "app", PowerState.OFF)
+    assert switch.switch(world.context, OnOff.OFF).complete
+    assert "custodian test-off-1-ec2-app i-test-app-2" in world.calls
 
 
 def test_opted_out_is_left_alone():
-    sky = Sky()
-    sky.put("test-db-1", "db", opted_out=True)
-    report = switch.switch(sky.world, OnOff.OFF)
+    world = OffHoursWorld()
+    world.put("test-db-1", "db", opted_out=True)
+    report = switch.switch(world.context, OnOff.OFF)
     assert (report.complete, came(report)["test-db-1"]) == (True, "opted out")
-    assert sky.things["test-db-1"].power is PowerState.ON
+    assert world.things["test-db-1"].power is PowerState.ON
 
 
 def test_a_declared_server_that_is_not_there_is_missed_in_the_morning():
-    sky = Sky()
-    sky.all(PowerState.OFF)
-    del sky.things["test-db-1"]
-    report = switch.switch(sky.world, OnOff.ON)
+    world = OffHoursWorld()
+    world.all(PowerState.OFF)
+    del world.things["test-db-1"]
+    report = switch.switch(world.context, OnOff.ON)
     assert came(report) == {"test-db-1": "missing", "app": "left"}
     assert not report.complete
 
 
 def test_what_is_not_built_is_not_switched():
-    sky = Sky()
-    sky.things.clear()
+    world = OffHoursWorld()
+    world.things.clear()
     for side in OnOff:
-        report = switch.switch(sky.world, side)
+        report = switch.switch(world.context, side)
         assert (report.outcomes, report.complete) == ((), True)
 
 
 def test_foreseen_is_what_is_done_and_changes_nothing():
-    sky = Sky()
-    sky.put("test-app-2", "app", PowerState.OFF)
-    report = switch.foresee(sky.world, OnOff.OFF)
+    world = OffHoursWorld()
+    world.put("test-app-2", "app", PowerState.OFF)
+    report = switch.foresee(world.context, OnOff.OFF)
     assert came(report) == {"test-app-1": "due", "test-app-2": "already", "test-db-1": "due"}
-    assert sky.diary == []
+    assert world.calls == []
 
 
 def test_an_aws_that_says_no_while_waiting_fails_by_name():
-    sky = Sky()
+    world = OffHoursWorld()
     looks = []
 
     def look(turn):
         looks.append(turn)
-        if any(line.startswith("custodian") for line in sky.diary):
+        if any(line.startswith("custodian") for line in world.calls):
             raise AwsError("describe_instances", "UnauthorizedOperation", "no")
-        return Sky.look(sky, turn)
+        return OffHoursWorld.look(world, turn)
 
-    sky.look = look
-    report = switch.switch(sky.world, OnOff.OFF)
+    world.look = look
+    report = switch.switch(world.context, OnOff.OFF)
     assert {one.came for one in report.outcomes if one.turn == "app" and one.name != "app"} == {OutcomeStatus.FAILED}
     assert "UnauthorizedOperation" in report.failed[0].why
 
 
 @pytest.mark.parametrize("side", list(OnOff))
 def test_every_outcome_can_be_said(side):
-    sky = Sky(failing={"test-app-1": "boom"})
-    assert all(one.name in str(one) and one.came.value in str(one) for one in switch.switch(sky.world, side).outcomes)
+    world = OffHoursWorld(failing={"test-app-1": "boom"})
+    assert all(
+        one.name in str(one) and one.came.value in str(one) for one in switch.switch(world.context, side).outcomes
+    )
