@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from house import House
+from integration_master import IntegrationMaster
 
 if TYPE_CHECKING:
     from real_minions import Minion
@@ -113,8 +113,8 @@ class NoCloud:
 
 
 @dataclass
-class FleetHouse(House):
-    """The house with its application: `revisions` by name, `home` with a folder per server."""
+class ApplicationMaster(IntegrationMaster):
+    """The master with its application: `revisions` by name, `home` with a folder per server."""
 
     revisions: dict[str, str] = field(default_factory=dict)
 

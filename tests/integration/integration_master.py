@@ -81,10 +81,10 @@ class Run:
 
 
 @dataclass
-class House:
+class IntegrationMaster:
     """The master, its AWS, and the folder in which servers leave what they did."""
 
-    master: Any
+    daemon: Any
     cloud: Cloud
     folder: Path
     minions: dict[str, Minion] = field(default_factory=dict)
@@ -95,14 +95,14 @@ class House:
 
     @property
     def pki(self) -> Path:
-        return Path(self.master.config["pki_dir"])
+        return Path(self.daemon.config["pki_dir"])
 
     @property
     def locks(self) -> Locks:
-        return Locks(folder=Path(self.master.config["cachedir"]) / "saltlick" / "locks", user="somebody")
+        return Locks(folder=Path(self.daemon.config["cachedir"]) / "saltlick" / "locks", user="somebody")
 
     def command(self, *arguments: str) -> list[str]:
-        return [str(BIN / "salt-run"), "-c", str(self.master.config_dir), "--log-level=quiet", *arguments]
+        return [str(BIN / "salt-run"), "-c", str(self.daemon.config_dir), "--log-level=quiet", *arguments]
 
     def run(self, *arguments: str, timeout_s: float = 240) -> Run:
         """`salt-run` beside the running master."""
@@ -120,7 +120,7 @@ class House:
 
     def minion(self, name: str, *, own: str = "", honest: bool = True, environment: str = "test") -> Minion:
         """A minion of that name in a folder of its own; an honest one's console shows its fingerprint."""
-        master = {**self.master.config, "finger": self.finger}
+        master = {**self.daemon.config, "finger": self.finger}
         made = Minion(name, self.folder / "minions" / (own or name), master, environment)
         self.minions[own or name] = made
         if honest:
@@ -131,13 +131,13 @@ class House:
     def finger(self) -> str:
         from saltlick.salt_io.keys import master_finger
 
-        return master_finger(self.master.config)
+        return master_finger(self.daemon.config)
 
     def answers(self, *names: str) -> bool:
         """Whether these minions' keys are in and each answers a ping."""
         if not set(names) <= self.keys("accepted"):
             return False
-        with LocalClient(mopts=dict(self.master.config)) as client:
+        with LocalClient(mopts=dict(self.daemon.config)) as client:
             return set(client.cmd(list(names), "test.ping", tgt_type="list", timeout=10)) == set(names)
 
     def keys(self, state: str) -> set[str]:
