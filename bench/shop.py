@@ -30,7 +30,7 @@ from saltlick.salt_io.keys import master_finger
 
 sys.path.insert(0, str(ROOT / "tests/integration"))
 
-from fleet_house import ENVIRONMENT
+from application_master import ENVIRONMENT
 from real_minions import BIN, Minion
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import docker
 import pytest
 import testinfra
 from kitchen import suites
-from servers import Server, make_network
+from servers import Server, converged, make_network
 from testinfra.host import Host
 
 
@@ -29,16 +29,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """The suite's server after a first highstate that changed something and a second that changed nothing."""
     if os.environ.get("KITCHEN_CONTAINER_ID"):
         pytest.skip("Test Kitchen converged this suite")
-    network = request.getfixturevalue("network")
-    server = Server(suites()[request.path.parent.name], docker.from_env(timeout=300), network)
-    try:
-        server.boot()
-        assert any(state["changes"] for state in server.apply().values())
-        changed = {name: state["changes"] for name, state in server.apply().items() if state["changes"]}
-        assert not changed, f"the second highstate changed {changed}"
+    with converged(request.path.parent.name, request.getfixturevalue("network")) as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,8 @@ import os
 import tarfile
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import yaml
 from docker.errors import APIError
 from docker.models.containers import Container
 from docker.models.networks import Network
-from kitchen import ROOT, Suite
+from kitchen import ROOT, Suite, suites
 
 from saltlick.sandbox import image, process
 from saltlick.sandbox.docker_host import host_mtu
@@ -136,6 +138,20 @@ class Server:
                 return
             assert time.monotonic() < deadline, f"systemd is {state!r} after {deadline_s} s"
             time.sleep(0.2)
+
+
+@contextmanager
+def converged(suite: str, network: str) -> Iterator[Server]:
+    """The suite's server after a first highstate that changed something and a second that changed nothing."""
+    server = Server(suites()[suite], docker.from_env(timeout=300), network)
+    try:
+        server.boot()
+        assert any(state["changes"] for state in server.apply().values())
+        changed = {name: state["changes"] for name, state in server.apply().items() if state["changes"]}
+        assert not changed, f"the second highstate changed {changed}"
+        yield server
+    finally:
+        server.remove()
 
 
 def make_network(client: docker.DockerClient) -> Network:

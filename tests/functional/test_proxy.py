@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
-from farm import Servers, running
+from support.farm import Servers, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from house import CONTROL, PROBE, House, environment
+from integration_master import CONTROL, PROBE, IntegrationMaster, environment
 from loopback_cloud import Cloud
 
 from bench.ports import free_port
@@ -57,7 +57,7 @@ def tree(folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def house(salt_factories: Any, folder: Path, tree: dict[str, Any]) -> Iterator[House]:
+def master(salt_factories: Any, folder: Path, tree: dict[str, Any]) -> Iterator[IntegrationMaster]:
     """The master, running, with control built."""
     hardened = {
         "auto_accept": False,
@@ -73,13 +73,13 @@ def house(salt_factories: Any, folder: Path, tree: dict[str, Any]) -> Iterator[H
         "worker_threads": 3,
         "log_level_logfile": "warning",
     }
-    master = salt_factories.salt_master_daemon(
+    daemon = salt_factories.salt_master_daemon(
         "salt-master",
         overrides={**hardened, **tree},
         on_auth_event_callback=lambda *_: None,  # left to itself, salt-factories accepts every key that shows up
     )
-    with Cloud() as cloud, master.started(start_timeout=180):
-        made = House(master, cloud, folder)
+    with Cloud() as cloud, daemon.started(start_timeout=180):
+        made = IntegrationMaster(daemon, cloud, folder)
         applied = made.run("environment.apply", "control", "--out=json")
         assert applied.code == 0, applied
         yield made
@@ -88,24 +88,24 @@ def house(salt_factories: Any, folder: Path, tree: dict[str, Any]) -> Iterator[H
 
 
 @pytest.fixture
-def servers(house: House) -> Iterator[House]:
+def servers(master: IntegrationMaster) -> Iterator[IntegrationMaster]:
     """Both servers of `test` alive, whatever the test before did to them."""
-    house.reset()
-    house.pillar("test", environment("test"))
+    master.reset()
+    master.pillar("test", environment("test"))
     for name in ("test-first-1", "test-second-1"):
-        minion = house.minions.get(name) or house.minion(name)
-        house.cloud.consoles[name] = minion.boot_log
+        minion = master.minions.get(name) or master.minion(name)
+        master.cloud.consoles[name] = minion.boot_log
         if not any(process.poll() is None for process in minion.processes):
             minion.start()
-    yield house
-    for name, minion in list(house.minions.items()):
+    yield master
+    for name, minion in list(master.minions.items()):
         if name not in {"test-first-1", "test-second-1"}:
             minion.kill()
-    house.reset()
+    master.reset()
 
 
 @pytest.fixture
-def deployed(servers: House) -> House:
+def deployed(servers: IntegrationMaster) -> IntegrationMaster:
     """`test` deployed: both servers in, and answering."""
     if not servers.answers("test-first-1", "test-second-1"):
         done = servers.deploy()

@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from house import environment, interrupt
+from integration_master import environment, interrupt
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -34,20 +34,20 @@ def test_deploys_and_again_changes_nothing(servers):
     assert "2 servers are in, 0 of them new" in again.states["admission"]["comment"]
 
 
-def test_a_mistyped_environment_fails_with_a_sentence(house):
-    typo = house.deploy("tset")
+def test_a_mistyped_environment_fails_with_a_sentence(master):
+    typo = master.deploy("tset")
     assert typo.code != 0
     assert "tset: is not an environment; pillar_roots has control, prod, test" in typo.states["refused"]["comment"]
     assert (
         "name an environment"
-        in house.run("state.orchestrate", "orch.deploy-environment", "--out=json").states["refused"]["comment"]
+        in master.run("state.orchestrate", "orch.deploy-environment", "--out=json").states["refused"]["comment"]
     )
 
 
-def test_an_environment_whose_pillar_says_another_name_is_refused(house):
-    house.pillar("prod", environment("prod").replace("name: prod", "name: test"))
-    done = house.deploy("prod")
-    house.pillar("prod", environment("prod"))
+def test_an_environment_whose_pillar_says_another_name_is_refused(master):
+    master.pillar("prod", environment("prod").replace("name: prod", "name: test"))
+    done = master.deploy("prod")
+    master.pillar("prod", environment("prod"))
     assert done.code != 0
     assert "test is not prod" in done.states["refused"]["comment"]
     assert "network and servers" not in done.states
@@ -122,12 +122,12 @@ def test_a_second_run_is_refused_and_names_the_first_which_goes_when_interrupted
     assert deployed.locks.read("test") is None
 
 
-def test_errors_of_runners_reach_the_exit_code_and_the_orchestration(house):
-    assert house.run("environment.plan", "tset").code == 2
-    (house.folder / "srv" / "asks.sls").write_text(
+def test_errors_of_runners_reach_the_exit_code_and_the_orchestration(master):
+    assert master.run("environment.plan", "tset").code == 2
+    (master.folder / "srv" / "asks.sls").write_text(
         "asks:\n  salt.runner:\n    - name: environment.plan\n    - arg: [tset]\n"
     )
-    done = house.run("state.orchestrate", "asks", "--out=json")
+    done = master.run("state.orchestrate", "asks", "--out=json")
     assert done.code != 0
     assert done.states["asks"]["result"] is False
 

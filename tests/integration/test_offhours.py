@@ -30,8 +30,8 @@ def nights(deployed):
     (pillar / "release.sls").unlink()
 
 
-def states(house) -> dict[str, str]:
-    done = house.run("offhours.status", "test", "--out=json")
+def states(master) -> dict[str, str]:
+    done = master.run("offhours.status", "test", "--out=json")
     assert done.code == 0, done
     return {name: one["state"] for name, one in json.loads(done.stdout)["things"].items()}
 
@@ -70,32 +70,32 @@ def test_it_is_skipped_while_another_job_has_the_environment(nights):
     assert set(states(nights).values()) == {"running"}
 
 
-def test_the_example_schedule_runs_offhours_on_the_master(house):
-    pillar = house.folder / "pillar"
+def test_the_example_schedule_runs_offhours_on_the_master(master):
+    pillar = master.folder / "pillar"
     text = EXAMPLE.read_text("utf-8")
     assert "minutes: 10" in text
     (pillar / "control/schedule.sls").write_text(text.replace("minutes: 10", "seconds: 2"))
     shutil.copy(CHECKOUT / "pillar/test/offhours.sls", pillar / "test/offhours.sls")
     (pillar / "test/release.sls").write_text("")  # this `test` has no application
-    store = Path(house.master.config["cachedir"]) / "saltlick/saltlick.sqlite"
+    store = Path(master.daemon.config["cachedir"]) / "saltlick/saltlick.sqlite"
 
     def remembered() -> datetime | None:
         with closing(Store(store)) as opened:
             return OffHoursRecords(opened).read("test").done
 
-    minion = house.minion("salt-master", environment="control")
-    (minion.folder / "master").symlink_to(Path(house.master.config_dir) / "master")  # as in /etc/salt
-    (house.pki / "minions").mkdir(exist_ok=True)
-    shutil.copy(minion.folder / "pki/minion.pub", house.pki / "minions/salt-master")
+    minion = master.minion("salt-master", environment="control")
+    (minion.folder / "master").symlink_to(Path(master.daemon.config_dir) / "master")  # as in /etc/salt
+    (master.pki / "minions").mkdir(exist_ok=True)
+    shutil.copy(minion.folder / "pki/minion.pub", master.pki / "minions/salt-master")
     try:
         minion.start()
-        house.eventually(remembered, "a first run, which remembers what it took as it was", timeout_s=120)
-        told = house.run("offhours.status", "test", "--out=json")
+        master.eventually(remembered, "a first run, which remembers what it took as it was", timeout_s=120)
+        told = master.run("offhours.status", "test", "--out=json")
         assert (told.code, json.loads(told.stdout)["why"]) == (0, "done")
     finally:
         minion.kill()
         (pillar / "control/schedule.sls").unlink()
         (pillar / "test/offhours.sls").unlink()
         (pillar / "test/release.sls").unlink()
-        (house.pki / "minions/salt-master").unlink()
-        del house.minions["salt-master"]
+        (master.pki / "minions/salt-master").unlink()
+        del master.minions["salt-master"]

@@ -45,13 +45,13 @@ def hours(**change: Any) -> OffHours:
 
 
 @dataclass
-class Sky:
-    """AWS, Custodian and the application in one: what each was asked is in `diary`, in order."""
+class OffHoursWorld:
+    """AWS, Custodian and the application in one: what each was asked is in `calls`, in order."""
 
     environment: Environment = field(default_factory=environment)
     hours: OffHours = field(default_factory=hours)
     things: dict[str, SwitchedObject] = field(default_factory=dict)
-    diary: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
     failing: dict[str, str] = field(default_factory=dict)
     stuck: set[str] = field(default_factory=set)
     """Servers that AWS leaves as they are."""
@@ -73,7 +73,7 @@ class Sky:
             self.put(one.name, one.group, power)
 
     @property
-    def world(self) -> OffHoursContext:
+    def context(self) -> OffHoursContext:
         return OffHoursContext(
             environment=self.environment,
             hours=self.hours,
@@ -101,7 +101,7 @@ class Sky:
     def _act(self, policy: Policy) -> tuple[str, ...]:
         keys = {"InstanceId", "DBInstanceIdentifier", "AutoScalingGroupName"}
         [ids] = [each["value"] for each in policy["filters"] if each.get("key") in keys]
-        self.diary.append(f"custodian {policy['name']} {' '.join(ids)}")
+        self.calls.append(f"custodian {policy['name']} {' '.join(ids)}")
         power = PowerState.OFF if policy["actions"][0] in ("stop", "suspend") else PowerState.ON
         for one in list(self.things.values()):
             if one.id in ids and one.name not in self.stuck:
@@ -115,5 +115,5 @@ class Sky:
         return self._told(f"enter {group}", servers)
 
     def _told(self, what: str, servers: Sequence[str]) -> dict[str, Reply]:
-        self.diary.append(f"{what} {' '.join(servers)}")
+        self.calls.append(f"{what} {' '.join(servers)}")
         return {one: Reply(one not in self.failing, error=self.failing.get(one, "")) for one in servers}

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
+from support.source import SOURCE, read
 
-SRC = Path(__file__).resolve().parents[2] / "src"
 EXTRAS = ("", "salt", "sandbox")
 
 
@@ -38,14 +38,14 @@ def packages() -> Mapping[str, list[str]]:
 
 @cache
 def imported() -> frozenset[str]:
-    return frozenset(name for path in SRC.rglob("*.py") for name in imports_of(ast.parse(path.read_text("utf-8"))))
+    return frozenset(name for path in SOURCE.rglob("*.py") for name in imports_of(path))
 
 
-def imports_of(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+def imports_of(path: Path) -> Iterator[str]:
+    for node in read(path).imports:
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        elif node.module and not node.level:
             yield node.module.partition(".")[0]
 
 

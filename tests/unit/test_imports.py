@@ -9,9 +9,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from support.source import CHECKOUT, SOURCE, read
 
-CHECKOUT = Path(__file__).parents[2]
-SOURCE = CHECKOUT / "src" / "saltlick"
 FACES = ("_runners", "_states", "_modules", "_output")
 
 
@@ -24,10 +23,10 @@ def imported(path: Path) -> tuple[str, ...]:
 def walk(path: Path) -> Iterator[str]:
     """Every dotted name a file imports, wherever in the file it does so; `from a import b` gives both a and a.b."""
     package = [*path.relative_to(SOURCE.parent).with_suffix("").parts] if SOURCE in path.parents else []
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in read(path).imports:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             base = ".".join(package[: -node.level]) if node.level else ""
             module = ".".join(part for part in (base, node.module or "") if part)
             yield module

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import ast
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+from support.source import CHECKOUT, SOURCE, read
 
-CHECKOUT = Path(__file__).parents[2]
-SOURCE = CHECKOUT / "src" / "saltlick"
 FEATURES = ("environment", "release", "backup", "refresh", "offhours")
 FLOORS = ("fleet", "jobs", "schema", "engine", "kinds", "aws")
 BELOW = {"refresh": {"backup"}}
 """The one feature that stands on another: a refresh restores a backup."""
 DECLARED = "saltlick.environment.pillar"
 """What an environment is, every feature and the fleet have to know."""
-
-
-@cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text("utf-8"))
 
 
 def module_of(path: Path) -> str:
@@ -35,9 +29,14 @@ def modules() -> dict[str, Path]:
     return {module_of(path): path for path in sorted(SOURCE.rglob("*.py"))}
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def imports(path: Path) -> tuple[str, ...]:
     """The modules of ours that a file imports, for types too."""
-    for node in ast.walk(tree(path)):
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in read(path).imports:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("saltlick"):
             for alias in node.names:
                 submodule = f"{node.module}.{alias.name}"
@@ -62,14 +61,7 @@ def offending(importer: str, allowed: set[str]) -> list[str]:
 
 def calls(name: str) -> list[str]:
     """The files that call a name (`SaltFleet`, `sqlite3.connect`)."""
-    return sorted(
-        {
-            module
-            for module, path in modules().items()
-            for node in ast.walk(tree(path))
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == name
-        }
-    )
+    return sorted(module for module, path in modules().items() if name in read(path).calls)
 
 
 @pytest.mark.parametrize("feature", FEATURES)
@@ -125,6 +117,7 @@ def test_the_same_stem_in_every_layer(feature: str) -> None:
         SOURCE / f"commands/{feature}/states.py",
         SOURCE / f"{feature}/pillar",
         CHECKOUT / f"tests/unit/{feature}",
+        CHECKOUT / f"tests/functional/{feature}",
     )
     assert not [str(path.relative_to(CHECKOUT)) for path in expected if not path.exists()]
     assert any(name == feature or name.endswith(f"-{feature}") for name in orchestrations)
@@ -133,13 +126,17 @@ def test_the_same_stem_in_every_layer(feature: str) -> None:
 def test_a_class_name_stands_for_one_thing() -> None:
     places: dict[str, list[str]] = defaultdict(list)
     for module, path in modules().items():
-        for node in ast.walk(tree(path)):
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                places[node.name].append(module)
+        for name in read(path).classes:
+            if not name.startswith("_"):
+                places[name].append(module)
     assert not {name: where for name, where in places.items() if len(where) > 1}
 
 
 def test_every_folder_says_what_it_holds() -> None:
-    assert not [
-        str(path.relative_to(CHECKOUT)) for path in SOURCE.rglob("__init__.py") if not ast.get_docstring(tree(path))
-    ]
+    assert not [str(path.relative_to(CHECKOUT)) for path in SOURCE.rglob("__init__.py") if not read(path).docstring]
+
+
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    """pytest imports test files by their stem alone: two of one name cannot be collected together."""
+    names = Counter(path.name for path in (CHECKOUT / "tests").rglob("test_*.py"))
+    assert not [name for name, count in names.items() if count > 1]

@@ -95,15 +95,13 @@ def test_the_second_ctrl_c_stops_at_once_and_says_what_is_left(world, tmp_path):
 
 def test_a_pause_waits_for_promote(world, tmp_path):
     world.when = {"app.start": order(tmp_path, world, ControlAction.PAUSE)}
-    slept = world.clock.sleep
 
-    def sleep(seconds):
-        slept(seconds)
-        if world.clock.time_s > 1000 and "promoted" not in world.when:
+    def promote(now_s):
+        if now_s > 1000 and "promoted" not in world.when:
             world.when["promoted"] = lambda: None
             order(tmp_path, world, ControlAction.PROMOTE)()
 
-    world.clock.sleep = sleep
+    world.clock.meanwhile.append(promote)
     record = go(world, tmp_path)
     assert record.result is Result.DONE
     assert waits(record)["until promoted"].detail == "promoted"
@@ -189,19 +187,20 @@ def test_nobody_promotes(world, tmp_path):
 
 
 def test_a_promote_in_the_last_moment_counts(world, tmp_path):
-    slept, given = world.clock.sleep, []
+    given = []
 
-    def sleep(seconds):
+    def promote(now_s):
+        if given:
+            return
         path = tmp_path / "releases.sqlite"
         with closing(Journal(Store(path, durable=False), epoch=world.clock.epoch)) as journal:
             there = journal.unfinished("prod")
             pause = [step for step in there.steps if step.name == "until promoted"] if there else []
-        slept(seconds)
-        if pause and not given and world.clock.epoch() - pause[0].started >= 600:
+        if pause and world.clock.epoch() - pause[0].started >= 600:
             order(tmp_path, world, ControlAction.PROMOTE)()
-            given.append(seconds)
+            given.append(now_s)
 
-    world.clock.sleep = sleep
+    world.clock.meanwhile.append(promote)
     record = go(world, tmp_path, pause="canary", pause_limit_s=600)
     assert given
     assert record.result is Result.DONE
@@ -242,14 +241,12 @@ def test_the_last_server_may_be_skipped_while_it_waits(tmp_path):
 
 
 def test_soak_looks_at_the_canary_again(world, tmp_path):
-    slept = world.clock.sleep
 
-    def sleep(seconds):
-        slept(seconds)
-        if world.clock.time_s > 100:
+    def leak(now_s):
+        if now_s > 100:
             world.revisions[sha("new")] = "sick"  # a leak that shows after a while
 
-    world.clock.sleep = sleep
+    world.clock.meanwhile.append(leak)
     record = go(world, tmp_path, soak_s=300)
     assert record.result is Result.ROLLED_BACK
     assert "prod-app-1" in record.reason

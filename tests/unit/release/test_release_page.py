@@ -1,6 +1,6 @@
 """The page as text: the facts are in it, nothing of what people or servers wrote is HTML, nothing is fetched.
 
-How it looks in a browser: tests/functional/test_page_of_a_release.py.
+How it looks in a browser: tests/functional/release/test_page_of_a_release.py.
 """
 
 from __future__ import annotations

@@ -185,7 +185,7 @@ def test_one_that_does_not_know_a_server_is_told_again_until_it_does(folder: Pat
     reloaded: list[str] = []
     balancing = Balancing(folder, reloaded.append)
     with Runtime(folder / KEY / "stats.sock", "i-1_80") as runtime:
-        threading.Thread(target=runtime.serve_forever, daemon=True).start()
+        threading.Thread(target=runtime.serve_forever, args=(0.01,), daemon=True).start()
         assert looked_at(balancing, ONE, at=0) == {}
         assert "set server g1/i-1_80 weight 100" in runtime.told
         looked_at(balancing, ONE, TWO, at=1)

@@ -1,0 +1,78 @@
+"""Backups of a ZODB with the real repozo: data and blobs are one pair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from backup_vault import Vault
+
+pytestmark = pytest.mark.e2e
+WRITE = """
+import sys, time, transaction
+from ZODB import DB
+from ZODB.blob import Blob
+from ZEO.ClientStorage import ClientStorage
+db = DB(ClientStorage(("127.0.0.1", 8100), blob_dir="/tmp/blobcache", shared_blob_dir=False, wait_timeout=20))
+connection = db.open(); root = connection.root()
+for number in range(int(sys.argv[1])):
+    blob = Blob(b"blob %d " % len(root) * 50)
+    root["blob %d" % len(root)] = blob
+    transaction.commit()
+print(len(root)); db.close()
+"""
+PACK = """
+from ZEO.ClientStorage import ClientStorage
+ClientStorage(("127.0.0.1", 8100), wait_timeout=20).pack(wait=True)
+"""
+
+
+def add(vault: Vault, number: int) -> int:
+    vault.server.write("/root/write.py", WRITE)
+    return int(vault.server.run(f"/opt/zeo/bin/python -W ignore /root/write.py {number}").split()[-1])
+
+
+def test_data_and_blobs_are_one_pair(vault: Vault) -> None:
+    add(vault, 5)
+    full = vault.take("objects", "zodb")
+    assert full["mode"] == "full"
+    add(vault, 3)
+    link = vault.take("objects", "zodb", "incr")
+    assert (link["mode"], link["base"]) == ("incr", full["id"])
+    assert not set(full["zodb"]["repozo"]) & {Path(name).name for name in link["files"]}
+    had = add(vault, 4)
+    for chain, missing in (([full["id"], link["id"]], 4), ([full["id"]], 7)):
+        done = vault.call("restore", "vault", "objects", chain, "zodb", swap=True)
+        assert done["checks"][0]["value"]["blobs"] >= had - missing
+        assert add(vault, 0) == had - missing
+    assert add(vault, 1) == had - 6
+
+
+def test_while_somebody_writes_every_blob_that_is_named_is_there(vault: Vault) -> None:
+    vault.server.write("/root/write.py", WRITE)
+    vault.server.run("setsid /opt/zeo/bin/python -W ignore /root/write.py 300 >/tmp/wrote 2>&1 &")
+    full = vault.take("objects", "zodb")
+    link = vault.take("objects", "zodb", "incr")
+    assert full["mode"], link["mode"] == ("full", "incr")
+    seen = [
+        vault.call("restore", "vault", "objects", chain, "zodb")["checks"][0]["value"]["blobs"]
+        for chain in ([full["id"]], [full["id"], link["id"]])
+    ]
+    assert seen[0] <= seen[1]
+
+
+def test_a_pack_makes_the_next_backup_a_full_one(vault: Vault) -> None:
+    vault.take("objects", "zodb")
+    vault.server.write("/root/pack.py", PACK)
+    vault.server.run("/opt/zeo/bin/python -W ignore /root/pack.py")
+    add(vault, 1)
+    took = vault.take("objects", "zodb", "incr")
+    assert (took["mode"], took["base"]) == ("full", "")
+    assert took["why"]
+    vault.call("restore", "vault", "objects", [took["id"]], "zodb")
+
+
+def test_nothing_is_left_in_the_folders_for_work(vault: Vault) -> None:
+    assert not vault.server.run(
+        "find /var/lib/saltlick/backup/spool /var/lib/saltlick/backup/verify /var/lib/saltlick/backup/restore -type f"
+    ).strip()

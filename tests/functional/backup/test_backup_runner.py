@@ -1,0 +1,51 @@
+"""`salt-run backup.*` as typed, without a running master: what is wrong is said before anybody is asked."""
+
+from __future__ import annotations
+
+import pytest
+from support.two_environments import PILLAR, answer, orchestrated, two_environments
+
+
+@pytest.fixture
+def two(master):
+    return two_environments(master)
+
+
+def test_without_a_master_nothing_is_done(two):
+    done = answer(two, "backup.run", "one")
+    assert done["retcode"] == 7
+    assert "no salt-master runs here" in done["error"]
+
+
+def test_a_pillar_that_is_wrong(two):
+    text = PILLAR.format(
+        name="two", store="valt", production="false", cidr="10.62.0.0/16", subnet="10.62.0.0/24", source="one"
+    )
+    two.pillar("two", text)
+    done = answer(two, "backup.freshness", "two")
+    assert done["retcode"] == 2
+    assert done["problems"] == ["backup.jobs.database.store: there is no store valt; did you mean vault?"]
+    assert "hunter2" not in str(done)
+
+
+def test_a_restore_asks_back_and_production_wants_to_be_named(two):
+    done = answer(two, "backup.restore", "one", "job=database")
+    assert done["retcode"] == 2
+    assert done["problems"] == [
+        "confirm: this overwrites data of one; to do so, add confirm=one",
+        "overwrite_production: one is marked production; to overwrite it, add overwrite_production='yes, overwrite one'",
+    ]
+    done = answer(two, "backup.restore", "two", "job=database", "confirm=one")
+    assert done["problems"] == ["confirm: this overwrites data of two; to do so, add confirm=two"]
+
+
+def test_a_misspelt_argument_is_named(two):
+    done = answer(two, "backup.run", "one", "jobs=database")
+    assert done["retcode"] == 2
+    assert done["problems"] == ["jobs: is not an argument; there are job, mode, lock_wait"]
+
+
+def test_an_orchestrated_backup_that_is_not_made_fails_the_run(two):
+    retcode, wrong = orchestrated(two, "backup", "one", job="database")
+    assert retcode != 0
+    assert "no salt-master runs here" in wrong["backups"]
