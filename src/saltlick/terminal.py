@@ -27,8 +27,8 @@ STYLES: Mapping[str, str] = {
 }
 """The style of each mark: `+` created or good, `~` changed, `±` replaced or back, `-` deleted, `!` a warning, `?` not known or
 not ours, `✗` failed, `…` under way. A mark that is not here has no style."""
-WIDTH = 10_000
-"""Lines are never wrapped: output that is piped or searched keeps one fact per line."""
+WIDTH = 1_000_000
+"""Lines are never wrapped or cut: output that is piped or searched keeps one fact per line, however long."""
 
 Painter = Callable[[str, str], str]
 """Takes a mark and text."""
@@ -68,7 +68,7 @@ def table(
     for number, head in enumerate(heads or rows[0]):
         grid.add_column(Text(head), justify="right" if number in right else "left", no_wrap=True)
     for row in rows:
-        grid.add_row(*map(Text, row))
+        grid.add_row(*(Text(cell.expandtabs()) for cell in row))  # rich measures a tab narrower than it prints it
     console = Console(file=io.StringIO(), width=WIDTH, color_system=None, highlight=False, legacy_windows=False)
     with console.capture() as capture:
         console.print(grid)
