@@ -8,14 +8,14 @@ import pwd
 from pathlib import Path
 from typing import Any
 
-import minion
 import pytest
 from salt.exceptions import CommandExecutionError, SaltInvocationError
+from support import minion_modules
 
 
 @pytest.fixture(scope="module")
 def get(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return minion.modules(tmp_path_factory.mktemp("minion"), "dbrole")["dbrole.get"]
+    return minion_modules.modules(tmp_path_factory.mktemp("minion"), "dbrole")["dbrole.get"]
 
 
 @pytest.fixture
@@ -114,4 +114,4 @@ def test_nobody_else_is_asked(get):
 
 
 def test_only_get_is_a_command():
-    assert minion.commands("dbrole") == {"dbrole.get"}
+    assert minion_modules.commands("dbrole") == {"dbrole.get"}

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import minion
 import pytest
 from salt.exceptions import CommandExecutionError
+from support import minion_modules
 
 MAINT, DRAIN, CONFIGURED = 0x01, 0x08, 0x04
 STATES = {"ready": 0, "maint": MAINT, "drain": DRAIN}
@@ -83,7 +83,7 @@ class Answer(socketserver.StreamRequestHandler):
 
 @pytest.fixture(scope="module")
 def haproxy(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    loaded = minion.modules(tmp_path_factory.mktemp("minion"), "haproxy_runtime")
+    loaded = minion_modules.modules(tmp_path_factory.mktemp("minion"), "haproxy_runtime")
     return lambda function, *args, **kwargs: loaded[f"haproxy_runtime.{function}"](*args, **kwargs)
 
 
@@ -183,4 +183,4 @@ def test_names_cannot_be_commands(haproxy, path, imitation, name):
 
 def test_only_these_are_commands():
     names = ("show", "sessions", "drain", "maint", "ready")
-    assert minion.commands("haproxy_runtime") == {f"haproxy_runtime.{name}" for name in names}
+    assert minion_modules.commands("haproxy_runtime") == {f"haproxy_runtime.{name}" for name in names}

@@ -7,9 +7,9 @@ import json
 import time
 from typing import Any
 
-import minion
 import pytest
 from salt.exceptions import CommandExecutionError
+from support import minion_modules
 
 NOON = 1_763_805_600
 FORMS = {
@@ -24,7 +24,7 @@ FORMS = {
 
 @pytest.fixture(scope="module")
 def count(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return minion.modules(tmp_path_factory.mktemp("minion"), "requests_seen")["requests_seen.count"]
+    return minion_modules.modules(tmp_path_factory.mktemp("minion"), "requests_seen")["requests_seen.count"]
 
 
 def _lines(seconds: Any, form: str = "nginx") -> str:
@@ -75,4 +75,4 @@ def test_an_absent_log_is_said(count, tmp_path):
 
 
 def test_only_this_is_a_command():
-    assert minion.commands("requests_seen") == {"requests_seen.count"}
+    assert minion_modules.commands("requests_seen") == {"requests_seen.count"}

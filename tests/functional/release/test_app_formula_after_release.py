@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import minion
 import pytest
 import salt.client
 import salt.config
 import salt.loader
 import yaml
+from support import minion_modules
 
 LATEST = ("name", "rev", "target", "force_fetch", "force_reset")  # not `user`: a login shell for each call of git
 STATES = ("app-release-source", "app-release-built", "app-service-activated")
@@ -45,7 +45,7 @@ def home(tmp_path: Path) -> Path:
     for name in ("bin", "source", "releases"):
         (home / name).mkdir(parents=True)
     script = home / "bin/build-release"
-    script.write_bytes((minion.ROOT / "salt/app/files/build-release.sh").read_bytes())
+    script.write_bytes((minion_modules.ROOT / "salt/app/files/build-release.sh").read_bytes())
     script.chmod(0o755)
     return home
 
@@ -66,7 +66,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Server:
     (folder / "pillar/suite.sls").write_text("roles: [app]")
     config = {
         "file_client": "local", "id": "test-app-1", "root_dir": str(folder), "enable_fqdns_grains": False,
-        "file_roots": {"base": [str(minion.ROOT / "salt")]}, "pillar_roots": {"base": [str(folder / "pillar")]},
+        "file_roots": {"base": [str(minion_modules.ROOT / "salt")]}, "pillar_roots": {"base": [str(folder / "pillar")]},
         "grains": {"os": "Debian", "os_family": "Debian", "osmajorrelease": 12, "kernel": "Linux"},
     }  # fmt: skip
     (folder / "minion").write_text(yaml.safe_dump(config))
@@ -96,7 +96,7 @@ def highstate(server: Server, repository: Path, home: Path) -> Callable[..., lis
 @pytest.fixture
 def release(tmp_path: Path, repository: Path, home: Path) -> Callable[[str], str]:
     """release("next"): what `release.rolling` does on a server; returns the SHA."""
-    modules = minion.modules(tmp_path / "module", "revision")
+    modules = minion_modules.modules(tmp_path / "module", "revision")
 
     def ship(rev: str) -> str:
         sha = modules["revision.resolve"](str(repository), rev, directory=str(home))

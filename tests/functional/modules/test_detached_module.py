@@ -15,10 +15,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import minion
 import psutil
 import pytest
 from salt.exceptions import CommandExecutionError, SaltInvocationError
+from support import minion_modules
 
 PATIENCE_S = 30
 STEPS = '''
@@ -81,8 +81,8 @@ def detached(folder: Path) -> Iterator[Any]:
 
 
 def _loaded(folder: Path) -> Any:
-    more = {"saltlick_jobs_dir": str(folder / "jobs"), "module_dirs": [str(minion.ROOT), str(folder / "tree")]}
-    return minion.modules(folder, "detached", "steps", "cmd", "test", **more)
+    more = {"saltlick_jobs_dir": str(folder / "jobs"), "module_dirs": [str(minion_modules.ROOT), str(folder / "tree")]}
+    return minion_modules.modules(folder, "detached", "steps", "cmd", "test", **more)
 
 
 def _result(detached: Any, job: str) -> dict[str, Any]:
@@ -290,7 +290,7 @@ def test_a_job_outlives_who_started_it(detached, folder):
     """A process that starts a job and is killed, with its whole group, as a minion of which the service manager kills all."""
     script = f"""
         import sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        sys.path[:0] = {[str(Path(__file__).parent), str(minion_modules.ROOT / "tests")]!r}
         import test_detached_module as here, pathlib, time
         print(here._start(pathlib.Path({str(folder)!r})), flush=True)
         time.sleep(600)
@@ -356,4 +356,6 @@ def test_what_ended_long_ago_is_forgotten(detached):
 
 
 def test_only_these_are_commands():
-    assert minion.commands("detached") == {f"detached.{name}" for name in ("start", "status", "kill", "list", "forget")}
+    assert minion_modules.commands("detached") == {
+        f"detached.{name}" for name in ("start", "status", "kill", "list", "forget")
+    }

@@ -8,19 +8,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import minion
 import pytest
 import salt.config
 import salt.loader
 import salt.utils.extmods
+from support import minion_modules
 
 FACES = ("backup", "detached", "revision")
-MODULES = minion.ROOT / "_modules"
+MODULES = minion_modules.ROOT / "_modules"
 SHA = "f5d98594c2a7e0b1d3f6a8895c4e7b2013d6fa48"
 
 
 def loaded(folder: Path, **more: Any) -> Any:
-    return minion.modules(folder, *FACES, saltlick_jobs_dir=str(folder / "jobs"), **more)
+    return minion_modules.modules(folder, *FACES, saltlick_jobs_dir=str(folder / "jobs"), **more)
 
 
 def synced(folder: Path, tree: Path) -> Any:
@@ -75,7 +75,7 @@ def test_in_a_checkout_they_are_found_and_are_no_commands(tmp_path):
 
 def test_a_sync_carries_them(tmp_path):
     """From the file root as a master serves it, by its link to `_modules`."""
-    functions = synced(tmp_path, minion.ROOT / "salt")
+    functions = synced(tmp_path, minion_modules.ROOT / "salt")
     assert helpers(functions) == beside(tmp_path / "extmods" / "modules")
     works(functions, tmp_path)
 
