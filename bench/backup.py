@@ -23,10 +23,10 @@ import docker
 
 from bench.servers import ROOT
 
-sys.path.insert(0, str(ROOT / "tests" / "formulas"))
+sys.path.insert(0, str(ROOT / "tests"))
 
-from kitchen import suites
-from servers import SALT_CALL, Server, make_network
+from formulas.kitchen import suites
+from formulas.servers import SALT_CALL, Server, make_network
 
 from bench.run import say
 

@@ -28,10 +28,10 @@ from saltlick.commands.environment.admission import ping
 from saltlick.salt_io.events import master_listens
 from saltlick.salt_io.keys import master_finger
 
-sys.path.insert(0, str(ROOT / "tests/integration"))
+sys.path.insert(0, str(ROOT / "tests"))
 
-from application_master import ENVIRONMENT
-from real_minions import BIN, Minion
+from integration.application_master import ENVIRONMENT
+from integration.real_minions import BIN, Minion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

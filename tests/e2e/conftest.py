@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
-from estate import bootstrap, deploy
+from e2e.estate import bootstrap, deploy
 
 from saltlick.sandbox import process
 from saltlick.sandbox.control import Sandbox

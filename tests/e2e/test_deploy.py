@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from estate import MASTER, SERVERS, bootstrap, deploy, fetch, keys, page_url
+from e2e.estate import MASTER, SERVERS, bootstrap, deploy, fetch, keys, page_url
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]
 

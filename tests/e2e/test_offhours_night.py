@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
 
 import pytest
-from estate import MASTER, SERVERS, fetch, page_url
+from e2e.estate import MASTER, SERVERS, fetch, page_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from estate import MASTER, deploy, page_url
-from revisions import Revisions
+from e2e.estate import MASTER, deploy, page_url
+from e2e.revisions import Revisions
 
 from bench.load import Crowd, Visits, visitors
 

@@ -9,8 +9,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from databases import ADDRESSES, roles, sql
-from estate import MASTER, deploy, fetch, page_url, post
+from e2e.databases import ADDRESSES, roles, sql
+from e2e.estate import MASTER, deploy, fetch, page_url, post
 
 if TYPE_CHECKING:
     from saltlick.sandbox.control import Sandbox

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 
 import pytest
-from databases import roles, sql
-from estate import MASTER, orchestrate, page_url, post
+from e2e.databases import roles, sql
+from e2e.estate import MASTER, orchestrate, page_url, post
 
 if TYPE_CHECKING:
     from saltlick.sandbox.control import Sandbox

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import docker
 import pytest
 import testinfra
-from kitchen import suites
-from servers import Server, converged, make_network
+from formulas.kitchen import suites
+from formulas.servers import Server, converged, make_network
 from testinfra.host import Host
 
 

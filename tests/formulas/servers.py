@@ -19,7 +19,7 @@ import yaml
 from docker.errors import APIError
 from docker.models.containers import Container
 from docker.models.networks import Network
-from kitchen import ROOT, Suite, suites
+from formulas.kitchen import ROOT, Suite, suites
 
 from saltlick.sandbox import image, process
 from saltlick.sandbox.docker_host import host_mtu

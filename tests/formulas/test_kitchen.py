@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kitchen import ROOT, suites
+from formulas.kitchen import ROOT, suites
 
 HERE = Path(__file__).parent
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from integration_master import IntegrationMaster
+from integration.integration_master import IntegrationMaster
 
 if TYPE_CHECKING:
-    from real_minions import Minion
+    from integration.real_minions import Minion
 
 SERVERS = tuple(f"test-app-{number}" for number in range(1, 5))
 HERE = Path(__file__).parent

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from integration_master import CONTROL, PROBE, IntegrationMaster, environment
-from loopback_cloud import Cloud
+from integration.integration_master import CONTROL, PROBE, IntegrationMaster, environment
+from integration.loopback_cloud import Cloud
 
 from bench.ports import free_port
 

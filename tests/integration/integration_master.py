@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from real_minions import BIN, Minion
+from integration.real_minions import BIN, Minion
 from salt.client import LocalClient
 
 from saltlick.jobs.lock import Locks
@@ -19,7 +19,7 @@ from saltlick.jobs.lock import Locks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loopback_cloud import Cloud
+    from integration.loopback_cloud import Cloud
 
 CONTROL = """
 environment:

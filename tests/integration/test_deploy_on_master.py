@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from integration_master import environment, interrupt
+from integration.integration_master import environment, interrupt
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 

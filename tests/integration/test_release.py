@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import salt.utils.event
-from application_master import ENVIRONMENT, SERVERS, ApplicationMaster, NoCloud
+from integration.application_master import ENVIRONMENT, SERVERS, ApplicationMaster, NoCloud
 
 from bench.ports import free_port
 from saltlick.commands.backup.context import backup_context

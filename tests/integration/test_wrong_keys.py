@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from integration_master import environment
+from integration.integration_master import environment
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import requests
-from clouds_apart import boot, eventually, site, subnet_of
+from e2e.sandbox.clouds_apart import boot, eventually, site, subnet_of
 
 from saltlick.sandbox.control import Sandbox
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from clouds_apart import Site, boot, console, eventually, site
+from e2e.sandbox.clouds_apart import Site, boot, console, eventually, site
 
 from saltlick.sandbox.control import Sandbox
 

@@ -17,7 +17,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 from click.testing import CliRunner
-from clouds_apart import boot, eventually, site
+from e2e.sandbox.clouds_apart import boot, eventually, site
 
 from saltlick.errors import SaltlickError
 from saltlick.sandbox.cli import sandbox as command

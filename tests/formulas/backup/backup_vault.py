@@ -6,7 +6,7 @@ import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from servers import Server
+from formulas.servers import Server
 
 T0 = datetime(2026, 11, 2, 2, 0, tzinfo=timezone.utc)
 PSQL = "cd / && runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1"

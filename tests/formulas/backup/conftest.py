@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from backup_vault import Vault
-from servers import SALT_CALL, Server, converged
+from formulas.backup.backup_vault import Vault
+from formulas.servers import SALT_CALL, Server, converged
 
 
 @pytest.fixture(scope="package")

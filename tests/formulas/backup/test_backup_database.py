@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from backup_vault import ANSWERS, VAULT, Vault, counted, orders, sql, write
-from servers import SALT_CALL
+from formulas.backup.backup_vault import ANSWERS, VAULT, Vault, counted, orders, sql, write
+from formulas.servers import SALT_CALL
 
 pytestmark = pytest.mark.e2e
 

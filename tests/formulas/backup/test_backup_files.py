@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from backup_vault import Vault
+from formulas.backup.backup_vault import Vault
 
 pytestmark = pytest.mark.e2e
 

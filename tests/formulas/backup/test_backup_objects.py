@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from backup_vault import Vault
+from formulas.backup.backup_vault import Vault
 
 pytestmark = pytest.mark.e2e
 WRITE = """

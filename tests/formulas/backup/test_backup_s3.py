@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import boto3
 import pytest
-from backup_vault import Vault, counted, orders, write
+from formulas.backup.backup_vault import Vault, counted, orders, write
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from test_orchestration import audit, quickly
+from functional.environment.test_orchestration import audit, quickly
 
 pytestmark = pytest.mark.timeout(300)
 
