@@ -41,10 +41,10 @@ def turn(base, job):
 
 def made(folder):
     """The folder, with those above it: others may pass through by a name they know, and see nothing."""
-    for each in (*reversed(folder.parents), folder):
-        if not each.is_dir():
-            each.mkdir(exist_ok=True)
-            each.chmod(0o711)
+    for parent in (*reversed(folder.parents), folder):
+        if not parent.is_dir():
+            parent.mkdir(exist_ok=True)
+            parent.chmod(0o711)
     return folder
 
 
@@ -88,10 +88,10 @@ def differences(folder, manifest):
         if not path.is_file():
             problems.append(f"{name} is missing")
             continue
-        found = digest(path)
-        if found["size"] != expected["size"]:
-            problems.append(f"{name} has {found['size']} bytes and not {expected['size']}")
-        elif found["sha256"] != expected["sha256"]:
+        actual = digest(path)
+        if actual["size"] != expected["size"]:
+            problems.append(f"{name} has {actual['size']} bytes and not {expected['size']}")
+        elif actual["sha256"] != expected["sha256"]:
             problems.append(f"{name} has other content than when it was written (SHA-256)")
     return problems
 
@@ -134,5 +134,5 @@ def unpacked(source, target):
 def given(path, entry):
     """Let a folder and all in it belong to that account."""
     for folder, _, names in os.walk(path):
-        for each in (Path(folder), *(Path(folder) / name for name in names)):
-            os.chown(each, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
+        for path in (Path(folder), *(Path(folder) / name for name in names)):
+            os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)

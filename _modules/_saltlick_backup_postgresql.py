@@ -73,7 +73,7 @@ def take(folder, mode, last, options, deadline_s):
     cluster = facts()
     if int(ask(cluster, "select count(*) from pg_tablespace where spcname not in ('pg_default', 'pg_global')")):
         raise CommandExecutionError("this server has tablespaces of its own, which these backups do not cover")
-    found = {
+    manifest = {
         "versions": {"postgresql": ask(cluster, "show server_version")},
         "raw_size": int(ask(cluster, "select sum(pg_database_size(oid)) from pg_database")),
         "role": role(cluster),
@@ -83,14 +83,14 @@ def take(folder, mode, last, options, deadline_s):
         try:
             _same(last, system)
             return {
-                **found,
+                **manifest,
                 "mode": "incr",
                 "postgresql": {"system": system, **_received(cluster, folder, last["postgresql"])},
             }
         except Chain as why:
-            found["why"] = str(why)
+            manifest["why"] = str(why)
             _files.emptied(folder)
-    return {**found, "mode": "full", "postgresql": {"system": system, **_base(cluster, folder, options, deadline_s)}}
+    return {**manifest, "mode": "full", "postgresql": {"system": system, **_base(cluster, folder, options, deadline_s)}}
 
 
 def _same(last, system):
@@ -105,8 +105,8 @@ def _base(cluster, folder, options, deadline_s):
     user = _commands.account(cluster["user"])
     place = folder / "base"
     place.mkdir(mode=0o700)
-    for each in (folder, place):
-        _files.given(each, user)
+    for directory in (folder, place):
+        _files.given(directory, user)
     _files.room(folder, int(ask(cluster, "select sum(pg_database_size(oid)) from pg_database")))
     reaches = now()
     command = [
@@ -142,20 +142,20 @@ def _received(cluster, folder, last):
     """The segments since the last backup, complete ones and the one in progress, with the histories of timelines."""
     archive = Path(cluster["archive_dir"])
     reaches, position, certain = _caught_up(cluster)
-    found = sorted(
+    segments = sorted(
         (int(match[2][:8], 16) * 256 + int(match[2][8:], 16), match[1], bool(match[3]), path)
         for path in archive.iterdir()
         if (match := SEGMENT.fullmatch(path.name))
     )
-    wanted = [each for each in found if each[0] >= last["next_segment"]]
+    wanted = [segment for segment in segments if segment[0] >= last["next_segment"]]
     nothing_since = not wanted and position == last["next_segment"] * SEGMENT_BYTES
     if not nothing_since and (not wanted or wanted[0][0] != last["next_segment"]):
         has = f"begins at segment {wanted[0][0]}" if wanted else "ends before it"
         raise Chain(f"the last backup ends before segment {last['next_segment']}, and what was received here {has}")
-    numbers = sorted({each[0] for each in wanted})
+    numbers = sorted({segment[0] for segment in wanted})
     if numbers and numbers != list(range(numbers[0], numbers[-1] + 1)):
         raise Chain(f"there are gaps in what was received between segments {numbers[0]} and {numbers[-1]}")
-    timeline = max((int(each[1], 16) for each in wanted), default=last["timeline"])
+    timeline = max((int(segment[1], 16) for segment in wanted), default=last["timeline"])
     if timeline != last["timeline"]:
         _branched(archive, timeline, last)
     wal = folder / "wal"
@@ -202,15 +202,17 @@ def _caught_up(cluster):
     if role(cluster) == "primary":
         position, asked = ask(cluster, "select pg_current_wal_flush_lsn()"), True
     else:
-        for address in filter(lambda each: is_primary(cluster, each), cluster["members"].values()):
+        for address in filter(lambda candidate: is_primary(cluster, candidate), cluster["members"].values()):
             position, asked = ask(cluster, "select pg_current_wal_flush_lsn()", deadline_s=5, host=address), True
         position = position or ask(cluster, "select coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())")
     deadline = time.monotonic() + RECEIVED_WITHIN_S
     while (at := ask(cluster, RECEIVED)) == "" or position_of(at) < position_of(position):
         if time.monotonic() > deadline:
             stands = f"it is at {at}" if at else "it is not connected"
-            said = f"{cluster['receiver']} has not received WAL up to {position} within {RECEIVED_WITHIN_S} s: {stands}"
-            raise CommandExecutionError(said)
+            message = (
+                f"{cluster['receiver']} has not received WAL up to {position} within {RECEIVED_WITHIN_S} s: {stands}"
+            )
+            raise CommandExecutionError(message)
         time.sleep(0.3)
     return moment, position_of(position), asked
 

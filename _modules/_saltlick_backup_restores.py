@@ -88,12 +88,12 @@ def postgresql(order, folder):
             watch("check")
         finally:
             scratch.stop()
-        found = {"checks": checks, "reached": reached}
+        outcome = {"checks": checks, "reached": reached}
         if order.swap:
             scratch.finished()
-            found["kept"] = _in_place(facts, target)
+            outcome["kept"] = _in_place(facts, target)
             watch("swap")
-        return {**found, "seconds": watch.seconds}
+        return {**outcome, "seconds": watch.seconds}
     finally:
         shutil.rmtree(target, ignore_errors=True)
 
@@ -178,8 +178,11 @@ def zodb(order, folder):
     try:
         seen = _zodb.restore(facts, chain, target, order.deadline_s)
         watch("recover")
-        found = {"checks": [{"name": "every transaction and blob", "value": seen, "ok": True}], "reached": seen["last"]}
-        found["checks"] += _checked(order.checks, None)
+        outcome = {
+            "checks": [{"name": "every transaction and blob", "value": seen, "ok": True}],
+            "reached": seen["last"],
+        }
+        outcome["checks"] += _checked(order.checks, None)
         if order.swap:
             _files.given(target, _commands.account(facts["user"]))
             _program("stop", facts)
@@ -191,9 +194,9 @@ def zodb(order, folder):
             kept = data.with_name(f"{data.name}.before-restore")
             shutil.rmtree(kept, ignore_errors=True)
             target.rename(kept)
-            found["kept"] = str(kept)
+            outcome["kept"] = str(kept)
             watch("swap")
-        return {**found, "seconds": watch.seconds}
+        return {**outcome, "seconds": watch.seconds}
     finally:
         shutil.rmtree(target, ignore_errors=True)
 
@@ -203,14 +206,14 @@ def directories(order, folder):
     watch, chain = _Watch(), _sound(order, folder)
     parts = _files.read(chain[0] / _files.MANIFEST)["directories"]
     watch("fetch")
-    found, made = {"checks": [], "reached": _files.read(chain[-1] / _files.MANIFEST)["began"], "kept": []}, []
+    outcome, made = {"checks": [], "reached": _files.read(chain[-1] / _files.MANIFEST)["began"], "kept": []}, []
     try:
         for path, archive in parts.items():
             target = Path(path).with_name(f".{Path(path).name}.restored")
             shutil.rmtree(target, ignore_errors=True)
             made.append((Path(path), target))
-            _trees.unpack([each / archive for each in chain], target, deadline_s=order.deadline_s)
-        found["checks"] = _checked(order.checks, None)
+            _trees.unpack([link / archive for link in chain], target, deadline_s=order.deadline_s)
+        outcome["checks"] = _checked(order.checks, None)
         watch("recover")
         if order.swap:
             for path, target in made:
@@ -219,9 +222,9 @@ def directories(order, folder):
                 shutil.rmtree(kept, ignore_errors=True)
                 if target.exists():
                     target.rename(kept)
-                    found["kept"].append(str(kept))
+                    outcome["kept"].append(str(kept))
             watch("swap")
-        return {**found, "seconds": watch.seconds}
+        return {**outcome, "seconds": watch.seconds}
     finally:
         for _, target in made:
             shutil.rmtree(target, ignore_errors=True)
@@ -232,13 +235,13 @@ KINDS = {"postgresql": postgresql, "zodb": zodb, "directories": directories}
 
 def _checked(checks, scratch):
     """What each check found. Raises: CommandExecutionError with every one that failed."""
-    found = [_one(check, scratch) for check in checks]
-    if bad := [f"{each['name']}: {each['why']}" for each in found if not each["ok"]]:
-        raise CommandExecutionError(f"{len(bad)} of {len(found)} checks failed: {'; '.join(bad)}")
-    return found
+    results = [_result_of(check, scratch) for check in checks]
+    if bad := [f"{result['name']}: {result['why']}" for result in results if not result["ok"]]:
+        raise CommandExecutionError(f"{len(bad)} of {len(results)} checks failed: {'; '.join(bad)}")
+    return results
 
 
-def _one(check, scratch):
+def _result_of(check, scratch):
     name = check["name"]
     try:
         if check.get("query"):

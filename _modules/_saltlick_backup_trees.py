@@ -32,7 +32,7 @@ def pack(source, archive, state, name, backup, last, exclude=(), deadline_s=3600
     fresh.unlink(missing_ok=True)
     if before and before.exists():
         shutil.copyfile(before, fresh)
-    words = [f"--exclude={each}" for each in exclude]
+    words = [f"--exclude={pattern}" for pattern in exclude]
     command = ["tar", "-C", source, f"--listed-incremental={fresh}", "--numeric-owner", *words, "-czf", archive, "."]
     _commands.run(command, env={"GZIP": ""}, deadline_s=deadline_s, allowed=(0, CHANGED_MEANWHILE))
     return bool(before and before.exists())
@@ -75,15 +75,15 @@ def take(folder, mode, last, options, state, deadline_s):
     for path, name in names.items():
         pack(path, folder / f"{name}.tar.gz", state, name, folder.name, base, deadline_s=deadline_s)
     size = sum(
-        each.stat().st_size
+        file.stat().st_size
         for path in names
-        for each in Path(path).rglob("*")
-        if each.is_file() and not each.is_symlink()
+        for file in Path(path).rglob("*")
+        if file.is_file() and not file.is_symlink()
     )
     version = _commands.run(["tar", "--version"]).splitlines()[0]
-    found = {"mode": "incr" if base else "full", "raw_size": size, "role": "", "versions": {"tar": version}}
+    facts = {"mode": "incr" if base else "full", "raw_size": size, "role": "", "versions": {"tar": version}}
     return {
-        **found,
+        **facts,
         **({"why": why} if why else {}),
         "directories": {path: f"{name}.tar.gz" for path, name in names.items()},
     }

@@ -59,9 +59,9 @@ def take(folder, mode, last, state, deadline_s):
     for _ in range(TRIES):
         _files.emptied(folder)
         before = _file(site)
-        found = _pair(site, folder, mode, last, state, deadline_s)
+        pair = _pair(site, folder, mode, last, state, deadline_s)
         if _file(site) == before:
-            return found
+            return pair
     raise CommandExecutionError(
         f"{site['data']} was packed while it was backed up, {TRIES} times in a row: pack at other times"
     )
@@ -87,7 +87,9 @@ def _pair(site, folder, mode, last, state, deadline_s):
     if had and any(name.endswith((".fs", ".fsz")) for name in have - had):
         why, had = "Data.fs was packed since the last backup", set()
         have = {
-            name for name in have if name >= max(each for each in have if each.endswith((".fs", ".fsz"))).split(".")[0]
+            name
+            for name in have
+            if name >= max(other for other in have if other.endswith((".fs", ".fsz"))).split(".")[0]
         }
     place = folder / "repozo"
     place.mkdir()
@@ -108,13 +110,13 @@ def _pair(site, folder, mode, last, state, deadline_s):
             exclude=["./tmp"],
             deadline_s=deadline_s,
         )
-    found = {
+    facts = {
         "mode": "incr" if base else "full",
         "raw_size": Path(site["data"]).stat().st_size,
         "role": "",
         "versions": _versions(site),
     }
-    return {**found, **({"why": why} if why else {}), "zodb": {"repozo": sorted(have)}}
+    return {**facts, **({"why": why} if why else {}), "zodb": {"repozo": sorted(have)}}
 
 
 def _names(repository):

@@ -24,10 +24,10 @@ except ImportError:
 
 def fork_away(folder, lock, call, context, deadline_s):
     """Start keeper and worker, in sessions of their own and children of nobody here; returns once they are on record."""
-    heard, said = os.pipe()
+    heard, writing = os.pipe()
     child = os.fork()
     if child:
-        os.close(said)
+        os.close(writing)
         os.waitpid(child, 0)
         os.read(heard, 1)  # ends when they are on record, or dead
         os.close(heard)
@@ -35,8 +35,8 @@ def fork_away(folder, lock, call, context, deadline_s):
     try:
         os.setsid()
         if not os.fork():
-            _leave_behind(folder / "output.log", keep={lock.fileno(), said})
-            _keep(folder, lock, said, lambda: _outcome(call, context), deadline_s)
+            _leave_behind(folder / "output.log", keep={lock.fileno(), writing})
+            _keep(folder, lock, writing, lambda: _outcome(call, context), deadline_s)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -72,20 +72,20 @@ def _leave_behind(log, keep):
     sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, errors="replace", closefd=False) for number in (1, 2))
 
 
-def _keep(folder, lock, said, outcome, deadline_s):
+def _keep(folder, lock, writing, outcome, deadline_s):
     """The keeper: puts the worker on record, lets it begin, and ends it when it is late."""
-    go_heard, go_said = os.pipe()
+    go_heard, go_writing = os.pipe()
     started = time.time()
     give_up = time.monotonic() + deadline_s
     worker = os.fork()
     if not worker:
-        _work(folder, [lock.fileno(), said, go_said], go_heard, outcome)
+        _work(folder, [lock.fileno(), writing, go_writing], go_heard, outcome)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     pids = {"keeper": [os.getpid(), _processes.born(os.getpid())], "worker": [worker, _processes.born(worker)]}
     _records.write(folder / "worker.json", {"started": started, **pids})
-    os.write(go_said, b"!")
-    for number in (go_heard, go_said, lock.fileno(), said):
+    os.write(go_writing, b"!")
+    for number in (go_heard, go_writing, lock.fileno(), writing):
         os.close(number)
     pause_s = 0.01
     while not _ended(folder, worker):
@@ -148,18 +148,18 @@ def _complaint(value, retcode):
     """Why a returned value is a failure; empty when it is none."""
     content = value if isinstance(value, dict) else {}
     if retcode or content.get("retcode"):
-        said = (
+        lines = (
             str(content.get("stderr") or content.get("stdout") or (value if isinstance(value, str) else ""))
             .strip()
             .splitlines()
         )
-        said += _failed_states(content)
-        return f"exit code {content.get('retcode') or retcode}{': ' + said[-1].strip() if said else ''}"
+        lines += _failed_states(content)
+        return f"exit code {content.get('retcode') or retcode}{': ' + lines[-1].strip() if lines else ''}"
     if value is False or content.get("result") is False:
         return str(content.get("comment") or "it returned False")
     return ""
 
 
 def _failed_states(content):
-    states = [one for one in content.values() if isinstance(one, dict) and one.get("result") is False]
-    return [f"{one.get('__id__', 'a state')}: {one.get('comment', '')}" for one in states[:1]]
+    states = [state for state in content.values() if isinstance(state, dict) and state.get("result") is False]
+    return [f"{state.get('__id__', 'a state')}: {state.get('comment', '')}" for state in states[:1]]

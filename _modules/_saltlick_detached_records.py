@@ -26,8 +26,8 @@ def folder(base, job):
 
 
 def folders(base):
-    found = [path for path in base.iterdir() if path.is_dir()] if base.is_dir() else []
-    return sorted(found, key=lambda folder: -folder.stat().st_mtime)
+    folders = [path for path in base.iterdir() if path.is_dir()] if base.is_dir() else []
+    return sorted(folders, key=lambda folder: -folder.stat().st_mtime)
 
 
 def last_word(folder):
@@ -105,7 +105,7 @@ def short(value):
     if isinstance(value, str) and len(value) > LONGEST_TEXT:
         return f"[{len(value) - LONGEST_TEXT} characters left out]{value[-LONGEST_TEXT:]}"
     if isinstance(value, dict):
-        return {name: short(one) for name, one in value.items()}
+        return {name: short(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [short(one) for one in value]
+        return [short(item) for item in value]
     return value

@@ -102,7 +102,7 @@ def lay_out(home, sha, user, record):
         _run.run(["tar", "-x", "-f", str(archive), "-C", str(fresh)], user)
     finally:
         _files.discard(archive)
-    tell(fresh, sha=sha, prepared=time.time(), **record)
+    record_facts(fresh, sha=sha, prepared=time.time(), **record)
     _files.discard(home / "releases" / sha)
     fresh.replace(home / "releases" / sha)
 
@@ -120,11 +120,11 @@ def switch(home, sha):
     if link.exists() and not link.is_symlink():
         raise CommandExecutionError(f"{link} is not a symbolic link, and what it is must not be lost: move it away")
     if before:
-        tell(home / "releases" / before, left=time.time())
+        record_facts(home / "releases" / before, left=time.time())
     fresh = home / f".current.{secrets.token_hex(4)}"
     fresh.symlink_to(f"releases/{sha}")
     fresh.replace(link)
-    tell(home / "releases" / sha, activated=time.time())
+    record_facts(home / "releases" / sha, activated=time.time())
 
 
 def complete(folder):
@@ -137,25 +137,27 @@ def listed(home):
     folders = [
         path for path in _files.entries(home / "releases") if SHA.fullmatch(path.name) and _files.is_folder(path)
     ]
-    found = [_describe(folder, now) for folder in sorted(folders, key=_used, reverse=True)]
+    releases = [_describe(folder, now) for folder in sorted(folders, key=_used, reverse=True)]
     left = {folder.name: known(folder).get("left", 0) for folder in folders}
-    candidates = [one["sha"] for one in found if not one["current"] and one["state"] in ("good", "built")]
+    candidates = [
+        release["sha"] for release in releases if not release["current"] and release["state"] in ("good", "built")
+    ]
     before = max(candidates, key=lambda sha: left[sha], default="")
-    return [{**one, "previous": bool(before) and one["sha"] == before} for one in found]
+    return [{**release, "previous": bool(before) and release["sha"] == before} for release in releases]
 
 
 def prune(home, keep, protect):
     """Remove what nobody goes back to, and what an interrupted build left behind."""
     releases = listed(home)
-    staying = {one["sha"] for one in releases if one["current"] or one["previous"]}
-    staying |= {one["sha"] for one in releases if one["sha"].startswith(tuple(protect))}
-    staying |= set([one["sha"] for one in releases if one["state"] == "good"][:keep])
-    removed = [one["sha"] for one in releases if one["sha"] not in staying]
+    staying = {release["sha"] for release in releases if release["current"] or release["previous"]}
+    staying |= {release["sha"] for release in releases if release["sha"].startswith(tuple(protect))}
+    staying |= set([release["sha"] for release in releases if release["state"] == "good"][:keep])
+    removed = [release["sha"] for release in releases if release["sha"] not in staying]
     for sha in removed:
         _files.discard(home / "releases" / sha)
     for leftover in (path for path in _files.entries(home / "releases") if path.name.startswith(".saltlick.")):
         _files.discard(leftover)
-    return {"removed": removed, "kept": [one["sha"] for one in releases if one["sha"] in staying]}
+    return {"removed": removed, "kept": [release["sha"] for release in releases if release["sha"] in staying]}
 
 
 def _used(folder):
@@ -188,7 +190,7 @@ def known(folder):
     return {}
 
 
-def tell(folder, **facts):
+def record_facts(folder, **facts):
     _files.write(folder, STATE, json.dumps({**known(folder), **facts}, sort_keys=True) + "\n")
 
 

@@ -30,13 +30,13 @@ def resolve(repository, rev, user, home):
         raise CommandExecutionError(f"{rev} is ambiguous in {bare}: {meanings}; give one of these names")
     if named:
         return next(iter(named.values()))
-    found = _abbreviated(repository, rev.lower(), user, home) if DIGITS.fullmatch(rev) else []
-    if len(found) > 1:
-        first = ", ".join(sha[:12] for sha in found[:5])
-        raise CommandExecutionError(f"{rev} is ambiguous in {bare}: {len(found)} commits begin so ({first})")
-    if not found:
+    commits = _abbreviated(repository, rev.lower(), user, home) if DIGITS.fullmatch(rev) else []
+    if len(commits) > 1:
+        first = ", ".join(sha[:12] for sha in commits[:5])
+        raise CommandExecutionError(f"{rev} is ambiguous in {bare}: {len(commits)} commits begin so ({first})")
+    if not commits:
         raise CommandExecutionError(f"{bare} has no branch, tag or commit {rev}")
-    return found[0]
+    return commits[0]
 
 
 def _named(repository, rev, user):
@@ -54,8 +54,8 @@ def _abbreviated(repository, digits, user, home):
             _git.fetch(clone, repository, user)
             return _git.commits(clone, digits, user)
     clone = _folders.made(home, user) / "source"
-    if not (found := _git.commits(clone, digits, user)):
+    if not (commits := _git.commits(clone, digits, user)):
         with _folders.locked(home):
             _git.fetch(clone, repository, user)
-        found = _git.commits(clone, digits, user)
-    return found
+        commits = _git.commits(clone, digits, user)
+    return commits

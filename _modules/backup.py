@@ -77,18 +77,18 @@ def take(store, job, backup, kind, mode="full", options=None, environment="", de
         last = _latest(place, job) if mode == "incr" else {}
         spool = _files.emptied(_base() / "spool" / job)
         folder = _files.made(spool / backup)
-        found = _taken(kind, folder, mode, last, options or {}, state, deadline_s)
-        if not backup.endswith(found["mode"]):
-            backup = f"{backup.rpartition('-')[0]}-{found['mode']}"
+        facts = _taken(kind, folder, mode, last, options or {}, state, deadline_s)
+        if not backup.endswith(facts["mode"]):
+            backup = f"{backup.rpartition('-')[0]}-{facts['mode']}"
             folder = folder.rename(spool / backup)
             _trees_follow(state, backup)
         manifest = {
             "format": FORMAT, "id": backup, "job": job, "environment": environment, "kind": kind, "server": __opts__["id"],
-            "base": last["base"] or last["id"] if found["mode"] == "incr" else "",
-            "previous": last["id"] if found["mode"] == "incr" else "", **found, "began": _stamp(began),
+            "base": last["base"] or last["id"] if facts["mode"] == "incr" else "",
+            "previous": last["id"] if facts["mode"] == "incr" else "", **facts, "began": _stamp(began),
             "files": _files.inventory(folder),
         }  # fmt: skip
-        manifest["size"] = sum(each["size"] for each in manifest["files"].values())
+        manifest["size"] = sum(file["size"] for file in manifest["files"].values())
         copied = time.time()
         try:
             place.put(folder, job, backup, deadline_s=deadline_s)
@@ -330,8 +330,8 @@ def _latest(place, job):
     """The newest manifest of the job that the store has, or nothing."""
     with tempfile.TemporaryDirectory() as folder:
         place.manifests(Path(folder), [job])
-        found = [_files.read(path) for path in sorted(Path(folder).glob(f"{job}/*/{_files.MANIFEST}"))]
-    return max(found, key=lambda manifest: manifest["ended"], default={})
+        manifests = [_files.read(path) for path in sorted(Path(folder).glob(f"{job}/*/{_files.MANIFEST}"))]
+    return max(manifests, key=lambda manifest: manifest["ended"], default={})
 
 
 def _taken_back(place, job, backup):

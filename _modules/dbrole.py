@@ -61,8 +61,8 @@ def get(by=None, timeout_s=10, facts=FACTS, state_file=None):
 def _read(path):
     """How PostgreSQL is reached."""
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-        return {name: found[name] for name in ("user", "bin_dir", "socket_dir", "port")}
+        facts = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {name: facts[name] for name in ("user", "bin_dir", "socket_dir", "port")}
     except FileNotFoundError as error:
         raise CommandExecutionError(f"{path} is missing: the postgresql formula was not applied here") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -86,9 +86,9 @@ def _postgresql(facts, timeout_s):
         return DOWN, f"no answer in {timeout_s:g} s"
     except OSError as error:
         return DOWN, f"{command[0]}: {error.strerror}"
-    said = done.stdout.strip()
-    if done.returncode == 0 and said in ("t", "f"):
-        return STANDBY if said == "t" else PRIMARY, f"pg_is_in_recovery() is {said}"
+    answer = done.stdout.strip()
+    if done.returncode == 0 and answer in ("t", "f"):
+        return STANDBY if answer == "t" else PRIMARY, f"pg_is_in_recovery() is {answer}"
     return DOWN, " ".join((done.stderr or done.stdout).split())[:300] or f"psql ended with {done.returncode}"
 
 

@@ -179,7 +179,11 @@ def list_():
         salt 'prod-app-*' detached.list
     """
     known = [status(urllib.parse.unquote(folder.name)) for folder in _records.folders(_base())]
-    return [{name: one[name] for name in ("job", "state", "function", "seconds")} for one in known if "function" in one]
+    return [
+        {name: job_record[name] for name in ("job", "state", "function", "seconds")}
+        for job_record in known
+        if "function" in job_record
+    ]
 
 
 def forget(older_than_s=MONTH_S):

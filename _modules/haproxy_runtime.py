@@ -44,9 +44,9 @@ def show(backend, socket=SOCKET, timeout_s=TIMEOUT_S):
         salt 'prod-proxy-*' haproxy_runtime.show app
     """
     _word(backend)
-    admin = {one["srv_name"]: one for one in _states(backend, socket, timeout_s)}
+    admin = {row["srv_name"]: row for row in _states(backend, socket, timeout_s)}
     table = _table(_ask("show stat", socket, timeout_s), "# ", ",")
-    rows = {one["svname"]: one for one in table if one["pxname"] == backend and one["svname"] in admin}
+    rows = {row["svname"]: row for row in table if row["pxname"] == backend and row["svname"] in admin}
     return {name: _seen(admin[name], rows.get(name, {})) for name in admin}
 
 
@@ -70,7 +70,7 @@ def sessions(backend, server, socket=SOCKET, timeout_s=TIMEOUT_S):
 
         salt 'prod-proxy-*' haproxy_runtime.sessions app app-9001
     """
-    return _one(backend, server, socket, timeout_s)["sessions"]
+    return _row(backend, server, socket, timeout_s)["sessions"]
 
 
 def drain(backend, server, socket=SOCKET, timeout_s=TIMEOUT_S):
@@ -137,12 +137,12 @@ def ready(backend, server, socket=SOCKET, timeout_s=TIMEOUT_S):
 
 
 def _set(backend, server, wanted, socket, timeout_s):
-    before = _one(backend, server, socket, timeout_s)["admin"]
+    before = _row(backend, server, socket, timeout_s)["admin"]
     if before != wanted:
         command = f"set server {backend}/{server} state {wanted}"
-        if said := _ask(command, socket, timeout_s).strip():
-            raise CommandExecutionError(f"{command}: HAProxy says {said!r}")
-    now = _one(backend, server, socket, timeout_s)
+        if refusal := _ask(command, socket, timeout_s).strip():
+            raise CommandExecutionError(f"{command}: HAProxy says {refusal!r}")
+    now = _row(backend, server, socket, timeout_s)
     if now["admin"] != wanted:
         raise CommandExecutionError(
             f"{backend}/{server} is {now['admin']}, though HAProxy took the order to make it {wanted}"
@@ -150,7 +150,7 @@ def _set(backend, server, wanted, socket, timeout_s):
     return {"before": before, "now": wanted, "changed": before != wanted, "sessions": now["sessions"]}
 
 
-def _one(backend, server, socket, timeout_s):
+def _row(backend, server, socket, timeout_s):
     _word(server)
     servers = show(backend, socket, timeout_s)
     if server not in servers:

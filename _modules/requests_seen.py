@@ -43,16 +43,16 @@ def count(log, since, until):
         salt 'prod-app-*' requests_seen.count /var/log/nginx/access.log 1763805600 1763805660
     """
     since, until = float(since), float(until)
-    found = collections.Counter()
+    counts = collections.Counter()
     try:
-        if _count(str(log), since, until, found) and os.path.exists(f"{log}.1"):  # noqa: PTH110
-            _count(f"{log}.1", since, until, found)
+        if _count(str(log), since, until, counts) and os.path.exists(f"{log}.1"):  # noqa: PTH110
+            _count(f"{log}.1", since, until, counts)
     except OSError as error:
         raise CommandExecutionError(f"{log} cannot be read: {error.strerror or error}") from error
-    return {str(second): found[second] for second in sorted(found)}
+    return {str(second): counts[second] for second in sorted(counts)}
 
 
-def _count(path, since, until, found):
+def _count(path, since, until, counts):
     """Add what one file holds; True when it begins too late to hold all of it."""
     with open(path, "rb") as file:  # noqa: PTH123
         begins = _next_time(file, 0)
@@ -65,7 +65,7 @@ def _count(path, since, until, found):
             if moment > until + LATE_S:
                 break
             if int(since) <= int(moment) <= int(until):
-                found[int(moment)] += 1
+                counts[int(moment)] += 1
     return begins is None or begins > since - LATE_S
 
 

@@ -143,7 +143,7 @@ def built(directory, sha, bridge=(), release=""):
     bridged = [file for name in names for file in _files.bridge(folder.with_name(now), folder, name)] if now else []
     if bridged:
         _files.write(folder, _files.BRIDGED, "".join(f"{file}\n" for file in bridged))
-    _folders.tell(folder, state="built", built=time.time(), **({"release": release} if release else {}))
+    _folders.record_facts(folder, state="built", built=time.time(), **({"release": release} if release else {}))
     _files.write(folder, "REVISION_TIME", f"{_folders.utc()}\n")
     _files.write(folder, "REVISION", f"{sha}\n")
     return {"folder": str(folder), "changed": True, "bridged": len(bridged)}
@@ -171,7 +171,7 @@ def activate(directory, sha):
         raise CommandExecutionError(f"{folder} is not complete ({why})")
     before = current(directory)
     if before == sha:
-        previous = next((one["sha"] for one in list_(directory) if one["previous"]), "")
+        previous = next((entry["sha"] for entry in list_(directory) if entry["previous"]), "")
         return {"previous": previous, "current": sha, "changed": False}
     _folders.switch(_folders.home(directory), sha)
     return {"previous": before, "current": sha, "changed": True}
@@ -269,7 +269,7 @@ def mark(directory, sha, good=True, release=""):
     if not _files.is_folder(folder):
         return {"sha": sha, "state": "absent"}
     state = "good" if good else "failed"
-    _folders.tell(folder, state=state, marked=time.time(), **({"release": release} if release else {}))
+    _folders.record_facts(folder, state=state, marked=time.time(), **({"release": release} if release else {}))
     return {"sha": sha, "state": state}
 
 

@@ -300,7 +300,8 @@ def security_group_absent(name, environment, region, deadline_s=900):
 def _routes(table, routes):
     whole = {"table": f"route_table/{table}"}
     return [
-        objects.Part(kind="route", name=f"{table}:{one.get('destination')}", given={**whole, **one}) for one in routes
+        objects.Part(kind="route", name=f"{table}:{route.get('destination')}", given={**whole, **route})
+        for route in routes
     ]
 
 

@@ -76,10 +76,10 @@ class Cluster:
         """One of ours; its size in MiB."""
         self._number += 1
         backup = f"{T0 + timedelta(hours=self._number):%Y%m%dT%H%M%SZ}-{mode}"
-        said = server.run(
+        output = server.run(
             f"{SALT_CALL} --local --out=json --log-level=error backup.take vault database {backup} postgresql mode={mode}"
         )
-        manifest = json.loads(said)["local"]
+        manifest = json.loads(output)["local"]
         if manifest["mode"] != mode:
             raise SystemExit(f"asked for {mode}, got {manifest['mode']}: {manifest.get('why')}")
         return float(manifest["size"]) / 2**20
@@ -102,8 +102,8 @@ class Cluster:
 
     def load(self, seconds: int) -> tuple[float, float]:
         """What clients get from the primary: transactions per second, and milliseconds each."""
-        said = self.primary.run(f"{AS_POSTGRES} {BIN}/pgbench -n -c {CLIENTS} -j 2 -T {seconds} shop 2>&1")
-        lines = dict(line.split(" = ") for line in said.splitlines() if " = " in line)
+        output = self.primary.run(f"{AS_POSTGRES} {BIN}/pgbench -n -c {CLIENTS} -j 2 -T {seconds} shop 2>&1")
+        lines = dict(line.split(" = ") for line in output.splitlines() if " = " in line)
         return float(lines["tps"].split()[0]), float(lines["latency average"].split()[0])
 
 
@@ -171,22 +171,24 @@ def run(on: Cluster, pairs: int) -> list[Sample]:
 
 def table(samples: list[Sample], mib: float) -> str:
     """Medians, each beside pg_basebackup and beside no backup at all."""
-    means = list(dict.fromkeys(each.means for each in samples))
-    mid = {name: _middle([each for each in samples if each.means == name]) for name in means}
+    means = list(dict.fromkeys(sample.means for sample in samples))
+    mid = {name: _middle([sample for sample in samples if sample.means == name]) for name in means}
     plain, quiet = mid["pg_basebackup"], mid["nothing"]
     lines = [f"{mib:.0f} MiB, {CLIENTS} clients of pgbench at the primary all the while", ""]
     lines.append(f"{'':31}{'s':>8}{'ratio':>8}{'MiB':>9}{'ratio':>8}{'tps':>9}{'of quiet':>10}")
     for name in means:
-        each = mid[name]
-        cost = f"{each.seconds:8.1f}{each.seconds / plain.seconds:8.2f}{each.size_mib:9.1f}{each.size_mib / plain.size_mib:8.2f}"
-        share = f"{each.tps:9.0f}{each.tps / quiet.tps:9.0%}"
-        lines.append(f"{name:31}{cost if each.seconds else '':33}{share}")
+        sample = mid[name]
+        slower, larger = sample.seconds / plain.seconds, sample.size_mib / plain.size_mib
+        cost = f"{sample.seconds:8.1f}{slower:8.2f}{sample.size_mib:9.1f}{larger:8.2f}"
+        share = f"{sample.tps:9.0f}{sample.tps / quiet.tps:9.0%}"
+        lines.append(f"{name:31}{cost if sample.seconds else '':33}{share}")
     return "\n".join(lines)
 
 
 def _middle(samples: list[Sample]) -> Sample:
     of = {
-        what: median(getattr(each, what) for each in samples) for what in ("seconds", "size_mib", "tps", "latency_ms")
+        what: median(getattr(sample, what) for sample in samples)
+        for what in ("seconds", "size_mib", "tps", "latency_ms")
     }
     return Sample(samples[0].means, **of)
 
@@ -203,7 +205,7 @@ def main() -> None:
         samples = run(on, given.pairs)
     print(table(samples, mib))
     if given.json:
-        given.json.write_text(json.dumps({"mib": mib, "samples": [asdict(each) for each in samples]}, indent=1))
+        given.json.write_text(json.dumps({"mib": mib, "samples": [asdict(sample) for sample in samples]}, indent=1))
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ class Front:
         self.session = session
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
-        backend = next((one for one in self.backends if one.takes), None)
+        backend = next((candidate for candidate in self.backends if candidate.takes), None)
         if backend is None:
             return web.Response(status=503, text="no server in traffic")
         self.backends.append(self.backends.pop(self.backends.index(backend)))
@@ -105,7 +105,7 @@ async def serve(home: Path, ports: dict[str, int]) -> None:
 
 def main() -> None:
     home, *servers = sys.argv[1:]
-    asyncio.run(serve(Path(home), {name: int(port) for name, port in (one.split("=") for one in servers)}))
+    asyncio.run(serve(Path(home), {name: int(port) for name, port in (server.split("=") for server in servers)}))
 
 
 if __name__ == "__main__":

@@ -124,10 +124,10 @@ async def _visit(kind: str, session: aiohttp.ClientSession, url: str) -> Visit:
     began, clock = time.time(), time.monotonic()
     try:
         async with session.get(url, headers={"Accept": "application/json"}) as answer:
-            told = await answer.json(content_type=None) if answer.status == 200 else {}
+            page = await answer.json(content_type=None) if answer.status == 200 else {}
             error = "" if answer.status == 200 else (await answer.text())[:200]
             status = answer.status
     except (aiohttp.ClientError, asyncio.TimeoutError, ValueError) as problem:
         return Visit(kind, began, time.monotonic() - clock, 0, error=f"{type(problem).__name__}: {problem}")
     seconds = time.monotonic() - clock
-    return Visit(kind, began, seconds, status, told.get("server", ""), told.get("revision", ""), error)
+    return Visit(kind, began, seconds, status, page.get("server", ""), page.get("revision", ""), error)

@@ -415,7 +415,7 @@ class Look:
     def __init__(self, clients: Clients) -> None:
         self.ec2, self.elb, self.iam, self.ssm = clients.ec2, clients.elb, clients.iam, clients.ssm
         self.flow = Flow()
-        self.found: dict[str, list[Any]] = {}
+        self.resources: dict[str, list[Any]] = {}
         self.lock = threading.Lock()
 
     def all(self, *, deep: bool) -> dict[str, list[Any]]:
@@ -437,7 +437,7 @@ class Look:
         if deep:
             self.deeper(balancers, groups)
         self.flow.finish()
-        return self.found
+        return self.resources
 
     def lists(self) -> Iterator[tuple[str, Callable[[], list[Any]]]]:
         ec2 = self.ec2
@@ -470,39 +470,41 @@ class Look:
 
     def keep(self, name: str, items: list[Any]) -> list[Any]:
         with self.lock:
-            self.found[name] = items
+            self.resources[name] = items
         return items
 
 
 class Raze:
     """Deletes what a look found, each object the moment nothing points to it any more."""
 
-    def __init__(self, clients: Clients, found: dict[str, list[Any]]) -> None:
+    def __init__(self, clients: Clients, resources: dict[str, list[Any]]) -> None:
         self.ec2, self.elb, self.iam = clients.ec2, clients.elb, clients.iam
-        self.found = found
+        self.resources = resources
         self.flow = Flow()
 
     def all(self) -> None:
-        start, found = self.flow.start, self.found
+        start, resources = self.flow.start, self.resources
         servers = start(self.servers)
         self.profile(servers)
-        nats = [start(lambda i=x["NatGatewayId"]: self.ec2.delete_nat_gateway(NatGatewayId=i)) for x in found["nats"]]
+        nats = [
+            start(lambda i=x["NatGatewayId"]: self.ec2.delete_nat_gateway(NatGatewayId=i)) for x in resources["nats"]
+        ]
         balancers = [
             start(lambda arn=x["LoadBalancerArn"]: self.elb.delete_load_balancer(LoadBalancerArn=arn))
-            for x in found["balancers"]
+            for x in resources["balancers"]
         ]
-        for x in found["target_groups"]:
+        for x in resources["target_groups"]:
             start(lambda *_, arn=x["TargetGroupArn"]: self.elb.delete_target_group(TargetGroupArn=arn), *balancers)
-        peerings = [start(lambda p=x: self.peering(p)) for x in found["peerings"]]
-        for x in found["addresses"]:
+        peerings = [start(lambda p=x: self.peering(p)) for x in resources["peerings"]]
+        for x in resources["addresses"]:
             start(lambda *_, i=x["AllocationId"]: self.ec2.release_address(AllocationId=i), servers, *nats)
         gone = [*self.network((servers, *nats, *balancers)), *self.groups((servers, *balancers)), *peerings]
-        for x in found["vpcs"]:
+        for x in resources["vpcs"]:
             start(lambda *_, i=x["VpcId"]: self.ec2.delete_vpc(VpcId=i), *gone)
         self.flow.finish()
 
     def servers(self) -> None:
-        identities = [i["InstanceId"] for r in self.found["reservations"] for i in r["Instances"]]
+        identities = [i["InstanceId"] for r in self.resources["reservations"] for i in r["Instances"]]
         self.ec2.terminate_instances(InstanceIds=identities)
         self.ec2.get_waiter("instance_terminated").wait(InstanceIds=identities, WaiterConfig={"Delay": 1})
 
@@ -522,10 +524,11 @@ class Raze:
     def network(self, users: tuple[Future[Any], ...]) -> list[Future[Any]]:
         start = self.flow.start
         subnets = [
-            start(lambda *_, i=x["SubnetId"]: self.ec2.delete_subnet(SubnetId=i), *users) for x in self.found["subnets"]
+            start(lambda *_, i=x["SubnetId"]: self.ec2.delete_subnet(SubnetId=i), *users)
+            for x in self.resources["subnets"]
         ]
-        tables = [start(lambda t=x: self.table(t)) for x in self.found["tables"]]
-        gateways = [start(lambda *_, g=x: self.gateway(g), *users) for x in self.found["gateways"]]
+        tables = [start(lambda t=x: self.table(t)) for x in self.resources["tables"]]
+        gateways = [start(lambda *_, g=x: self.gateway(g), *users) for x in self.resources["gateways"]]
         return [*subnets, *tables, *gateways]
 
     def table(self, table: dict[str, Any]) -> None:
@@ -548,7 +551,7 @@ class Raze:
         for name in ("db", "app", "lb", "salt-master"):
             batch = [
                 self.flow.start(lambda *_, i=x["GroupId"]: self.ec2.delete_security_group(GroupId=i), *last)
-                for x in self.found["groups"]
+                for x in self.resources["groups"]
                 if x["GroupName"] == name
             ]
             done += batch

@@ -101,9 +101,9 @@ def main() -> None:
             bench = Bench(running, arguments.build)
             bench.first()
             if "traffic" in chosen:
-                results["traffic"] = [asdict(one) for one in bench.traffic(arguments.pairs)]
+                results["traffic"] = [asdict(sample) for sample in bench.traffic(arguments.pairs)]
             if "overhead" in chosen:
-                results["overhead"] = [asdict(one) for one in bench.overhead(arguments.pairs)]
+                results["overhead"] = [asdict(sample) for sample in bench.overhead(arguments.pairs)]
     if "simulated" in chosen:
         results["simulated"] = simulated(arguments.pairs)
     if arguments.json:
@@ -121,7 +121,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def machine() -> str:
     """What the figures are of, and how busy that was with other things before anything was started here."""
-    load = " ".join(f"{one:.1f}" for one in os.getloadavg())
+    load = " ".join(f"{value:.1f}" for value in os.getloadavg())
     return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; load before: {load}"
 
 
@@ -178,13 +178,13 @@ class Bench:
         for visit in visits.failed[:3]:
             say(f"  failed: {visit}")
         record = self.record()
-        found = lanes(record)
-        drain_s = [sum(span.seconds for span in lane.spans if span.state is State.DRAIN) for lane in found]
+        server_lanes = lanes(record)
+        drain_s = [sum(span.seconds for span in lane.spans if span.state is State.DRAIN) for lane in server_lanes]
         ended = record.ended or record.started
         return Away(
             kind=kind,
             drain_s=drain_s,
-            away_s=[lane.away_s for lane in found],
+            away_s=[lane.away_s for lane in server_lanes],
             unseen_s=[longest_gap(visits.visits, server) for server in SERVERS],
             release_s=ended - record.started,
             requests=len(visits.visits),
@@ -225,9 +225,9 @@ class Bench:
             made = [client.returners["local_cache.get_load"](jid) for jid in sorted(set(jobs(client)) - before)]
             twin, twin_sha = self.revision()
             words = {sha: twin_sha, rev: twin, record.id: f"bare-{twin}"}
-            told = [call for load in made if (call := bare_call(load, words))]
+            calls = [call for load in made if (call := bare_call(load, words))]
             with Watch() as bare:
-                for call in told:
+                for call in calls:
                     by_hand(client, call)
         self.check(twin)
         return Cost(
@@ -237,7 +237,7 @@ class Bench:
             bare_cpu_s=bare.cpu_s,
             around_s=release.seconds - ((record.ended or record.started) - record.started),
             calls=len(made),
-            bare_calls=len(told),
+            bare_calls=len(calls),
             steps=sum(1 for step in record.steps if step.server),
         )
 
@@ -269,8 +269,8 @@ class Bare:
 
 def jobs(client: Any) -> Iterable[str]:
     """Every job of which the master's cache knows."""
-    found: Iterable[str] = client.returners["local_cache.get_jids"]()
-    return found
+    jids: Iterable[str] = client.returners["local_cache.get_jids"]()
+    return jids
 
 
 def bare_call(load: dict[str, Any], words: dict[str, str]) -> Bare | None:
@@ -278,19 +278,19 @@ def bare_call(load: dict[str, Any], words: dict[str, str]) -> Bare | None:
     function, arguments = load["fun"], json.dumps(load["arg"])
     for old, new in words.items():
         arguments = arguments.replace(old, new)
-    told = json.loads(arguments)
+    given = json.loads(arguments)
     if function in {"detached.status", "test.ping"}:
         return None
     if function == "detached.start":
-        _, function, how = told
-        told = [*how["args"], {**how["kwargs"], "__kwarg__": True}]
-    return Bare(function, told, list(load["tgt"]))
+        _, function, how = given
+        given = [*how["args"], {**how["kwargs"], "__kwarg__": True}]
+    return Bare(function, given, list(load["tgt"]))
 
 
 def by_hand(client: Any, call: Bare) -> None:
     """Make it, and wait until all have answered."""
-    told = client.cmd(call.servers, call.function, call.arguments, tgt_type="list", timeout=BARE_S, full_return=True)
-    bad = [server for server in call.servers if not told.get(server)]
+    answers = client.cmd(call.servers, call.function, call.arguments, tgt_type="list", timeout=BARE_S, full_return=True)
+    bad = [server for server in call.servers if not answers.get(server)]
     if bad:
         raise SystemExit(f"{call.function} by hand: no answer of {', '.join(bad)}")
 
@@ -318,8 +318,8 @@ def child(size: int, batch: str, what: str) -> dict[str, Any]:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    outcome: dict[str, Any] = json.loads(done.stdout)
+    return outcome
 
 
 # what visitors saw
@@ -344,17 +344,17 @@ def print_traffic(samples: list[Away], front: str, build_s: float) -> None:
     )
     middle: dict[str, float] = {}
     for kind in KINDS:
-        of_kind = [one for one in samples if one.kind == kind]
-        away = [second for one in of_kind for second in one.away_s]
-        drain = median(second for one in of_kind for second in one.drain_s)
-        unseen = median(second for one in of_kind for second in one.unseen_s)
+        of_kind = [sample for sample in samples if sample.kind == kind]
+        away = [second for sample in of_kind for second in sample.away_s]
+        drain = median(second for sample in of_kind for second in sample.drain_s)
+        unseen = median(second for sample in of_kind for second in sample.unseen_s)
         middle[kind] = median(away)
         print(
             f"{kind:<10}{drain:>9.2f}{middle[kind]:>8.2f}{max(away):>9.2f}{unseen:>10.2f}"
-            f"{median(one.release_s for one in of_kind):>11.1f}"
-            f"{sum(one.requests for one in of_kind):>10}{sum(one.failed for one in of_kind):>8}"
+            f"{median(sample.release_s for sample in of_kind):>11.1f}"
+            f"{sum(sample.requests for sample in of_kind):>10}{sum(sample.failed for sample in of_kind):>8}"
         )
-    failed = sum(one.failed for one in samples)
+    failed = sum(sample.failed for sample in samples)
     print(f"in_place / prepared: {middle['in_place'] / middle['prepared']:.1f} times as long out of traffic")
     print(f"failed requests: {failed}  {'met' if not failed else 'MISSED (aim: 0)'}")
 
@@ -364,14 +364,14 @@ def print_overhead(samples: list[Cost]) -> None:
     print(f"\nA release beside the same Salt calls by hand, {len(SERVERS)} real minions, a build of no time")
     columns = f"{'around s':>10}{'calls':>7}{'bare':>6}{'steps':>7}{'ms/step':>9}{'CPU s':>8}{'bare':>6}{'ms/step':>9}"
     print(f"{'':<8}{'release s':>11}{'bare s':>8}{'ratio':>7}{columns}")
-    for number, one in enumerate(samples, start=1):
+    for number, sample in enumerate(samples, start=1):
         print(
-            f"pair {number:<3}{one.release_s:>11.2f}{one.bare_s:>8.2f}{one.ratio:>7.2f}{one.around_s:>10.2f}"
-            f"{one.calls:>7}{one.bare_calls:>6}{one.steps:>7}{one.step_ms:>9.1f}"
-            f"{one.release_cpu_s:>8.2f}{one.bare_cpu_s:>6.2f}{one.step_cpu_ms:>9.1f}"
+            f"pair {number:<3}{sample.release_s:>11.2f}{sample.bare_s:>8.2f}{sample.ratio:>7.2f}{sample.around_s:>10.2f}"
+            f"{sample.calls:>7}{sample.bare_calls:>6}{sample.steps:>7}{sample.step_ms:>9.1f}"
+            f"{sample.release_cpu_s:>8.2f}{sample.bare_cpu_s:>6.2f}{sample.step_cpu_ms:>9.1f}"
         )
-    ratio, step_ms = median(one.ratio for one in samples), median(one.step_ms for one in samples)
-    cpu_ms = median(one.step_cpu_ms for one in samples)
+    ratio, step_ms = median(sample.ratio for sample in samples), median(sample.step_ms for sample in samples)
+    cpu_ms = median(sample.step_cpu_ms for sample in samples)
     print(f"median: {ratio:.2f} times the bare calls; per server and step {step_ms:.1f} ms, and {cpu_ms:.1f} ms of CPU")
 
 
@@ -379,22 +379,22 @@ def print_simulated(results: dict[str, Any]) -> None:
     """Per server, and how that grows from few servers to many: 1 is flat."""
     print("\nSimulated servers: the core, a journal on disk and a line per step, no network")
     print(f"{'batches':<9}{'servers':>8}{'s':>8}{'ms/server':>11}{'us/step':>9}{'MB':>8}{'kB/server':>11}")
-    for batch, found in results.items():
-        each = {size: _per_server(found, size) for size in SIZES}
-        for size, (seconds, steps, peak) in each.items():
+    for batch, measured in results.items():
+        per_server = {size: _per_server(measured, size) for size in SIZES}
+        for size, (seconds, steps, peak) in per_server.items():
             print(
                 f"{batch:<9}{size:>8}{seconds:>8.2f}{seconds / size * 1e3:>11.2f}{seconds / steps * 1e6:>9.0f}"
                 f"{peak / 1e6:>8.1f}{peak / size / 1e3:>11.1f}"
             )
         few, many = SIZES
-        time_grows = each[many][0] / each[few][0] / (many / few)
-        memory_grows = each[many][2] / each[few][2] / (many / few)
+        time_grows = per_server[many][0] / per_server[few][0] / (many / few)
+        memory_grows = per_server[many][2] / per_server[few][2] / (many / few)
         print(f"{'':<9}per server, {many:,} / {few:,}: time {time_grows:.2f}, memory {memory_grows:.2f}  (1: flat)")
 
 
-def _per_server(found: dict[str, Any], size: int) -> tuple[float, int, int]:
-    timed = found["timed"][size]
-    return median(one["seconds"] for one in timed), timed[0]["steps"], found["traced"][size]["peak_bytes"]
+def _per_server(measured: dict[str, Any], size: int) -> tuple[float, int, int]:
+    timed = measured["timed"][size]
+    return median(sample["seconds"] for sample in timed), timed[0]["steps"], measured["traced"][size]["peak_bytes"]
 
 
 if __name__ == "__main__":

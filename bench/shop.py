@@ -312,8 +312,8 @@ def await_(look: Any, what: str) -> None:
 
 def ask(url: str) -> dict[str, str]:
     with urllib.request.urlopen(url, timeout=5) as answer:
-        told: dict[str, str] = json.load(answer)
-    return told
+        page: dict[str, str] = json.load(answer)
+    return page
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -64,8 +64,8 @@ def _released(count: int, batch: str, folder: Path, *, traced: bool) -> dict[str
     world = World(simulated.names(count))
     journal = Journal(Store(folder / "releases.sqlite"), epoch=world.clock.epoch)
     recipe = simulated.recipe(strategy={"batch": batch if batch.endswith("%") else int(batch)})
-    told = io.StringIO()
-    progress = Progress("bench", Quiet(), stream=told)
+    output = io.StringIO()
+    progress = Progress("bench", Quiet(), stream=output)
     teller = ReleaseNotifier({}, progress, WebhookNotifier({}, None, progress.line))
     stage = replace(world.on(folder, journal=journal), notify=teller)
     if traced:

@@ -82,7 +82,7 @@ def part(name: str, out: IO[str] | None = None) -> Row:
     """Run one part; its output goes to `out`, or to the terminal."""
     began = time.monotonic()
     if name in {"lint", "images"}:
-        codes = [command(each, out) for each in (parts.linters() if name == "lint" else parts.images())]
+        codes = [command(line, out) for line in (parts.linters() if name == "lint" else parts.images())]
         counts, note = Counts(passed=codes.count(0), failed=len(codes) - codes.count(0)), ""
     else:
         counts, note = tests(name, out)

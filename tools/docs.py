@@ -94,15 +94,15 @@ def links(tokens: Sequence[Token]) -> Iterator[tuple[Token, str, str]]:
 def broken(page: Page, pages: Sequence[Page]) -> list[str]:
     """The links of a page that lead nowhere."""
     anchors = {other.path: other.anchors for other in pages}
-    found = []
+    problems = []
     for _, _, target in links(page.tokens):
         file, _, anchor = target.partition("#")
         place = (page.path.parent / file).resolve() if file else page.path
         if SOURCE_HOST.match(target):
             continue
         if not place.exists() or (anchor and anchor not in anchors.get(place, frozenset())):
-            found.append(f"{page.path.relative_to(ROOT)}: {target} leads nowhere")
-    return found
+            problems.append(f"{page.path.relative_to(ROOT)}: {target} leads nowhere")
+    return problems
 
 
 def render(markdown: MarkdownIt, page: Page, pages: Sequence[Page]) -> str:

@@ -112,7 +112,7 @@ def custodian() -> None:
     """
     from saltlick.offhours.custodian import install
 
-    click.echo(install(tell=_say))
+    click.echo(install(report=_say))
 
 
 @main.command()

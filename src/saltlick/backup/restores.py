@@ -70,7 +70,7 @@ def restore(
         context.history.end(number, ok=False, error=str(error))
         raise
     context.history.end(number, ok=True, backup=chain[-1].id, server=server)
-    return _told(server, chain, done, kept)
+    return _restored(server, chain, done, kept)
 
 
 def drill(subject: BackupJob, target: RestoreTarget, context: BackupContext, *, who: str = "") -> Restored:
@@ -90,7 +90,7 @@ def drill(subject: BackupJob, target: RestoreTarget, context: BackupContext, *, 
         context.notify("", {"job": subject.name, "step": "drill failed", "error": str(error)})
         raise
     context.history.end(number, ok=True, backup=chain[-1].id, server=server)
-    return _told(server, chain, done, {})
+    return _restored(server, chain, done, {})
 
 
 def place(subject: BackupJob, target: RestoreTarget, context: BackupContext) -> str:
@@ -159,7 +159,7 @@ def standbys(subject: BackupJob, servers: Sequence[str], context: BackupContext)
     return kept
 
 
-def _told(server: str, chain: tuple[Backup, ...], done: Mapping[str, Any], kept: Mapping[str, str]) -> Restored:
+def _restored(server: str, chain: tuple[Backup, ...], done: Mapping[str, Any], kept: Mapping[str, str]) -> Restored:
     return Restored(
         server=server,
         chain=chain,

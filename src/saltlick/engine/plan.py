@@ -146,7 +146,7 @@ def build(
 
 def _require_found(kinds: Mapping[str, Kind], order: Iterable[Resource], snapshot: Snapshot) -> None:
     problems = [
-        Problem(str(r.key), f"AWS has nothing like {_told(r)}")
+        Problem(str(r.key), f"AWS has nothing like {_description(r)}")
         for r in order
         if kinds[r.kind].lookup and r.key not in snapshot.objects
     ]
@@ -154,7 +154,7 @@ def _require_found(kinds: Mapping[str, Kind], order: Iterable[Resource], snapsho
         raise InvalidInput(problems, what="plan")
 
 
-def _told(resource: Resource) -> str:
+def _description(resource: Resource) -> str:
     values = {spot.name: getattr(resource.properties, spot.name) for spot in dataclasses.fields(resource.properties)}
     return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None)
 

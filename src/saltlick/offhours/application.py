@@ -56,7 +56,7 @@ class FleetApplicationControl:
             return replies
         for step in recipe.stop:
             going = [server for server in servers if replies[server].ok]
-            replies |= self._unless_silent(self._told(recipe, step, going))
+            replies |= self._unless_silent(self._run_step(recipe, step, going))
         return replies
 
     def enter(self, group: str, servers: Sequence[str], *, deadline_s: float) -> Mapping[str, Reply]:
@@ -105,7 +105,7 @@ class FleetApplicationControl:
         ill = [server for server, reply in replies.items() if not reply.ok]
         for step in recipe.start if ill else ():
             self.notify(f"{', '.join(ill)}: did not start by itself: {step.label}")
-            self._still(replies, self._told(recipe, step, ill))
+            self._still(replies, self._run_step(recipe, step, ill))
         return replies | (self._asked(recipe.health, {server: words[server] for server in ill}) if ill else {})
 
     def _asked(self, health: HealthSpec, words: Mapping[str, Mapping[str, str]]) -> Replies:
@@ -121,7 +121,7 @@ class FleetApplicationControl:
         }
         return dict(self.ground.fleet.run(calls, deadline_s=health.deadline_s + GRACE_S)) if calls else {}
 
-    def _told(self, recipe: Application, step: Step, servers: Sequence[str]) -> Replies:
+    def _run_step(self, recipe: Application, step: Step, servers: Sequence[str]) -> Replies:
         words = self._words(recipe, servers)
         calls = {server: fill(step, words[server]) for server in servers}
         replies = self.ground.fleet.run(calls, deadline_s=step.deadline_s) if calls else {}

@@ -41,16 +41,16 @@ def find(configured: str = "", *, beside: Path = BESIDE) -> Path:
     raise NotReady(f"Cloud Custodian: {reason}; nothing was touched")
 
 
-def install(folder: Path = BESIDE, tell: Callable[[str], None] = lambda text: None) -> Path:
+def install(folder: Path = BESIDE, report: Callable[[str], None] = lambda text: None) -> Path:
     """Cloud Custodian in a Python environment of its own; again = nothing to do. Source: PyPI, 95 MB, about 20 s.
 
     Raises: NotReady with the last lines of what went wrong.
     """
     command, stamp = folder / "bin/custodian", folder / f".{PACKAGE}"
     if command.is_file() and stamp.exists():
-        tell(f"Cloud Custodian {VERSION} is there: {command}")
+        report(f"Cloud Custodian {VERSION} is there: {command}")
         return command
-    tell(f"installing Cloud Custodian {VERSION} into {folder}")
+    report(f"installing Cloud Custodian {VERSION} into {folder}")
     uv = shutil.which("uv", path=str(Path(sys.executable).parent))
     _must([sys.executable, "-m", "venv", "--clear", *(["--without-pip"] if uv else []), str(folder)])
     python = str(folder / "bin/python")

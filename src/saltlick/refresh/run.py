@@ -61,7 +61,7 @@ def refresh(asked: RefreshRequest, records: RefreshRecords, context: BackupConte
     except SaltlickError as error:
         records.reached(number, RefreshPhase.FAILED, error=str(error))
         raise
-    records.reached(number, RefreshPhase.EXCHANGED, **_told(done))
+    records.reached(number, RefreshPhase.EXCHANGED, **_restored(done))
     _finish(asked, number, server, records, context)
     return _read(records, asked)
 
@@ -87,7 +87,7 @@ def _exchanged(
     application = asked.how.application
     try:
         if application:
-            _each(asked, asked.application, application.stop, context)
+            _run_steps(asked, asked.application, application.stop, context)
         return restores.carried_out(
             asked.subject, asked.target, server, chain, context,
             scripts=asked.how.scripts, checks=asked.how.checks, swap=True, job=_job(asked, number),
@@ -95,7 +95,7 @@ def _exchanged(
     except SaltlickError as error:
         try:
             if application:
-                _each(asked, asked.application, application.start, context)
+                _run_steps(asked, asked.application, application.start, context)
         except SaltlickError as second:
             raise ServerFailed(f"{error}; and the application did not come back: {second}") from error
         raise
@@ -108,10 +108,10 @@ def _finish(asked: RefreshRequest, number: int, server: str, records: RefreshRec
     """
     others = [other for other in asked.target.servers if other != server]
     try:
-        _each(asked, [server], asked.how.after, context)
+        _run_steps(asked, [server], asked.how.after, context)
         kept = restores.standbys(asked.subject, others, context)
         if asked.how.application:
-            _each(asked, asked.application, asked.how.application.start, context)
+            _run_steps(asked, asked.application, asked.how.application.start, context)
     except SaltlickError as error:
         records.reached(number, RefreshPhase.EXCHANGED, error=str(error))
         raise ServerFailed(
@@ -134,14 +134,14 @@ def _settled(left: Refreshed, asked: RefreshRequest, records: RefreshRecords, co
             )
             state = _waited(server, str(left.result["job"]), asked.how.deadline_s, context)
         if state["state"] == "done":
-            records.reached(left.number, RefreshPhase.EXCHANGED, **_told(state.get("value") or {}))
+            records.reached(left.number, RefreshPhase.EXCHANGED, **_restored(state.get("value") or {}))
             phase = RefreshPhase.EXCHANGED
     if phase is not RefreshPhase.EXCHANGED:
         records.reached(
             left.number, RefreshPhase.FAILED, error=left.error or "interrupted before anything was exchanged"
         )
         if asked.how.application:
-            _each(asked, asked.application, asked.how.application.start, context)
+            _run_steps(asked, asked.application, asked.how.application.start, context)
         return False
     context.notify(
         f"{left.target}: finishing the refresh of {left.began:%Y-%m-%d %H:%M} UTC, which was interrupted after its exchange",
@@ -164,7 +164,7 @@ def _waited(server: str, job: str, deadline_s: float, context: BackupContext) ->
         context.clock.sleep(5)
 
 
-def _each(asked: RefreshRequest, servers: Sequence[str], steps: Sequence[Step], context: BackupContext) -> None:
+def _run_steps(asked: RefreshRequest, servers: Sequence[str], steps: Sequence[Step], context: BackupContext) -> None:
     """Steps on servers, one server after another. Raises: ServerFailed at the first that fails."""
     for server in servers:
         for step in steps:
@@ -177,7 +177,7 @@ def _job(asked: RefreshRequest, number: int) -> str:
     return f"refresh {asked.target.environment} {number}"
 
 
-def _told(done: Mapping[str, Any]) -> dict[str, Any]:
+def _restored(done: Mapping[str, Any]) -> dict[str, Any]:
     return {name: done[name] for name in ("checks", "reached", "seconds", "kept") if name in done}
 
 

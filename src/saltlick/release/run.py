@@ -122,7 +122,7 @@ class Run:
             for n, server in enumerate(servers, start=first)
         ]
         self.context.journal.begin(self.id, begun, self._move(servers, entering, batch=batch) if entering else ())
-        self._tell(begun)
+        self._show(begun)
         try:
             replies = do(tuple(servers))
         except SaltlickError as error:  # a balancer that cannot be reached has an answer for each server, too
@@ -132,7 +132,7 @@ class Run:
         failed = {step.server: labelled(step.name, step.detail) for step in over if not step.ok and step.server}
         moved = self._move(good, leaving) if leaving else ()
         self.context.journal.end(self.id, over, moved)
-        self._tell(over)
+        self._show(over)
         if own_word:
             self._note_silence(replies)
         return StepResult({step.server: replies.get(step.server) or no_reply() for step in over}, failed)
@@ -307,7 +307,7 @@ class Run:
             moved.append(server)
         return tuple(moved)
 
-    def _tell(self, steps: Sequence[StepRecord]) -> None:
+    def _show(self, steps: Sequence[StepRecord]) -> None:
         self._note(steps)
         release, batches = self.record, self.batches
         for step in steps:

@@ -32,9 +32,9 @@ class MasterFleet:
 
     def run(self, calls: Mapping[str, Call], *, deadline_s: float) -> Mapping[str, Reply]:
         """One reply per call. What does not end in time is left behind: nothing on this side of a function can stop it."""
-        return {server: self._one(call, deadline_s) for server, call in calls.items()}
+        return {server: self._reply(call, deadline_s) for server, call in calls.items()}
 
-    def _one(self, call: Call, deadline_s: float) -> Reply:
+    def _reply(self, call: Call, deadline_s: float) -> Reply:
         if refusal := misread(call):
             return Reply(False, error=refusal)
         began = self._clock.now()

@@ -146,10 +146,10 @@ def _unfinished(asked: ReleaseRequest, context: ReleaseContext) -> Iterable[Pref
     direction = (
         f"`release.resume {asked.environment}` goes on with it, `release.rollback {asked.environment}` takes it back"
     )
-    return [PreflightFinding(f"{before.id} is {_said(before.result)}: {direction}", force="unfinished")]
+    return [PreflightFinding(f"{before.id} is {_outcome(before.result)}: {direction}", force="unfinished")]
 
 
-def _said(result: Result) -> str:
+def _outcome(result: Result) -> str:
     return "not finished" if result is Result.RUNNING else result.value
 
 

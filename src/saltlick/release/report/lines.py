@@ -46,47 +46,47 @@ class StepFormatter:
         widest = max((len(wording.clean(server.name)) for server in record.servers), default=0)
         return cls(wording.batches(record), max(widest, len("all")), colour, zone)
 
-    def __call__(self, one: StepRecord) -> str:
+    def __call__(self, record: StepRecord) -> str:
         """The line of one step."""
         paint = painter(self.colour)
-        batch = f"batch {one.batch}/{max(self.batches, one.batch)}" if one.batch else ""
+        batch = f"batch {record.batch}/{max(self.batches, record.batch)}" if record.batch else ""
         place = len(f"batch {self.batches}/{self.batches}")
-        what = f"{'undo ' if one.undo else ''}{title(one)}"
+        what = f"{'undo ' if record.undo else ''}{title(record)}"
         cells = (
-            paint("dim", wording.clock(one.ended or one.started, self.zone)),
+            paint("dim", wording.clock(record.ended or record.started, self.zone)),
             f"{batch:<{place}}",
-            f"{wording.clean(one.server) or 'all':<{self.widest}}",
-            paint("±" if one.undo else "", f"{what:<24}"),
-            f"{'' if one.ended is None else wording.took(one.ended - one.started):>9}",
-            *_outcome(one, paint),
+            f"{wording.clean(record.server) or 'all':<{self.widest}}",
+            paint("±" if record.undo else "", f"{what:<24}"),
+            f"{'' if record.ended is None else wording.took(record.ended - record.started):>9}",
+            *_outcome(record, paint),
         )
         return "  ".join(cells)
 
 
-def step(record: ReleaseRecord, one: StepRecord, *, colour: bool = False, zone: tzinfo = UTC) -> str:
+def step(record: ReleaseRecord, step_record: StepRecord, *, colour: bool = False, zone: tzinfo = UTC) -> str:
     """One step, begun or ended: `14:03:58  batch 2/5  prod-app-3  drain  1.2 s  ok  drained, 0 sessions`."""
-    return StepFormatter.of(record, colour=colour, zone=zone)(one)
+    return StepFormatter.of(record, colour=colour, zone=zone)(step_record)
 
 
-def title(one: StepRecord) -> str:
+def title(step_record: StepRecord) -> str:
     """A step's phase, and its name where that says more; `health: /health` for the server's own address."""
-    phase, name = wording.PHASES[one.phase], _OWN_ADDRESS.sub("", wording.step_name(one))
-    if not name or name in (phase, one.phase.value):
+    phase, name = wording.PHASES[step_record.phase], _OWN_ADDRESS.sub("", wording.step_name(step_record))
+    if not name or name in (phase, step_record.phase.value):
         return phase
     return name if name.startswith(phase) else f"{phase}: {name}"
 
 
-def _outcome(one: StepRecord, paint: Painter) -> tuple[str, ...]:
+def _outcome(step_record: StepRecord, paint: Painter) -> tuple[str, ...]:
     """The result, and what was seen: all of it where the step failed."""
-    mark, verdict = {None: ("…", "…"), True: ("+", "ok"), False: ("✗", "FAILED")}[one.ok]
-    if one.ok is False:
-        detail = wording.clean(one.detail).strip().replace("\n", "\n        ")
+    mark, verdict = {None: ("…", "…"), True: ("+", "ok"), False: ("✗", "FAILED")}[step_record.ok]
+    if step_record.ok is False:
+        detail = wording.clean(step_record.detail).strip().replace("\n", "\n        ")
     else:
-        line = wording.first_line(one.detail)
+        line = wording.first_line(step_record.detail)
         detail = line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
     if not detail:
         return (paint(mark, verdict),)
-    return paint(mark, f"{verdict:<6}"), paint("✗" if one.ok is False else "dim", detail)
+    return paint(mark, f"{verdict:<6}"), paint("✗" if step_record.ok is False else "dim", detail)
 
 
 def plan(record: ReleaseRecord, *, colour: bool = False, floor: int = 0, notes: Sequence[str] = ()) -> str:

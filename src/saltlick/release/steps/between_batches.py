@@ -79,11 +79,13 @@ def leave_out(run: Run, failed: Failed, batch: int) -> None:
     Raises: RollbackRequired when one cannot be put out, or too few would stay.
     """
     if len(in_traffic(run) - set(failed)) < run.rule.keep:
-        raise RollbackRequired(f"{_said(failed)}; without it fewer than {run.rule.keep} servers would be in traffic")
+        raise RollbackRequired(
+            f"{_sentence(failed)}; without it fewer than {run.rule.keep} servers would be in traffic"
+        )
     if inside := take_out_of_traffic(run, tuple(failed), batch=batch):
-        raise RollbackRequired(f"{_said(failed)}; {', '.join(sorted(inside))} could not be taken out of traffic")
+        raise RollbackRequired(f"{_sentence(failed)}; {', '.join(sorted(inside))} could not be taken out of traffic")
     run.explain(failed, ServerStatus.LEFT_OUT)
-    run.remark(f"left out: {_said(failed)}")
+    run.remark(f"left out: {_sentence(failed)}")
 
 
 def keep_out_of_traffic(run: Run) -> None:
@@ -141,5 +143,5 @@ def _wait(run: Run, name: str, seconds: float, batch: int) -> bool:
     return True
 
 
-def _said(failed: Mapping[str, str]) -> str:
+def _sentence(failed: Mapping[str, str]) -> str:
     return "; ".join(f"{name}: {why}" for name, why in failed.items())

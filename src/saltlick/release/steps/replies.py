@@ -27,10 +27,10 @@ def ended(step: StepRecord, reply: Reply | None, started: float, now: float) -> 
     reply = reply or no_reply()
     took_s = reply.duration_ms / 1000
     ended = min(now, started + took_s) if reply.duration_ms else now
-    return replace(step, ended=ended, ok=reply.ok, detail=_said(reply))
+    return replace(step, ended=ended, ok=reply.ok, detail=_detail(reply))
 
 
-def _said(reply: Reply) -> str:
+def _detail(reply: Reply) -> str:
     if not reply.ok:
         return ("silent: " if reply.silent and "no answer" not in reply.error else "") + (
             reply.error or "no reason given"

@@ -30,7 +30,7 @@ def once(run: Run, when: When) -> None:
     """
     if run.recipe.strategy.kind is StrategyKind.IN_PLACE and when is When.BEFORE:
         return
-    _each(run, when, run.servers_with(ServerStatus.WAITING, ServerStatus.TOUCHED, ServerStatus.DONE))
+    _run_each(run, when, run.servers_with(ServerStatus.WAITING, ServerStatus.TOUCHED, ServerStatus.DONE))
 
 
 def once_here(run: Run, servers: Servers) -> None:
@@ -38,7 +38,7 @@ def once_here(run: Run, servers: Servers) -> None:
 
     Raises: RollbackRequired when one fails.
     """
-    _each(run, When.BEFORE, servers)
+    _run_each(run, When.BEFORE, servers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def undo_once(run: Run) -> tuple[NotUndone, ...]:
     return tuple(left)
 
 
-def _each(run: Run, when: When, servers: Servers) -> None:
+def _run_each(run: Run, when: When, servers: Servers) -> None:
     for number, step in _numbered(run):
         began = run.last_step(Phase.ONCE, _name(number, step))
         if step.when is not when or (began and began.ok):
