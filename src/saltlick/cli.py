@@ -83,15 +83,15 @@ def bootstrap(pillar: Path, name: str, repository: str, revision: str, deadline_
     from saltlick.kinds import KINDS
 
     control = job.control(pillar, KINDS, name=name, repository=repository, revision=revision)
-    cloud = aws.connect(control.environment.region, notify=_say)
-    _say(f"{name} in {control.environment.region}, account {job.require_credentials(cloud)}")
+    cloud = aws.connect(control.environment.region, notify=_notify)
+    _notify(f"{name} in {control.environment.region}, account {job.require_credentials(cloud)}")
     plan = provision.plan(control.estate, cloud, KINDS)
     if test:
         click.echo(render.text(plan, colour=sys.stdout.isatty()))
         return
-    _say(job.build(control, plan, cloud, KINDS, _watch))
+    _notify(job.build(control, plan, cloud, KINDS, _watch))
     deadline_s = deadline_s or float(control.environment.deadlines.ready_s)
-    masters = job.Wait(consoles=Consoles(cloud), notify=_say).masters(control, deadline_s=deadline_s)
+    masters = job.Wait(consoles=Consoles(cloud), notify=_notify).masters(control, deadline_s=deadline_s)
     others = tuple(other for other in environments(pillar) if other != name)
     click.echo(job.next_steps(control, masters, others))
 
@@ -112,7 +112,7 @@ def custodian() -> None:
     """
     from saltlick.offhours.custodian import install
 
-    click.echo(install(report=_say))
+    click.echo(install(report=_notify))
 
 
 @main.command()
@@ -131,7 +131,7 @@ def demo() -> None:
     sys.exit(play())
 
 
-def _say(line: str) -> None:
+def _notify(line: str) -> None:
     click.echo(line, err=True)
 
 
@@ -140,4 +140,4 @@ def _watch(outcome: Any) -> None:
     from saltlick.engine.plan import Verb
 
     if outcome.verb is not Verb.KEEP or not outcome.ok:
-        _say(render.progress(outcome, colour=sys.stderr.isatty()))
+        _notify(render.progress(outcome, colour=sys.stderr.isatty()))

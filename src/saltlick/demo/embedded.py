@@ -193,16 +193,16 @@ def delete_a_route() -> None:
 
 
 def unchanged(output: str) -> bool:
-    """Whether an apply's JSON says that every resource was kept."""
+    """Whether the JSON of an apply says that every resource was kept."""
     counts = json.loads(output)["counts"]
     return bool(counts["keep"]) and sum(counts.values()) == counts["keep"]
 
 
-def require(stage: DemoStage, says: str, holds: bool, output: str) -> None:
+def require(stage: DemoStage, title: str, holds: bool, output: str) -> None:
     """A line that is true, or the end of the demo."""
-    with stage.step(says):
+    with stage.step(title):
         if not holds:
-            raise StepFailed(says, "it does not hold", output.splitlines()[-25:])
+            raise StepFailed(title, "it does not hold", output.splitlines()[-25:])
 
 
 def facts(master: Master) -> dict[str, str]:

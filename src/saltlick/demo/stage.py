@@ -63,38 +63,38 @@ class DemoStage:
         """Show what is about to be run, as one would type it."""
         self.console.print(f"  [dim]$ {escape(shlex.join(_short(word) for word in command))}[/]", soft_wrap=True)
 
-    def run(self, says: str, command: Sequence[str], *, expect: Iterable[int] = (0,)) -> str:
+    def run(self, title: str, command: Sequence[str], *, expect: Iterable[int] = (0,)) -> str:
         """Run one command: a spinner with its latest line of stderr, then a line with the seconds; give its stdout.
 
         Raises: StepFailed when it exits with anything but `expect`.
         """
         self.command(command)
-        with self.step(says) as notify:
+        with self.step(title) as notify:
             code, output, errors = _run(command, {**os.environ, **self.env}, notify)
             if code not in tuple(expect):
-                raise StepFailed(says, f"exit code {code}", telling(output, errors))
+                raise StepFailed(title, f"exit code {code}", telling(output, errors))
         return output
 
     @contextlib.contextmanager
-    def step(self, says: str) -> Iterator[Callable[[str], None]]:
+    def step(self, title: str) -> Iterator[Callable[[str], None]]:
         """Time a block; it is given a function that shows what is going on just now."""
         started = time.monotonic()
-        with self.console.status(escape(says)) as status:
+        with self.console.status(escape(title)) as status:
 
             def notify(line: str) -> None:
-                room = max(self.console.width - len(says) - 8, 10)
-                status.update(f"{escape(says)} [dim]{escape(line.strip()[:room])}[/]")
+                room = max(self.console.width - len(title) - 8, 10)
+                status.update(f"{escape(title)} [dim]{escape(line.strip()[:room])}[/]")
 
             try:
                 yield notify
             except BaseException:
-                self._line("red", "✗", says, started)
+                self._line("red", "✗", title, started)
                 raise
-        self._line("green", "✓", says, started)
+        self._line("green", "✓", title, started)
 
-    def _line(self, colour: str, sign: str, says: str, started: float) -> None:
+    def _line(self, colour: str, sign: str, title: str, started: float) -> None:
         width = max(20, min(self.console.width, 100) - 14)
-        text = f"{escape(says):<{width}}"
+        text = f"{escape(title):<{width}}"
         seconds = f"[dim]{time.monotonic() - started:6.1f} s[/]"
         self.console.print(f"  [{colour}]{sign}[/] {text} {seconds}", soft_wrap=True)
 

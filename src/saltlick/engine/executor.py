@@ -101,7 +101,9 @@ class Hands:
             return collect(matching).objects.get(resource.key)
 
         try:
-            return until(look, bool, what=str(resource.key), say=str, deadline_s=LOST_LOOKUP_S, clock=self.cloud.clock)
+            return until(
+                look, bool, what=str(resource.key), describe=str, deadline_s=LOST_LOOKUP_S, clock=self.cloud.clock
+            )
         except WaitTimeout:
             return None
 

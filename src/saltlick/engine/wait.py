@@ -32,14 +32,14 @@ def until(
     ready: Callable[[T], bool],
     *,
     what: str,
-    say: Callable[[T], str] = str,
+    describe: Callable[[T], str] = str,
     deadline_s: float,
     clock: Clock,
     longest_s: float = LONGEST_S,
 ) -> T:
     """Call `probe` until `ready` accepts its result; return that result.
 
-    `what` names what is waited for, `say` puts an answer into words for the error. Intervals start at 0.1 s and grow to
+    `what` names what is waited for, `describe` puts an answer into words for the error. Intervals start at 0.1 s and grow to
     `longest_s`.
 
     Raises: WaitTimeout after `deadline_s` seconds, with the last answer in words.
@@ -52,7 +52,7 @@ def until(
             return seen
         waited_s = clock.now() - started
         if waited_s >= deadline_s:
-            raise WaitTimeout(what, say(seen), waited_s)
+            raise WaitTimeout(what, describe(seen), waited_s)
         jittered_s = pause_s * random.uniform(0.8, 1.2)  # noqa: S311 - spreading load, not secrets
         clock.sleep(min(jittered_s, max(deadline_s - waited_s, 0.01)))
         pause_s = min(pause_s * GROWTH, longest_s)

@@ -99,7 +99,7 @@ class KeyAdmission:
                 act,
                 lambda decision: not decision.waiting,
                 what=f"keys of {targets.environment}",
-                say=lambda decision: ", ".join(decision.waiting),
+                describe=lambda decision: ", ".join(decision.waiting),
                 deadline_s=deadline_s,
                 clock=self.clock,
             )
@@ -119,7 +119,7 @@ class KeyAdmission:
                 ask,
                 lambda silent: not silent,
                 what="answers of minions",
-                say=", ".join,
+                describe=", ".join,
                 deadline_s=deadline_s,
                 clock=self.clock,
             )

@@ -145,7 +145,7 @@ class Wait:
                 look,
                 lambda output: console.master_ready(output) or bool(console.failure(output)),
                 what=f"{name} is ready",
-                say=lambda output: "\n".join(console.last_lines(output)) or "an empty console",
+                describe=lambda output: "\n".join(console.last_lines(output)) or "an empty console",
                 deadline_s=deadline_s,
                 clock=self.consoles.cloud.clock,
             )

@@ -122,7 +122,9 @@ def all_well(
     Raises: ServerFailed naming each that is not; AwsError.
     """
     try:
-        return until(look, lambda seen: not _ill(seen), what="servers", say=_ill, deadline_s=deadline_s, clock=clock)
+        return until(
+            look, lambda seen: not _ill(seen), what="servers", describe=_ill, deadline_s=deadline_s, clock=clock
+        )
     except WaitTimeout as error:
         raise ServerFailed(f"not well behind the balancer after {error.waited_s:.0f} s:\n{error.last}") from error
 
@@ -153,7 +155,7 @@ def _page(url: str, requests: int, deadline_s: float, clock: Clock, fetch: Fetch
             lambda: _round(fetch, url, requests),
             lambda answers: answers[-1].ok,
             what=f"the page at {url}",
-            say=lambda answers: str(answers[-1]),
+            describe=lambda answers: str(answers[-1]),
             deadline_s=deadline_s,
             clock=clock,
         )

@@ -25,7 +25,7 @@ FIRST = (
 HANGUP = "\nThe terminal is gone; the job goes on. To see releases: salt-run release.watch\n"
 
 
-def say_raw(text: str) -> None:
+def write_raw(text: str) -> None:
     """Write to stderr past its buffer, which the interrupted code may be writing to. A closed stderr is no error."""
     with contextlib.suppress(OSError, ValueError):
         os.write(2, text.encode("utf-8", "replace"))
@@ -40,9 +40,9 @@ class Signals:
     lock back), signals do nothing.
     """
 
-    def __init__(self, say: Callable[[str], None] = say_raw) -> None:
+    def __init__(self, write: Callable[[str], None] = write_raw) -> None:
         self.interrupts = Interrupts()
-        self._say = say
+        self._write = write
         self._meaning: Callable[[str], None] = self._end
 
     @contextlib.contextmanager
@@ -56,7 +56,7 @@ class Signals:
             return
         before: dict[signal.Signals, Any] = {number: signal.signal(number, self._hit) for number in NAMES}
         if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # under nohup it is ignored already
-            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: self._say(HANGUP))
+            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: self._write(HANGUP))
         try:
             yield self
         finally:
@@ -80,5 +80,5 @@ class Signals:
 
     def _abort(self, name: str) -> None:
         if not self.interrupts.asked:
-            self._say(FIRST.format(name=name))
+            self._write(FIRST.format(name=name))
         self.interrupts.hit(name)

@@ -126,7 +126,7 @@ class Instance(Kind):
             lambda: _look(cloud, attributes),
             lambda seen: seen.get("State", {}).get("Name", "pending") != "pending",
             what=f"instance {attributes['id']} running",
-            say=lambda seen: str(seen.get("State", {}).get("Name", "not shown")),
+            describe=lambda seen: str(seen.get("State", {}).get("Name", "not shown")),
             deadline_s=deadline_s,
             clock=cloud.clock,
         )

@@ -117,7 +117,7 @@ class LoadBalancer(Kind):
             lambda: _look(cloud, attributes["id"]),
             lambda seen: seen["State"]["Code"] != "provisioning",
             what=f"load balancer {attributes['id']} active",
-            say=lambda seen: str(seen["State"]["Code"]),
+            describe=lambda seen: str(seen["State"]["Code"]),
             deadline_s=deadline_s,
             clock=cloud.clock,
         )

@@ -78,7 +78,7 @@ class NatGateway(Kind):
             lambda: _look(cloud, attributes),
             lambda seen: seen.get("State") in {"available", "failed", "deleting", "deleted"},
             what=f"NAT gateway {attributes['id']} available",
-            say=lambda seen: str(seen.get("State", "not shown")),
+            describe=lambda seen: str(seen.get("State", "not shown")),
             deadline_s=deadline_s,
             clock=cloud.clock,
         )

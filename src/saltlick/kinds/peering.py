@@ -91,7 +91,7 @@ class Peering(Kind):
             lambda: _look(cloud, attributes["id"]),
             lambda seen: seen["Status"]["Code"] == "active" or seen["Status"]["Code"] not in LIVE,
             what=f"peering {attributes['id']} active",
-            say=lambda seen: str(seen["Status"]["Code"]),
+            describe=lambda seen: str(seen["Status"]["Code"]),
             deadline_s=deadline_s,
             clock=cloud.clock,
         )

@@ -282,7 +282,7 @@ def _settle(context: OffHoursContext, side: OnOff, now: _Turn) -> None:
             probe,
             lambda seen: not missing(seen),
             what=str(now.turn),
-            say=lambda seen: ", ".join(f"{switched.name} {switched.state}" for switched in seen.values()),
+            describe=lambda seen: ", ".join(f"{switched.name} {switched.state}" for switched in seen.values()),
             deadline_s=float(context.hours.settle_s),
             clock=context.clock,
         )

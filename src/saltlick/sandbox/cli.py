@@ -31,7 +31,7 @@ class _Group(click.Group):
             ctx.exit(error.exit_code)
 
 
-def _say(line: str) -> None:
+def _notify(line: str) -> None:
     click.echo(f"  {line}", err=True)
 
 
@@ -66,7 +66,7 @@ def up(directory: Path, /, name: str | None, port: int | None, internet: str | N
         internet=internet or before.internet,
     )
     faults: dict[str, Any] = {key: value for key, value in rates.items() if value is not None}
-    box = Sandbox(settings, _say)
+    box = Sandbox(settings, _notify)
     _show(box.up(Faults(**faults) if faults else None))
     click.echo("To use it:  eval $(saltlick sandbox env)")
 
@@ -75,7 +75,7 @@ def up(directory: Path, /, name: str | None, port: int | None, internet: str | N
 @click.pass_obj
 def down(directory: Path) -> None:
     """Stop it and leave nothing behind but images."""
-    ran = Sandbox(load(directory), _say).down()
+    ran = Sandbox(load(directory), _notify).down()
     click.echo("The sandbox is down." if ran else "The sandbox was not running; nothing of it is left.")
 
 
@@ -123,7 +123,7 @@ def env(directory: Path) -> None:
 @click.pass_obj
 def publish(directory: Path, name: str, source: Path) -> None:
     """Make SOURCE (a checkout, or any folder) clonable in instances as http://git.saltlick.internal/NAME.git."""
-    click.echo(Sandbox(load(directory), _say).publish(name, source.resolve()))
+    click.echo(Sandbox(load(directory), _notify).publish(name, source.resolve()))
 
 
 @sandbox.command()

@@ -22,7 +22,7 @@ def findings(backups: Backups, stores: Mapping[str, Any], environment: Environme
         yield from repeated(job.directories or (), (*where, "directories"))
         if job.drill and job.drill.environment == environment.name and environment.production:
             yield at(
-                *where, "drill", "environment", says=f"{environment.name} is marked production: rehearse elsewhere"
+                *where, "drill", "environment", message=f"{environment.name} is marked production: rehearse elsewhere"
             )
 
 
@@ -30,6 +30,6 @@ def _ages(job: BackupJobSpec, where: tuple[str, ...]) -> Iterator[PillarFinding]
     every = [timing.every_s for timing in (job.full, job.incremental) if timing and timing.every_s]
     if every and min(every) > job.max_age_s:
         message = f"{job.max_age_s} s are less than the {min(every)} s between two runs: it would be red in between"
-        yield at(*where, "max_age_s", says=message)
+        yield at(*where, "max_age_s", message=message)
     if job.splay_s and every and job.splay_s >= min(every):
-        yield at(*where, "splay_s", says=f"{job.splay_s} s are as long as the {min(every)} s between two runs")
+        yield at(*where, "splay_s", message=f"{job.splay_s} s are as long as the {min(every)} s between two runs")

@@ -21,16 +21,16 @@ def findings(hours: OffHours, environment: Environment) -> Iterator[PillarFindin
     yield from repeated(hours.groups, ("groups",))
     for number, name in enumerate(hours.groups):
         if (group := environment.servers.get(name)) and group.boot is BootAs.MASTER:
-            yield at("groups", number, says=f"{name} is the Salt master's: nobody would start it again")
+            yield at("groups", number, message=f"{name} is the Salt master's: nobody would start it again")
     yield from _order(hours, environment)
     for name in hours.checks:
         yield from unknown(
             [name], switched_groups(hours, environment), "switched group", ("checks", name), section="servers"
         )
     if not any((hours.covers.ec2, hours.covers.rds, hours.covers.asg)):
-        yield at("covers", says="nothing is switched: leave `offhours` out instead")
+        yield at("covers", message="nothing is switched: leave `offhours` out instead")
     if hours.covers.ec2 and not hours.groups and not switched_groups(hours, environment):
-        yield at("covers", says=f"{environment.name} has no server group that could be switched: `ec2: false`?")
+        yield at("covers", message=f"{environment.name} has no server group that could be switched: `ec2: false`?")
 
 
 def _times(hours: OffHours) -> Iterator[PillarFinding]:
@@ -39,9 +39,11 @@ def _times(hours: OffHours) -> Iterator[PillarFinding]:
     except (KeyError, ValueError, OSError):
         known = available_timezones()
         hint = nearest(hours.timezone, known, 0.6) if known else "; this machine knows none: install tzdata"
-        yield at("timezone", says=f"{hours.timezone} is not a time zone (write it like Europe/Berlin){hint}")
+        yield at("timezone", message=f"{hours.timezone} is not a time zone (write it like Europe/Berlin){hint}")
     if hours.off.hour == hours.on.hour and (both := sorted(hours.off.days & hours.on.days)):
-        yield at("on", says=f"it would go off and come on in the same hour, on {', '.join(DAYS[day] for day in both)}")
+        yield at(
+            "on", message=f"it would go off and come on in the same hour, on {', '.join(DAYS[day] for day in both)}"
+        )
 
 
 def _order(hours: OffHours, environment: Environment) -> Iterator[PillarFinding]:
@@ -51,4 +53,4 @@ def _order(hours: OffHours, environment: Environment) -> Iterator[PillarFinding]
         yield from repeated(order, (key,))
         missing = [name for name in groups if name not in order]
         if order and missing and set(order) <= set(groups):
-            yield at(key, says=f"it says nothing of {', '.join(missing)}: name each group that is switched")
+            yield at(key, message=f"it says nothing of {', '.join(missing)}: name each group that is switched")

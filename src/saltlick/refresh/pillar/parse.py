@@ -46,6 +46,6 @@ def _senseless(refresh: Refresh, environment: Environment) -> Iterator[PillarFin
         groups = [refresh.application.servers]
         yield from unknown(groups, environment.servers, "server group", ("application", "servers"), section="servers")
     if refresh.source == environment.name:
-        yield at("source", says=f"{refresh.source} cannot get its own data: that is what backup.restore is for")
+        yield at("source", message=f"{refresh.source} cannot get its own data: that is what backup.restore is for")
     if refresh.mask == ():
-        yield at("mask", says=f"say how people are made unrecognisable, or {NOTHING_PERSONAL}")
+        yield at("mask", message=f"say how people are made unrecognisable, or {NOTHING_PERSONAL}")

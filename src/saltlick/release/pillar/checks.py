@@ -50,18 +50,18 @@ def primary(step: OnceStep, environment: Environment, recipe: Recipe) -> str | N
 def _strategy(recipe: Recipe, environment: Environment) -> Iterator[PillarFinding]:
     strategy, names = recipe.strategy, servers_of(recipe, environment)
     if recipe.servers in environment.servers and not names:
-        yield at("servers", says=f"the group {recipe.servers} has no servers")
+        yield at("servers", message=f"the group {recipe.servers} has no servers")
     if names and strategy.floor and strategy.floor.of(len(names), up=True) >= len(names):
         message = f"{strategy.floor} of {counted(len(names), 'server')} have to stay in traffic, so none could ever be taken out"
-        yield at("strategy", "floor", says=message)
+        yield at("strategy", "floor", message=message)
     if names and strategy.max_failures >= len(names):
         message = (
             f"{strategy.max_failures} failures are all of {counted(len(names), 'server')}: nothing would ever be undone"
         )
-        yield at("strategy", "max_failures", says=message)
+        yield at("strategy", "max_failures", message=message)
     if strategy.kind is StrategyKind.IN_PLACE and recipe.source.bridge:
         yield at(
-            "source", "bridge", says="only `prepared` releases have folders of their own; there is nothing to bridge"
+            "source", "bridge", message="only `prepared` releases have folders of their own; there is nothing to bridge"
         )
 
 
@@ -72,7 +72,9 @@ def _balancer(recipe: Recipe, environment: Environment) -> Iterator[PillarFindin
         yield from unknown(groups, environment.servers, "server group", ("balancer", "on"), section="servers")
         if SELF in spec.on and len(spec.on) > 1:
             yield at(
-                "balancer", "on", says="`self` goes alone: each server has an HAProxy of its own, or groups have them"
+                "balancer",
+                "on",
+                message="`self` goes alone: each server has an HAProxy of its own, or groups have them",
             )
     if not isinstance(spec, Elbv2Spec):
         return
@@ -83,14 +85,14 @@ def _balancer(recipe: Recipe, environment: Environment) -> Iterator[PillarFindin
         yield at(
             "balancer",
             "name",
-            says=f"{spec.name} is not in front of {recipe.servers}, but of {', '.join(there.servers)}",
+            message=f"{spec.name} is not in front of {recipe.servers}, but of {', '.join(there.servers)}",
         )
     if spec.drain_s < there.drain_s:
         message = (
             f"{spec.drain_s} s are less than the {there.drain_s} s for which AWS lets requests end (`drain_s` of the balancer "
             f"{spec.name}): servers would be stopped with requests in flight"
         )
-        yield at("balancer", "drain_s", says=message)
+        yield at("balancer", "drain_s", message=message)
 
 
 def _once(recipe: Recipe, environment: Environment) -> Iterator[PillarFinding]:
@@ -99,18 +101,18 @@ def _once(recipe: Recipe, environment: Environment) -> Iterator[PillarFinding]:
         wanted = primary(step, environment, recipe)
         if wanted is not None and names and wanted not in names:
             message = f"there is no server {wanted} in {recipe.servers}{did_you_mean(wanted, names)}"
-            yield at("once", number, "primary", says=message)
+            yield at("once", number, "primary", message=message)
 
 
 def _health(recipe: Recipe) -> Iterator[PillarFinding]:
     health = recipe.health
     if not health.checks and isinstance(recipe.balancer, NoBalancerSpec):
-        yield at("health", "checks", says="nothing would say whether a server is well: give it a check")
+        yield at("health", "checks", message="nothing would say whether a server is well: give it a check")
     if (least := (health.successes - 1) * health.interval_s) >= health.deadline_s:
         message = (
             f"{health.successes} good answers, {health.interval_s:g} s apart, take {least:g} s, not {health.deadline_s}"
         )
-        yield at("health", "deadline_s", says=message)
+        yield at("health", "deadline_s", message=message)
 
 
 def _windows(recipe: Recipe) -> Iterator[PillarFinding]:
@@ -125,14 +127,14 @@ def _windows(recipe: Recipe) -> Iterator[PillarFinding]:
             try:
                 read(text)
             except ValueError as error:
-                yield at("windows", key, number, says=str(error))
+                yield at("windows", key, number, message=str(error))
     try:
         ZoneInfo(recipe.windows.timezone)
     except (KeyError, ValueError, OSError):
         known = available_timezones()
         hint = nearest(recipe.windows.timezone, known, 0.6) if known else "; this machine knows none: install tzdata"
         message = f"{recipe.windows.timezone} is not a time zone (write it like Europe/Berlin){hint}"
-        yield at("windows", "timezone", says=message)
+        yield at("windows", "timezone", message=message)
 
 
 def _placeholders(recipe: Recipe) -> Iterator[PillarFinding]:
@@ -176,7 +178,7 @@ def _words_of(step: Step, where: Location, known: tuple[str, ...]) -> Iterator[P
             message = (
                 f"Salt takes {shown(value)} for an argument named {taken[1]}: write it by its own name, under kwargs"
             )
-            yield at(*where, "args", number, says=message)
+            yield at(*where, "args", number, message=message)
     for name, value in step.kwargs.items():
         yield from _known(value, (*where, "kwargs", name), known)
     if isinstance(step, OnceStep):
@@ -189,17 +191,17 @@ def _known(value: object, where: Location, known: tuple[str, ...]) -> Iterator[P
     for word in dict.fromkeys(placeholders_in(value)):
         if word not in known:
             message = f"{{{word}}} is no placeholder{did_you_mean(word, known)}; braces that are meant take a space: {{ {word} }}"
-            yield at(*where, says=message)
+            yield at(*where, message=message)
 
 
 def _no_folder(recipe: Recipe, texts: object, where: Location) -> Iterator[PillarFinding]:
     if recipe.strategy.kind is StrategyKind.IN_PLACE and "release" in placeholders_in(texts):
-        yield at(*where, says="`in_place` has no folder {release} of its own: the checkout is {directory}/source")
+        yield at(*where, message="`in_place` has no folder {release} of its own: the checkout is {directory}/source")
 
 
 def _no_server(step: PlacedStep, where: Location, hook: str) -> Iterator[PillarFinding]:
     if _OF_ONE_SERVER & {*placeholders_in(step.args), *placeholders_in(step.kwargs)}:
         alternatives = "there is {servers}, or `on: server`"
         yield at(
-            *where, says=f"{hook} on the master is about no single server, so {{server}} is nobody; {alternatives}"
+            *where, message=f"{hook} on the master is about no single server, so {{server}} is nobody; {alternatives}"
         )

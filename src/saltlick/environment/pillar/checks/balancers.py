@@ -34,9 +34,9 @@ def findings(environment: Environment) -> Iterator[PillarFinding]:
 def _name(full: str, where: tuple[str, str]) -> Iterator[PillarFinding]:
     if len(full) > NAME_LIMIT:
         message = f"AWS takes at most {NAME_LIMIT} characters for a balancer's name, and {full} has {len(full)}"
-        yield at(*where, says=message)
+        yield at(*where, message=message)
     if full.startswith("internal-"):
-        yield at(*where, says=f"AWS takes no balancer whose name begins with internal-, as {full} does")
+        yield at(*where, message=f"AWS takes no balancer whose name begins with internal-, as {full} does")
 
 
 def _place(environment: Environment, balancer: LoadBalancerSpec, where: tuple[str, str]) -> Iterator[PillarFinding]:
@@ -45,8 +45,10 @@ def _place(environment: Environment, balancer: LoadBalancerSpec, where: tuple[st
         return
     if len(environment.zones) < 2:
         yield at(
-            *where, lacks=[("zones",)], says="a balancer needs subnets in at least two zones; the environment has one"
+            *where,
+            lacks=[("zones",)],
+            message="a balancer needs subnets in at least two zones; the environment has one",
         )
     if not balancer.internal and not layout.is_public(balancer.subnet, tier):
         message = f"{balancer.subnet} is not public, so the internet cannot reach it. Set `internal: true` if that is intended"
-        yield at(*where, "subnet", says=message)
+        yield at(*where, "subnet", message=message)

@@ -21,9 +21,9 @@ class PillarFinding:
     lacks: tuple[Location, ...] = ()
 
 
-def at(*location: str | int, says: str, lacks: Sequence[Location] = ()) -> PillarFinding:
+def at(*location: str | int, message: str, lacks: Sequence[Location] = ()) -> PillarFinding:
     """A finding at `environment.<location>`."""
-    return PillarFinding(location, says, tuple(lacks))
+    return PillarFinding(location, message, tuple(lacks))
 
 
 def unknown(
@@ -35,14 +35,14 @@ def unknown(
         if name not in known:
             place = (*where, number) if len(names) > 1 else where
             message = f"there is no {what} {name}{did_you_mean(name, known)}"
-            yield at(*place, lacks=[(section, name)], says=message)
+            yield at(*place, lacks=[(section, name)], message=message)
 
 
 def repeated(values: Sequence[object], where: Location) -> Iterator[PillarFinding]:
     """A finding for each value that occurs earlier in the list."""
     for number, value in enumerate(values):
         if value in values[:number]:
-            yield at(*where, number, says=f"{value} is here twice")
+            yield at(*where, number, message=f"{value} is here twice")
 
 
 def counted(count: int, noun: str) -> str:

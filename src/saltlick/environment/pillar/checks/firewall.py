@@ -28,11 +28,11 @@ def findings(environment: Environment) -> Iterator[PillarFinding]:
 
 def _name(environment: Environment, group: str) -> Iterator[PillarFinding]:
     if group in RESERVED_SOURCES:
-        yield at("firewall", group, says=f"{group} means something else in rules; choose another name")
+        yield at("firewall", group, message=f"{group} means something else in rules; choose another name")
     if group in environment.peers:
-        yield at("firewall", group, says=f"{group} is also a peer: `from: {group}` could mean either")
+        yield at("firewall", group, message=f"{group} is also a peer: `from: {group}` could mean either")
     if group == "default" or group.startswith("sg-"):
-        yield at("firewall", group, says=f"AWS keeps the name {group} for itself")
+        yield at("firewall", group, message=f"AWS keeps the name {group} for itself")
 
 
 def _sources(environment: Environment, rule: FirewallRule, where: tuple[str | int, ...]) -> Iterator[PillarFinding]:
@@ -40,19 +40,19 @@ def _sources(environment: Environment, rule: FirewallRule, where: tuple[str | in
     for number, source in enumerate(rule.sources):
         place = (*where, "from", number) if len(rule.sources) > 1 else (*where, "from")
         if source == PEERS and not environment.peers:
-            yield at(*place, lacks=[("peers",)], says="there are no peers")
+            yield at(*place, lacks=[("peers",)], message="there are no peers")
         elif source not in RESERVED_SOURCES and "/" not in source and source not in groups:
             message = f"there is no group or peer {source}{did_you_mean(source, (*groups, *RESERVED_SOURCES))}"
-            yield at(*place, lacks=[("firewall", source), ("peers",)], says=message)
+            yield at(*place, lacks=[("firewall", source), ("peers",)], message=message)
 
 
 def _ports(rule: FirewallRule, where: tuple[str | int, ...]) -> Iterator[PillarFinding]:
     if not (rule.tcp or rule.udp or rule.icmp or rule.ip_protocol):
-        yield at(*where, says="this opens nothing: say which `tcp` or `udp` ports, `icmp: true` or an `ip_protocol`")
+        yield at(*where, message="this opens nothing: say which `tcp` or `udp` ports, `icmp: true` or an `ip_protocol`")
     for protocol, ports in (("tcp", rule.tcp), ("udp", rule.udp)):
         for number, port in enumerate(ports):
             if clash := next((other for other in ports[:number] if port.overlaps(other)), None):
-                yield at(*where, protocol, number, says=f"{port} is open already: {clash}")
+                yield at(*where, protocol, number, message=f"{port} is open already: {clash}")
     yield from repeated(rule.ip_protocol, (*where, "ip_protocol"))
 
 
@@ -65,4 +65,4 @@ def _again(
             for port in ports:
                 first = seen.setdefault((source, protocol, port), number)
                 if first != number:
-                    yield at(*where, says=f"rule {first + 1} opens {protocol} {port} to {source} already")
+                    yield at(*where, message=f"rule {first + 1} opens {protocol} {port} to {source} already")

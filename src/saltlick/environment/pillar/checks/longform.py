@@ -22,10 +22,10 @@ def findings(environment: Environment) -> Iterator[PillarFinding]:
     for number, entry in enumerate(environment.resources):
         where = ("resources", number)
         if entry.kind not in KINDS:
-            yield at(*where, "kind", says=f"there is no kind {entry.kind}{did_you_mean(entry.kind, KINDS)}")
+            yield at(*where, "kind", message=f"there is no kind {entry.kind}{did_you_mean(entry.kind, KINDS)}")
             continue
         if (address := f"{entry.kind}/{entry.name}") in seen:
-            yield at(*where, says=f"{address} is in the list twice")
+            yield at(*where, message=f"{address} is in the list twice")
         seen.add(address)
         yield from _properties(environment, entry, where)
 
@@ -35,7 +35,7 @@ def _properties(environment: Environment, entry: LongForm, where: tuple[str, int
         _values(environment, entry)
     except MisfitError as misfit:
         for inside, message in misfit.problems:
-            yield at(*where, "properties", *inside, says=message)
+            yield at(*where, "properties", *inside, message=message)
 
 
 def _values(environment: Environment, entry: LongForm) -> dict[str, Any]:
@@ -60,17 +60,17 @@ def beside_short_form(
 def _address(entry: LongForm, short_form: frozenset[str], where: tuple[str, int]) -> Iterator[PillarFinding]:
     address = f"{entry.kind}/{entry.name}"
     if address in short_form and not entry.override:
-        yield at(*where, says=f"the short form makes {address} already; say `override: true` to change it")
+        yield at(*where, message=f"the short form makes {address} already; say `override: true` to change it")
     if address not in short_form and entry.override:
         message = f"nothing to override: the short form makes no {address}{nearest(address, short_form, 0.8)}"
-        yield at(*where, says=message)
+        yield at(*where, message=message)
 
 
 def _reference(ref: Ref, known: Addresses, where: tuple[str | int, ...]) -> Iterator[PillarFinding]:
     if (environment := ref.key.environment) not in known:
-        yield at(*where, says=f"{ref}: {environment} is neither this environment nor a peer of it")
+        yield at(*where, message=f"{ref}: {environment} is neither this environment nor a peer of it")
     elif ref.key.address not in known[environment]:
         near = nearest(ref.key.address, known[environment], 0.8)
-        yield at(*where, says=f"there is no {ref.key.address} in {environment}{near}")
+        yield at(*where, message=f"there is no {ref.key.address} in {environment}{near}")
     elif ref.attribute not in (attributes := KINDS[ref.key.kind].attributes):
-        yield at(*where, says=f"{ref.key.address} has no {ref.attribute}{did_you_mean(ref.attribute, attributes)}")
+        yield at(*where, message=f"{ref.key.address} has no {ref.attribute}{did_you_mean(ref.attribute, attributes)}")

@@ -23,21 +23,23 @@ def _zones(environment: Environment) -> Iterator[PillarFinding]:
     yield from repeated(environment.zones, ("zones",))
     for number, zone in enumerate(environment.zones):
         if zone[:-1] != environment.region:
-            yield at("zones", number, says=f"{zone} is not a zone of {environment.region}")
+            yield at("zones", number, message=f"{zone} is not a zone of {environment.region}")
 
 
 def _tier(environment: Environment, name: str, tier: Tier) -> Iterator[PillarFinding]:
     where = ("subnets", name)
     if len(tier.cidrs) != len(environment.zones):
         message = f"{counted(len(tier.cidrs), 'network')} for {counted(len(environment.zones), 'zone')}: one for each is needed"
-        yield at(*where, "cidrs", lacks=[("zones",)], says=message)
+        yield at(*where, "cidrs", lacks=[("zones",)], message=message)
     for number, cidr in enumerate(tier.cidrs):
         if not cidr.subnet_of(environment.cidr):
-            yield at(*where, "cidrs", number, says=f"{cidr} is outside the environment's {environment.cidr}")
+            yield at(*where, "cidrs", number, message=f"{cidr} is outside the environment's {environment.cidr}")
     if tier.nat is not Nat.NONE and layout.is_public(name, tier):
-        yield at(*where, "nat", says=f"{name} is public: its servers reach the internet without NAT")
+        yield at(*where, "nat", message=f"{name} is public: its servers reach the internet without NAT")
     elif tier.nat is not Nat.NONE and not layout.public_tier(environment):
-        yield at(*where, "nat", lacks=[("subnets",)], says="a NAT gateway stands in a public subnet, and there is none")
+        yield at(
+            *where, "nat", lacks=[("subnets",)], message="a NAT gateway stands in a public subnet, and there is none"
+        )
 
 
 def _overlaps(environment: Environment) -> Iterator[PillarFinding]:
@@ -46,5 +48,5 @@ def _overlaps(environment: Environment) -> Iterator[PillarFinding]:
         for number, cidr in enumerate(tier.cidrs):
             for other, owner in seen:
                 if cidr.overlaps(other):
-                    yield at("subnets", name, "cidrs", number, says=f"{cidr} overlaps with {other} of {owner}")
+                    yield at("subnets", name, "cidrs", number, message=f"{cidr} overlaps with {other} of {owner}")
             seen.append((cidr, f"{name}-az{number + 1}"))

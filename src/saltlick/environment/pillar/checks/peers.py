@@ -15,14 +15,14 @@ def names(environment: Environment) -> Iterator[PillarFinding]:
     """What can be said of the list of peers without knowing them."""
     yield from repeated(environment.peers, ("peers",))
     if environment.name in environment.peers:
-        yield at("peers", says=f"{environment.name} cannot be its own peer")
+        yield at("peers", message=f"{environment.name} cannot be its own peer")
 
 
 def findings(environment: Environment, peers: Mapping[str, Environment]) -> Iterator[PillarFinding]:
     """All that is wrong between an environment and its peers."""
     for number, name in enumerate(environment.peers):
         if name not in peers:
-            yield at("peers", number, says=f"there is no environment {name}{did_you_mean(name, peers)}")
+            yield at("peers", number, message=f"there is no environment {name}{did_you_mean(name, peers)}")
             continue
         yield from _network(environment, peers, number)
         yield from _servers(environment, peers[name])
@@ -33,13 +33,13 @@ def _network(environment: Environment, peers: Mapping[str, Environment], number:
     peer = peers[environment.peers[number]]
     if peer.region != environment.region:
         message = f"{peer.name} is in {peer.region}: peering between regions is not supported yet"
-        yield at("peers", number, says=message)
+        yield at("peers", number, message=message)
     if environment.cidr.overlaps(peer.cidr):
-        yield at("cidr", says=f"{environment.cidr} overlaps with {peer.name}'s {peer.cidr}")
+        yield at("cidr", message=f"{environment.cidr} overlaps with {peer.name}'s {peer.cidr}")
     for earlier in environment.peers[:number]:
         if earlier in peers and peers[earlier].cidr.overlaps(peer.cidr):
             message = f"{peer.name}'s {peer.cidr} overlaps with {earlier}'s {peers[earlier].cidr}: no route could tell them apart"
-            yield at("peers", number, says=message)
+            yield at("peers", number, message=message)
 
 
 def _servers(environment: Environment, peer: Environment) -> Iterator[PillarFinding]:
@@ -47,7 +47,7 @@ def _servers(environment: Environment, peer: Environment) -> Iterator[PillarFind
     theirs = {server.name for server in layout.declared_servers(peer)}
     for server in layout.declared_servers(environment):
         if server.name in theirs:
-            yield at("servers", server.group, says=f"{peer.name} has a server {server.name} too")
+            yield at("servers", server.group, message=f"{peer.name} has a server {server.name} too")
 
 
 def _master(environment: Environment, peers: Mapping[str, Environment]) -> Iterator[PillarFinding]:
@@ -57,8 +57,8 @@ def _master(environment: Environment, peers: Mapping[str, Environment]) -> Itera
     masters = [server.name for server in layout.masters(environment, peers)]
     if not masters:
         message = "the servers have no Salt master: no group here or in a peer says `boot: master`"
-        yield at("salt", "master", says=f"{message}; peer with one, name its address here, or say `boot: none`")
+        yield at("salt", "master", message=f"{message}; peer with one, name its address here, or say `boot: none`")
     if len(masters) > 1:
         yield at(
-            "salt", "master", says=f"there are several Salt masters ({', '.join(masters)}); name one's address here"
+            "salt", "master", message=f"there are several Salt masters ({', '.join(masters)}); name one's address here"
         )

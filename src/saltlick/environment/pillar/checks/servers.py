@@ -39,21 +39,21 @@ def _counts(environment: Environment, group: str, spec: ServerGroup) -> Iterator
         yield at(
             *where,
             "count",
-            says=f"{spec.count} servers, but {counted(len(spec.names), 'name')}; leave the count out",
+            message=f"{spec.count} servers, but {counted(len(spec.names), 'name')}; leave the count out",
         )
     names = layout.server_names(environment, group)
     if len(spec.private_ips) > len(names):
         message = f"{counted(len(spec.private_ips), 'address')} for {counted(len(names), 'server')}"
         lacks = [("servers", group, "names"), ("servers", group, "count")]
-        yield at(*where, "private_ips", lacks=lacks, says=message)
+        yield at(*where, "private_ips", lacks=lacks, message=message)
     if names and len(longest := max(names, key=len)) > HOST_NAME_LIMIT:
         message = f"{longest} has {len(longest)} characters; a host name takes at most {HOST_NAME_LIMIT}"
-        yield at(*where, says=message)
+        yield at(*where, message=message)
 
 
 def _image(environment: Environment, spec: ServerGroup, where: tuple[str, str]) -> Iterator[PillarFinding]:
     if not (spec.image or environment.image):
-        yield at(*where, lacks=[("image",)], says="no image: give the group one, or the environment")
+        yield at(*where, lacks=[("image",)], message="no image: give the group one, or the environment")
 
 
 def _reachable(environment: Environment, spec: ServerGroup, where: tuple[str, str]) -> Iterator[PillarFinding]:
@@ -62,7 +62,7 @@ def _reachable(environment: Environment, spec: ServerGroup, where: tuple[str, st
         return
     for name, requested in (("elastic_ip", spec.elastic_ip), ("public_ip", spec.public_ip)):
         if requested:
-            yield at(*where, name, says=f"{spec.subnet} is not public: no public address would be reached there")
+            yield at(*where, name, message=f"{spec.subnet} is not public: no public address would be reached there")
 
 
 def _addresses(environment: Environment, group: str, spec: ServerGroup) -> Iterator[PillarFinding]:
@@ -73,11 +73,11 @@ def _addresses(environment: Environment, group: str, spec: ServerGroup) -> Itera
         place = ("servers", group, "private_ips", number)
         if address not in subnet.cidr:
             yield at(
-                *place, lacks=[("zones",), ("subnets",)], says=f"{address} is outside {subnet.name}, {subnet.cidr}"
+                *place, lacks=[("zones",), ("subnets",)], message=f"{address} is outside {subnet.name}, {subnet.cidr}"
             )
         elif _reserved(int(address), subnet.cidr):
             message = f"AWS keeps {address} for itself: the first four and the last address of {subnet.cidr}"
-            yield at(*place, says=message)
+            yield at(*place, message=message)
 
 
 def _reserved(address: int, cidr: IPv4Network) -> bool:
@@ -92,7 +92,7 @@ def _room(environment: Environment) -> Iterator[PillarFinding]:
         count = sum(server.subnet == subnet.name for server in layout.declared_servers(environment))
         if count > room:
             message = f"{subnet.cidr} has {counted(room, 'address')} for {counted(count, 'server')}"
-            yield at("subnets", subnet.tier, "cidrs", subnet.number - 1, says=message)
+            yield at("subnets", subnet.tier, "cidrs", subnet.number - 1, message=message)
 
 
 def _same_names(environment: Environment) -> Iterator[PillarFinding]:
@@ -103,7 +103,7 @@ def _same_names(environment: Environment) -> Iterator[PillarFinding]:
             local = name.removeprefix(f"{environment.name}-")
             place = ("names", number) if environment.servers[group].names else ()
             if local in owners:
-                yield at("servers", group, *place, says=f"{name} is the name of a server of {owners[local]} too")
+                yield at("servers", group, *place, message=f"{name} is the name of a server of {owners[local]} too")
             owners.setdefault(local, group)
 
 
@@ -113,5 +113,5 @@ def _same_addresses(environment: Environment) -> Iterator[PillarFinding]:
         for number, address in enumerate(spec.private_ips):
             if address in owners:
                 message = f"{address} is the address of a server of {owners[address]} too"
-                yield at("servers", group, "private_ips", number, says=message)
+                yield at("servers", group, "private_ips", number, message=message)
             owners.setdefault(address, group)
