@@ -112,7 +112,7 @@ def cluster() -> Iterator[Cluster]:
     """Both servers, up and following."""
     client = docker.from_env(timeout=600)
     network = make_network(client)
-    primary, standby = (Server(suites()["backup"], client, network.name, number) for number in (1, 2))
+    primary, standby = (Server(suites()["backup"], client, str(network.name), number) for number in (1, 2))
     try:
         primary.boot()
         standby.boot()

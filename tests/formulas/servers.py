@@ -111,7 +111,7 @@ class Server:
             self.container.remove(force=True, v=True)
 
     @property
-    def _running(self) -> Container:
+    def _running(self) -> Any:
         assert self.container is not None, "boot() comes first"
         return self.container
 
@@ -176,10 +176,11 @@ def make_network(client: docker.DockerClient) -> Network:
 
 def clear_ruins(client: docker.DockerClient) -> None:
     """Remove what killed sessions left: their networks take the addresses of VPCs in the end."""
-    for made in (
+    leftovers: tuple[Any, ...] = (
         *client.containers.list(all=True, filters={"label": OWNER}),
         *client.networks.list(filters={"label": OWNER}),
-    ):
+    )
+    for made in leftovers:
         owner = made.labels[OWNER] if isinstance(made, Container) else made.attrs["Labels"][OWNER]
         if owner == _owner(int(owner.split()[0])):
             continue

@@ -146,14 +146,15 @@ class ApplicationMaster(IntegrationMaster):
         repository = self.folder / "shop"
         repository.mkdir()
         _git(repository, "init", "-q", "-b", "main")
-        for name, files in {
+        revisions: dict[str, dict[str, str | None]] = {
             "good-1": {"app.py": APP, "status": "200"},
             "good-2": {"two": ""},
             "good-3": {"three": ""},
             "unhealthy": {"status": "500"},
             "broken": {"status": "200", "does-not-start": ""},
             "deadly": {"kills-the-minion": "", "does-not-start": None},
-        }.items():
+        }
+        for name, files in revisions.items():
             for file, text in files.items():
                 (repository / file).unlink() if text is None else (repository / file).write_text(text)
             _git(repository, "add", "-A")

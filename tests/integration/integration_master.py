@@ -115,8 +115,14 @@ class IntegrationMaster:
         return self.run("state.orchestrate", "orch.deploy-environment", f"pillarenv={environment}", "--out=json", *more)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(self.command(*arguments), env=self.environ, text=True, start_new_session=True, **pipes)
+        return subprocess.Popen(
+            self.command(*arguments),
+            env=self.environ,
+            text=True,
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
 
     def minion(self, name: str, *, own: str = "", honest: bool = True, environment: str = "test") -> Minion:
         """A minion of that name in a folder of its own; an honest one's console shows its fingerprint."""
