@@ -7,6 +7,7 @@ import pytest
 pytestmark = pytest.mark.e2e
 
 SETTINGS = "/etc/salt/minion.d/saltlick-settings.conf"
+PENDING = "/var/run/saltlick-minion-restart"
 
 
 def test_settings_are_defaults_with_pillar_on_top(host):
@@ -22,12 +23,14 @@ def test_bootstrap_settings_are_not_repeated(host):
 
 def test_a_changed_setting_restarts_the_minion_after_the_highstate(server, host):
     before = _started(host)
-    server.write("/srv/salt/slow.sls", "slow:\n  cmd.run:\n    - name: sleep 4; date +%s%N > /root/highstate-ended\n")
+    slow = f"sleep 4; test -e {PENDING} && date +%s%N > /root/highstate-ended"
+    server.write("/srv/salt/slow.sls", f"slow:\n  cmd.run:\n    - name: {slow}\n")
     server.write("/srv/salt/top.sls", "base:\n  '*': [salt_minion, slow]\n")
     server.apply(salt_minion={"settings": {"log_level_logfile": "debug"}})
     _wait(lambda: _started(host) != before)
     ended_ns = int(host.file("/root/highstate-ended").content_string)
     assert _started(host) >= ended_ns // 10**9
+    _wait(lambda: not host.file(PENDING).exists)
     assert host.service("salt-minion").is_running
 
 
@@ -38,6 +41,7 @@ def test_a_minion_that_is_not_running_is_not_started(server, host):
     assert any(name.startswith("salt_minion-service-restart") and s["changes"] for name, s in states.items())
     _wait(lambda: host.run("systemctl is-active saltlick-minion-restart").rc != 0)
     assert not host.service("salt-minion").is_running
+    assert not host.file(PENDING).exists
 
 
 def _started(host) -> int:

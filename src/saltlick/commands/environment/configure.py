@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from salt.fileserver import Fileserver
 
 from saltlick.commands.context import master_ports
 from saltlick.commands.environment.estate import environments_of
+from saltlick.commands.environment.minion_restart import restarting, wait_until_back
 from saltlick.commands.job import job_progress
 from saltlick.commands.state import state
 from saltlick.errors import InvalidInput
@@ -65,7 +67,13 @@ def configured(
         limit_s = float(declared.deadlines.highstate_s if deadline_s is None else deadline_s)
         test = bool(opts.get("test"))
         arguments = {"saltenv": "base", "pillarenv": name, "queue": TURN, "test": test}
-        replies = _ask(opts, servers, Call("state.highstate", kwargs=arguments), limit_s)
+        replies = dict(_ask(opts, servers, Call("state.highstate", kwargs=arguments), limit_s))
+        if not test and (restarts := restarting(replies)):
+            with master_ports(opts) as ports:
+                lost = wait_until_back(restarts, ports.fleet, ports.clock)
+            replies |= {
+                server: replace(replies[server], ok=False, value=None, error=why) for server, why in lost.items()
+            }
         with job_progress(opts, caller.job_id) as progress:
             for server, reply in replies.items():
                 progress.line(f"{server}  {sentence(reply)}  {reply.duration_ms / 1000:.0f} s")
