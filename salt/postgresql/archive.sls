@@ -2,7 +2,7 @@
 {%- set slot = "from pg_replication_slots where slot_name = 'saltlick_backup'" %}
 
 include:
-  - postgresql.service
+  - {{ postgresql.running_sls }}
 {%- if postgresql.archive %}
 
 postgresql-archive-dir:
@@ -13,7 +13,7 @@ postgresql-archive-dir:
     - mode: '0700'
     - makedirs: true
     - require:
-      - sls: postgresql.service
+      - sls: {{ postgresql.running_sls }}
 
 postgresql-archive-script:
   file.managed:
@@ -76,7 +76,7 @@ postgresql-archive-{{ unit }}-dead:
     - name: {{ unit }}
     - enable: false
     - require:
-      - sls: postgresql.service
+      - sls: {{ postgresql.running_sls }}
     - require_in:
       - cmd: postgresql-archive-slot-dropped
 {%- endfor %}

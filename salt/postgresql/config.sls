@@ -1,4 +1,4 @@
-{%- from 'postgresql/map.jinja' import postgresql, facts with context %}
+{%- from 'postgresql/map.jinja' import postgresql with context %}
 
 include:
   - postgresql.cluster
@@ -35,12 +35,3 @@ postgresql-config-clients:
     - mode: '0640'
     - require:
       - cmd: postgresql-cluster-begun
-
-postgresql-config-facts:
-  file.managed:
-    - name: /etc/saltlick/postgresql.json
-    - contents: {{ facts | json(sort_keys=True) | tojson }}
-    - user: root
-    - group: 0
-    - mode: '0644'
-    - makedirs: true

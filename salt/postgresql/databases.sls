@@ -9,7 +9,7 @@
 {%- endif %}
 
 include:
-  - postgresql.service
+  - {{ postgresql.running_sls }}
 
 # What is in the databases is the primary's business; who that is, is asked when it matters.
 {%- for name, user in users | dictsort %}
@@ -26,7 +26,7 @@ postgresql-databases-user-{{ name }}:
     - db_port: {{ postgresql.port }}
     - onlyif: {{ primary | tojson }}
     - require:
-      - sls: postgresql.service
+      - sls: {{ postgresql.running_sls }}
 {%- endfor %}
 {%- for name, database in postgresql.databases | dictsort %}
 
@@ -43,6 +43,21 @@ postgresql-databases-{{ name }}:
     - require:
       - postgres_user: postgresql-databases-user-{{ database.owner }}
 {%- endfor %}
+{%- if postgresql.failover %}
+{%- set functions = ['pg_ls_dir(text, boolean, boolean)', 'pg_stat_file(text, boolean)', 'pg_read_binary_file(text)', 'pg_read_binary_file(text, bigint, bigint, boolean)'] %}
+{%- set user = postgresql.replication.user %}
+{%- set missing = "select count(*) from unnest(array['" ~ functions | join("', '") ~ "']) as name where not has_function_privilege('" ~ user ~ "', 'pg_catalog.' || name, 'execute')" %}
+
+# What pg_rewind calls on the new primary, when a former one comes back.
+postgresql-databases-rewind:
+  cmd.run:
+    - name: {{ (postgresql.psql ~ ' -c "grant execute on function pg_catalog.' ~ functions | join(', pg_catalog.') ~ ' to ' ~ user ~ '"') | tojson }}
+    - runas: {{ postgresql.user }}
+    - onlyif: {{ (postgresql.psql ~ " -c 'select pg_is_in_recovery()' | grep -qx f") | tojson }}
+    - unless: {{ (postgresql.psql ~ ' -c "' ~ missing ~ '" | grep -qx 0') | tojson }}
+    - require:
+      - postgres_user: postgresql-databases-user-{{ user }}
+{%- else %}
 {%- for id in postgresql.others %}
 {%- set slot = id | replace('-', '_') | replace('.', '_') | lower %}
 {%- set make = postgresql.psql ~ ' -c "select pg_create_physical_replication_slot(\'' ~ slot ~ '\')"' %}
@@ -56,5 +71,6 @@ postgresql-databases-slot-{{ id }}:
     - onlyif: {{ (postgresql.psql ~ " -c 'select pg_is_in_recovery()' | grep -qx f") | tojson }}
     - unless: {{ there | tojson }}
     - require:
-      - sls: postgresql.service
+      - sls: {{ postgresql.running_sls }}
 {%- endfor %}
+{%- endif %}

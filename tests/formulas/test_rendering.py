@@ -16,7 +16,7 @@ import yaml
 salt._logging.shutdown_temp_handler()  # or it writes all it kept, at exit, to a stream that pytest closed
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).with_name("golden")
-ROLES = ["nginx", "varnish", "haproxy", "supervisor", "app", "postgresql", "zeo", "keepalived", "rsyncd"]
+ROLES = ["nginx", "varnish", "haproxy", "supervisor", "app", "etcd", "postgresql", "zeo", "keepalived", "rsyncd"]
 FORMULAS = ["base", "salt_minion", *ROLES]
 PLATFORMS = {
     "debian-12": {"os": "Debian", "os_family": "Debian", "osmajorrelease": 12, "kernel": "Linux"},
@@ -125,6 +125,64 @@ def test_files_render(minion):
         assert "Written by Salt" in text or low["__id__"] == "varnish-config-log-format"
         assert "{{" not in text
         assert "None" not in text
+
+
+FAILOVER = {
+    "roles": ["postgresql", "etcd"],
+    "etcd": {"clusters": {"shop": {"members": {"test-app-1": "10.20.10.11", "b": "10.20.10.12", "c": "10.20.10.13"}}}},
+    "postgresql": {
+        "members": {"test-app-1": "10.20.10.11", "b": "10.20.10.12"},
+        "replication": {"password": "it's: a \\ secret"},
+        "networks": ["10.20.0.0/16"],
+        "settings": {"jit": False, "work_mem": "8MB"},
+        "failover": {"cluster": "shop", "password": "p"},
+    },
+}
+
+
+@pytest.mark.parametrize("platform_name", ["debian-12", "amazon-2023", "rocky-9"])
+def test_failover_renders(tmp_path, platform_name):
+    minion = Minion(tmp_path, PLATFORMS[platform_name], FAILOVER)
+    templates = {low["name"]: low for low in minion.lows if low.get("template") == "jinja"}
+    rendered = {
+        name: minion.call("slsutil.renderer", path=low["source"], default_renderer="jinja", **_context(low))
+        for name, low in templates.items()
+    }
+    assert not [name for name, text in rendered.items() if "{{" in text or "None" in text]
+    patroni = yaml.safe_load(rendered["/etc/saltlick/patroni.yml"])
+    assert patroni["postgresql"]["authentication"]["replication"]["password"] == "it's: a \\ secret"
+    assert sorted(patroni["etcd3"]["hosts"]) == ["10.20.10.11:2379", "10.20.10.12:2379", "10.20.10.13:2379"]
+    assert patroni["bootstrap"]["dcs"]["postgresql"]["parameters"]["jit"] == "off"
+    lasts = patroni["bootstrap"]["dcs"]
+    assert lasts["loop_wait"] + 2 * lasts["retry_timeout"] <= lasts["ttl"] < 30
+    assert "postgresql.service" not in {low["__sls__"] for low in minion.lows}, "two would start the database"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"failover": {"cluster": "shop"}}, "postgresql:failover:password is missing"),
+        ({"failover": {"cluster": "other", "password": "p"}}, "other is none of etcd:clusters: shop"),
+        ({"failover": {"cluster": "shop", "password": "p", "within_s": 5}}, "within_s is 5, and at least 30"),
+        ({"members": {"test-app-1": "10.20.10.11"}}, "there is no other member, so nobody can take over"),
+    ],
+)
+def test_a_failover_that_cannot_be_is_refused(tmp_path, change, message):
+    pillar = {**FAILOVER, "postgresql": {**FAILOVER["postgresql"], **change}}
+    problems = Minion(tmp_path, PLATFORMS["debian-12"], pillar).call("state.show_lowstate")
+    assert any(message in str(problem) for problem in problems), problems
+
+
+def test_an_even_number_of_voices_is_refused(tmp_path):
+    two = {"members": {"test-app-1": "10.20.10.11", "b": "10.20.10.12"}}
+    minion = Minion(tmp_path, PLATFORMS["debian-12"], {**FAILOVER, "etcd": {"clusters": {"shop": two}}})
+    problems = minion.call("state.show_lowstate")
+    assert any("name an odd number" in str(problem) for problem in problems), problems
+
+
+def test_failover_without_systemd_is_refused(tmp_path):
+    problems = Minion(tmp_path, PLATFORMS["freebsd-14"], FAILOVER).call("state.show_lowstate")
+    assert any("need systemd" in str(problem) for problem in problems), problems
 
 
 def test_an_unknown_platform_is_refused_by_name(tmp_path):

@@ -93,9 +93,9 @@ def test_a_pytest_that_breaks_after_its_tests_is_a_failure(project):
 
 def test_the_slowest_tests_of_all_parts_are_in_one_table(project):
     test = "import time, pytest\n@pytest.mark.parametrize('n', range({count}))\ndef test_{name}(n): time.sleep({seconds})\n"
-    write(project, "unit", test.format(count=8, name="quick", seconds=0.01))
+    write(project, "unit", test.format(count=8, name="quick", seconds=0.1))
     write(project, "e2e", test.format(count=2, name="skipped", seconds=9))
-    write(project, "functional", test.format(count=4, name="slow", seconds=0.2))
+    write(project, "functional", test.format(count=4, name="slow", seconds=0.5))
     code, lines = check(project, "unit", "functional", "e2e", SALTLICK_NO_ENGINE="1")
     assert code == 0
     first = next(number for number, line in enumerate(lines) if "the 10 slowest tests" in line) + 1

@@ -73,12 +73,13 @@ def digest(files: Mapping[str, bytes], dockerfile: str) -> str:
 
 
 def _wheels() -> Iterator[str]:
-    """What instances install with pip, made ready as wheels: Salt, what this project needs on a master, and ZEO."""
+    """What instances install with pip, made ready as wheels: Salt, what this project needs on a master, ZEO and Patroni."""
     yield f"salt~={SALT_VERSION}"
     required = (r.replace(" ", "") for r in metadata.requires("saltlick") or () if "extra ==" not in r)
     yield from sorted(required)  # as setuptools writes them, with or without spaces, they are the same
     yield from ("setuptools<75.6", "wheel", "pip")
-    yield from yaml.safe_load((tree.folder("salt") / "zeo" / "defaults.yaml").read_text())["pip"]
+    for parameters in ("zeo/defaults.yaml", "postgresql/failover.yaml"):
+        yield from yaml.safe_load((tree.folder("salt") / parameters).read_text())["pip"]
 
 
 def _of_the_example(repository: Path | None) -> list[str]:

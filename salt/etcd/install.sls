@@ -1,0 +1,55 @@
+{%- from 'etcd/map.jinja' import etcd with context %}
+{%- if etcd.unit_dir %}
+{%- for unit in etcd.platform_units %}
+
+# The package starts a cluster of its own with one member.
+etcd-install-{{ unit }}-masked:
+  file.symlink:
+    - name: {{ etcd.unit_dir }}/{{ unit }}
+    - target: /dev/null
+    - require_in:
+      - user: etcd-install-user
+{%- endfor %}
+{%- endif %}
+{%- if etcd.packages %}
+
+etcd-install-packages:
+  pkg.installed:
+    - install_recommends: false
+    - pkgs: {{ etcd.packages | tojson }}
+    - require_in:
+      - user: etcd-install-user
+{%- for unit in etcd.platform_units if etcd.unit_dir %}
+    - require:
+      - file: etcd-install-{{ unit }}-masked
+{%- endfor %}
+{%- endif %}
+
+etcd-install-user:
+  user.present:
+    - name: {{ etcd.user }}
+    - home: {{ etcd.data_dir }}
+    - createhome: false
+    - system: true
+    - usergroup: true
+    # The platform's package makes the same user with its own home and shell.
+    - unless: id {{ etcd.user }}
+
+etcd-install-dir:
+  file.directory:
+    - name: {{ etcd.data_dir }}
+    - user: {{ etcd.user }}
+    - group: {{ etcd.user }}
+    - mode: '0700'
+    - require:
+      - user: etcd-install-user
+{%- if etcd.clusters %}
+
+# Where the platform has no package of it, it has to be there already.
+etcd-install-programs:
+  cmd.run:
+    - name: {{ ('echo "etcd: ' ~ etcd.etcd ~ ' or ' ~ etcd.etcdctl ~ ' is missing: name a package in etcd:packages, or install both there" >&2; false') | tojson }}
+    - unless: test -x {{ etcd.etcd }} -a -x {{ etcd.etcdctl }}
+    - require:
+      - user: etcd-install-user
+{%- endif %}
