@@ -4,7 +4,7 @@ SALT ?= 3008
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-3006 lint bench bench-release bench-backup docs format clean setup
+.PHONY: help demo test test-3006 lint bench bench-release bench-backup bench-failover docs format clean setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1mmake %-13s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,11 @@ bench-backup: ## what a backup costs: size, time and load beside pg_dump and pg_
 	@tools/setup.sh $(VENV) requirements/salt-$(SALT).txt bench
 	@tools/engine.sh up
 	@$(BIN)/python -m bench.backup
+
+bench-failover: ## what a fault of the primary database costs: seconds without writes, writes lost, two primaries at once
+	@tools/setup.sh $(VENV) requirements/salt-$(SALT).txt bench
+	@tools/engine.sh up
+	@$(BIN)/python -m bench.failover
 
 docs: setup ## the documentation as HTML, in build/docs
 	@$(BIN)/python tools/docs.py

@@ -11,7 +11,21 @@ etcd-install-{{ unit }}-masked:
       - user: etcd-install-user
 {%- endfor %}
 {%- endif %}
-{%- if etcd.packages %}
+{%- if etcd.archive %}
+
+etcd-install-archive:
+  archive.extracted:
+    - name: /opt/etcd
+    - source: {{ etcd.archive.source }}
+    - source_hash: {{ etcd.archive.source_hash }}
+    - options: --strip-components=1
+    - enforce_toplevel: false
+    - user: root
+    - group: 0
+    - if_missing: /opt/etcd/etcd
+    - require_in:
+      - user: etcd-install-user
+{%- elif etcd.packages %}
 
 etcd-install-packages:
   pkg.installed:
@@ -48,7 +62,7 @@ etcd-install-dir:
 # Where the platform has no package of it, it has to be there already.
 etcd-install-programs:
   cmd.run:
-    - name: {{ ('echo "etcd: ' ~ etcd.etcd ~ ' or ' ~ etcd.etcdctl ~ ' is missing: name a package in etcd:packages, or install both there" >&2; false') | tojson }}
+    - name: {{ ('echo "etcd: ' ~ etcd.etcd ~ ' or ' ~ etcd.etcdctl ~ ' is missing: name where they come from in etcd:archive or etcd:packages" >&2; false') | tojson }}
     - unless: test -x {{ etcd.etcd }} -a -x {{ etcd.etcdctl }}
     - require:
       - user: etcd-install-user

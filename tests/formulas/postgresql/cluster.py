@@ -167,7 +167,11 @@ def patroni_frozen(cluster: Cluster, server: Server) -> Callable[[], None]:
     """Patroni alone stands still, and the database does not know."""
     pid = server.run("systemctl show -p MainPID --value saltlick-patroni").strip()
     server.run(f"kill -STOP {pid}")
-    return lambda: server.run(f"kill -CONT {pid}") and None
+
+    def go_on() -> None:
+        server.run(f"kill -CONT {pid}")
+
+    return go_on
 
 
 def machine_frozen(cluster: Cluster, server: Server) -> Callable[[], None]:
