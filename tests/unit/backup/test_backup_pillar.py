@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from typing import Any
 
 import jsonschema
 import pytest
@@ -110,7 +111,7 @@ def test_a_pillar_without_any(prod, test):
 
 
 def test_no_secret_is_shown(prod):
-    stores = copy.deepcopy(STORES)
+    stores: dict[str, Any] = copy.deepcopy(STORES)
     stores["vault"]["rsync"]["password"] = ["hunter2"]
     with pytest.raises(InvalidInput) as caught:
         parse_backups({"backup": BACKUP, "stores": stores}, prod)

@@ -57,10 +57,10 @@ class World(Servers):
             raise KilledError
         return replies
 
-    def _one(self, server: str, call: Call) -> Reply:
+    def _reply(self, server: str, call: Call) -> Reply:
         if call.function == "detached.status" and call.args[0] not in self._jobs:
             return Reply(True, {"state": "unknown"})
-        return super()._one(server, call)
+        return super()._reply(server, call)
 
     def _backup_take(self, server: str, call: Call) -> Reply:
         return Reply(True, self.manifests[-1])
