@@ -19,6 +19,7 @@ from support.offhours_estate import (
     running,
     tag,
 )
+from support.present import present
 
 from saltlick.offhours.due import KeepOn
 
@@ -75,7 +76,7 @@ def test_a_failure_keeps_the_database_on_and_the_next_run_goes_on(master, aws):
     assert "db: left: after app" in text
     assert "night-db-1" in running(aws)
     assert record(master).done is None
-    assert not record(master).last.ok
+    assert not present(record(master).last).ok
     retcode, result, _ = run(master, FRIDAY_EVENING + timedelta(minutes=10), custodian=InstantCustodian(aws))
     assert (retcode, result["complete"]) == (0, True)
     assert running(aws) == LIVE
