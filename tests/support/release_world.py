@@ -105,7 +105,7 @@ class World:
         return Reply(True, machine.current)
 
     def do_revision_resolve(self, machine, repository, rev, user, directory):
-        found = [one for one, name in self.revisions.items() if rev == name or one.startswith(rev)]
+        found = [sha for sha, name in self.revisions.items() if rev == name or sha.startswith(rev)]
         return Reply(True, found[0]) if found else Reply(False, error=f"there is no branch, tag or commit {rev}")
 
     def do_revision_free(self, machine, directory):
@@ -306,9 +306,11 @@ class Master:
 class Dying(Journal):
     """A journal whose process may die around each commit. Before a step begins is where it was after the one before ended."""
 
-    tick: Callable[[], None] = staticmethod(lambda: None)
-
     beginning = False
+
+    def __init__(self, store: Store, *, tick: Callable[[], None] = lambda: None, **how: Any) -> None:
+        self.tick = tick
+        super().__init__(store, **how)
 
     def begin(self, *args: Any) -> None:
         self.beginning = True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
 
 from support import release_samples as samples
 
@@ -13,9 +15,16 @@ from saltlick.release.report.status import ServerNow
 NOW = samples.START
 
 
-def well(number: int, **told) -> ServerNow:
-    usual = {"sha": samples.NEW, "since": NOW - 7200, "healthy": True, "traffic": Seen(Traffic.IN, sessions=3)}
-    return ServerNow(name=f"prod-app-{number}", zone="us-east-1a", **(usual | told))
+def well(number: int, **change: Any) -> ServerNow:
+    usual = ServerNow(
+        name=f"prod-app-{number}",
+        zone="us-east-1a",
+        sha=samples.NEW,
+        since=NOW - 7200,
+        healthy=True,
+        traffic=Seen(Traffic.IN, sessions=3),
+    )
+    return replace(usual, **change)
 
 
 def test_all_well_is_said_in_a_sentence():

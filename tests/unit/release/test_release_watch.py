@@ -14,9 +14,9 @@ from saltlick.release.report import watch
 
 
 def shown(record, now: float, height: int = 24, width: int = 110) -> str:
-    console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(watch.frame(record, now, height=height))
-    return console.file.getvalue()
+    screen = io.StringIO()
+    Console(file=screen, width=width, color_system=None).print(watch.frame(record, now, height=height))
+    return screen.getvalue()
 
 
 def line_of(told: str, name: str) -> str:
