@@ -17,13 +17,13 @@ CIDRS = {"prod": "10.10.0.0/16", "test": "10.20.0.0/16"}
 def environments(**changes):
     """The reference estate's environments, each changed as said."""
     raw = {name: changed(pillar(name), changes.get(name, {})) for name in ("control", "prod", "test")}
-    return {name: parse_environment(each, environment=name) for name, each in raw.items()}
+    return {name: parse_environment(tree, environment=name) for name, tree in raw.items()}
 
 
 def expanded(name="prod", **changes):
     """The resources of one environment by address."""
-    found = environments(**changes)
-    return {resource.key.address: resource for resource in expand_environment(found[name], found, BOOT)}
+    parsed = environments(**changes)
+    return {resource.key.address: resource for resource in expand_environment(parsed[name], parsed, BOOT)}
 
 
 def own(address, attribute="id", environment="prod"):

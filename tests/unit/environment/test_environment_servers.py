@@ -63,10 +63,13 @@ def test_a_minion_is_told_the_masters_fixed_address(scripts):
 
 def test_a_minion_is_told_the_masters_address_when_it_is_known(scripts):
     boot = Boot(master_finger="ab:cd", scripts=scripts)
-    told = user_data(environment(), boot, environment("control", **{"servers.salt-master.private_ips": []}))
-    assert isinstance(told, Join)
-    assert told.parts[1] == Ref(Key("control", "instance/salt-master"), "private_ip")
-    assert (told.parts[0].splitlines()[-1], told.parts[2].splitlines()[0]) == ("master: ", "")
+    script = user_data(environment(), boot, environment("control", **{"servers.salt-master.private_ips": []}))
+    assert isinstance(script, Join)
+    before, address, after = script.parts
+    assert address == Ref(Key("control", "instance/salt-master"), "private_ip")
+    assert isinstance(before, str)
+    assert isinstance(after, str)
+    assert (before.splitlines()[-1], after.splitlines()[0]) == ("master: ", "")
 
 
 def test_the_pillars_own_master_comes_first(scripts):
