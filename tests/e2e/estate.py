@@ -57,7 +57,7 @@ def page_url(sandbox: Sandbox, environment: str = "test") -> str:
     return str(url)
 
 
-def fetch(url: str, **headers: str) -> dict[str, str]:
+def fetch(url: str, **headers: str) -> dict[str, Any]:
     """The page as data, and the request id that came back in its header."""
     request = Request(url, headers={"Accept": "application/json", **headers})
     with build_opener(ProxyHandler({})).open(request, timeout=20) as response:

@@ -36,18 +36,18 @@ def test_notes_are_on_the_primary_and_on_the_standby(
     url = page_url(sandbox, environment)
     texts = [f"note {number} of {environment}, {time.time()}" for number in range(6)]
     stored = [post(url, text) for text in texts]
-    assert {one["server"] for one in stored} == {f"{environment}-app-1", f"{environment}-app-2"}
+    assert {note["server"] for note in stored} == {f"{environment}-app-1", f"{environment}-app-2"}
 
     primary, standby = roles(sandbox, environment)
-    ids = ",".join(str(one["id"]) for one in stored)
+    ids = ",".join(str(note["id"]) for note in stored)
     query = f"select text from notes where id in ({ids}) order by id"
     assert sql(sandbox, primary, query).splitlines() == texts
     eventually(sandbox, standby, query, "\n".join(texts))
 
     where = fetch(f"{url.rstrip('/')}/health/database")
     assert (where["address"], where["role"]) == (ADDRESSES[environment][primary], "primary")
-    told = fetch(f"{url.rstrip('/')}/notes")
-    assert [one["text"] for one in told["last"][:6]] == texts[::-1]
+    notes = fetch(f"{url.rstrip('/')}/notes")
+    assert [note["text"] for note in notes["last"][:6]] == texts[::-1]
     # A second old at most on each instance, and there are four.
     time.sleep(1.2)
     assert fetch(url)["notes"] == sql(sandbox, primary, "select count(*) from notes")

@@ -67,7 +67,7 @@ def populate(box: Sandbox) -> str:
     return instance
 
 
-NOTHING = {"containers": [], "networks": [], "rules": [], "addresses": [], "processes": []}
+NOTHING: dict[str, list[str]] = {"containers": [], "networks": [], "rules": [], "addresses": [], "processes": []}
 
 
 def test_down_leaves_nothing_and_up_starts_empty(own: Sandbox) -> None:
