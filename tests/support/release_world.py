@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from support.clock import FakeClock
+from support.fleet import FakeFleet
 
 from saltlick.fleet.ports import Call, Reply, Seen, Traffic
 from saltlick.jobs.interrupts import Interrupts
@@ -286,21 +287,19 @@ class World:
         )
 
 
-@dataclass
-class Master:
+class Master(FakeFleet):
     """Hooks end here."""
 
-    world: World
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
 
-    def run(self, calls: Mapping[str, Call], *, deadline_s: float) -> dict[str, Reply]:
-        replies = {}
-        for server, call in calls.items():
-            self.world.master.append(call)
-            if happens := self.world.when.pop(call.function, None):
-                happens()
-            wrong = self.world.fault(server, call.function, call)
-            replies[server] = Reply(not wrong, error=wrong)
-        return replies
+    def answer(self, server: str, call: Call) -> Reply:
+        self.world.master.append(call)
+        if happens := self.world.when.pop(call.function, None):
+            happens()
+        wrong = self.world.fault(server, call.function, call)
+        return Reply(not wrong, error=wrong)
 
 
 class Dying(Journal):
