@@ -53,7 +53,7 @@ def orchestrate(sandbox: Sandbox, name: str, environment: str, **pillar: Any) ->
 def page_url(sandbox: Sandbox, environment: str = "test") -> str:
     """The balancer's outer address."""
     balancers = sandbox.status()["balancers"]
-    [url] = [url for one in balancers if one["name"] == f"{environment}-www" for url in one["urls"]]
+    [url] = [url for balancer in balancers if balancer["name"] == f"{environment}-www" for url in balancer["urls"]]
     return str(url)
 
 

@@ -47,14 +47,14 @@ def backup(at: datetime, mode: str = "full", previous: Backup | None = None, **m
 
 def nightly(nights: int, increments: int = 0) -> tuple[Backup, ...]:
     """A full backup each night, and so many incremental ones after each, an hour apart."""
-    found: list[Backup] = []
+    taken: list[Backup] = []
     for night in range(nights):
         last = backup(T0 + night * DAY)
-        found.append(last)
+        taken.append(last)
         for number in range(increments):
             last = backup(T0 + night * DAY + (number + 1) * HOUR, "incr", last)
-            found.append(last)
-    return tuple(found)
+            taken.append(last)
+    return tuple(taken)
 
 
 def catalogue(*backups: Backup, unfinished: tuple[str, ...] = (), unreadable: tuple[str, ...] = ()) -> Catalogue:

@@ -106,8 +106,8 @@ class World:
         return Reply(True, machine.current)
 
     def do_revision_resolve(self, machine, repository, rev, user, directory):
-        found = [sha for sha, name in self.revisions.items() if rev == name or sha.startswith(rev)]
-        return Reply(True, found[0]) if found else Reply(False, error=f"there is no branch, tag or commit {rev}")
+        commits = [sha for sha, name in self.revisions.items() if rev == name or sha.startswith(rev)]
+        return Reply(True, commits[0]) if commits else Reply(False, error=f"there is no branch, tag or commit {rev}")
 
     def do_revision_free(self, machine, directory):
         return Reply(True, 5000)

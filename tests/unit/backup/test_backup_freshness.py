@@ -49,8 +49,8 @@ def past(tmp_path: Path) -> Past:
 
 def test_green(past: Past) -> None:
     there = nightly(3)
-    for each in there:
-        past.tried(each.began, backup=each.id)
+    for backup_ in there:
+        past.tried(backup_.began, backup=backup_.id)
     verdict = past.judge(catalogue(*there))
     assert verdict.fresh, verdict.reasons
     assert verdict.age_s == 3600
@@ -127,8 +127,8 @@ def test_the_newest_is_damaged_so_the_one_before_counts(past: Past) -> None:
 
 def test_one_that_vanished(past: Past) -> None:
     there = nightly(3)
-    for each in there:
-        past.tried(each.began, backup=each.id)
+    for backup_ in there:
+        past.tried(backup_.began, backup=backup_.id)
     assert past.judge(catalogue(*there[1:])).reasons == (
         f"{there[0].id} was made at 2026-11-02 02:00:00 UTC, and is not in the store any more",
     )

@@ -60,14 +60,14 @@ def test():
 
 
 def made(root, whole, case):
-    found = {root: copy.deepcopy(whole)}
+    pillars = {root: copy.deepcopy(whole)}
     for path, value in case.get("change", {}).items():
-        inside, last = spot(found[root], path)
+        inside, last = spot(pillars[root], path)
         inside[last] = copy.deepcopy(value)
     for path in case.get("without", ()):
-        inside, last = spot(found[root], path)
+        inside, last = spot(pillars[root], path)
         del inside[last]
-    return found
+    return pillars
 
 
 def test_backups_are_read(prod):
@@ -94,8 +94,8 @@ def test_refreshes_that_are_wrong(case, test):
 
 def test_no_message_shows_pydantics_own_words():
     jargon = re.compile(r"pydantic|validat|Input should|value_error|NoneType|dict\b|tuple")
-    told = [*cases("backup"), *cases("refresh")]
-    assert not [line for case in told for line in case["problems"] if jargon.search(line)]
+    listed = [*cases("backup"), *cases("refresh")]
+    assert not [line for case in listed for line in case["problems"] if jargon.search(line)]
 
 
 def test_production_gets_nobodys_data_whatever_its_pillar_says(prod):

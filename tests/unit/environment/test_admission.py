@@ -149,7 +149,7 @@ class FakeKeys:
     states: dict[str, list[Key]] = field(default_factory=lambda: {"pending": [], "accepted": [], "denied": []})
 
     def offer(self, key: Key) -> None:
-        known = [one for state in ("pending", "accepted") for one in self.states[state] if one.id == key.id]
+        known = [offered for state in ("pending", "accepted") for offered in self.states[state] if offered.id == key.id]
         state = "denied" if known and key not in known else "pending"
         if key not in [*known, *self.states[state]]:
             self.states[state].append(key)
@@ -269,11 +269,11 @@ def test_a_server_that_does_not_come_up_fails_by_name_with_its_last_console_line
     world.consoles.consoles["i-2"] = "kernel panic - not syncing\r\n"
     with pytest.raises(ServerFailed) as failed:
         world.gate().admit(PROD, deadline_s=30)
-    told = str(failed.value)
-    assert "1 of 2 servers of prod are not in after 30 s" in told
-    assert "prod-app-2: it has not offered a key yet" in told
-    assert "| kernel panic" in told
-    assert "prod-app-1:" not in told
+    error = str(failed.value)
+    assert "1 of 2 servers of prod are not in after 30 s" in error
+    assert "prod-app-2: it has not offered a key yet" in error
+    assert "| kernel panic" in error
+    assert "prod-app-1:" not in error
 
 
 def test_a_failed_first_boot_ends_the_wait_at_once(world):

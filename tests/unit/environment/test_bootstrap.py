@@ -149,8 +149,8 @@ def test_commands_for_editors_and_administrators_print_json(command, shows):
 
 
 def script(control, server: str = "instance/salt-master") -> str:
-    [found] = [one for one in control.estate.resources if one.key.address == server]
-    return str(found.properties.user_data)
+    [instance] = [resource for resource in control.estate.resources if resource.key.address == server]
+    return str(instance.properties.user_data)
 
 
 def test_user_data_is_a_posix_script_well_within_the_limit(control, tmp_path):

@@ -50,8 +50,8 @@ def test_tiers_as_told():
     )
 
 
-def user_data(one, boot, *peers):
-    return boot.user_data(declared_servers(one)[0], one, {peer.name: peer for peer in peers})
+def user_data(environment_, boot, *peers):
+    return boot.user_data(declared_servers(environment_)[0], environment_, {peer.name: peer for peer in peers})
 
 
 def test_a_minion_is_told_the_masters_fixed_address(scripts):
@@ -79,8 +79,8 @@ def test_the_pillars_own_master_comes_first(scripts):
 
 def test_the_master_is_told_where_the_project_is(scripts):
     control = environment("control")
-    told = user_data(control, Boot(master_finger="", scripts=scripts))
-    assert told == "#!/bin/sh\nsalt-master control http://git.saltlick.internal/saltlick.git@main\n"
+    script = user_data(control, Boot(master_finger="", scripts=scripts))
+    assert script == "#!/bin/sh\nsalt-master control http://git.saltlick.internal/saltlick.git@main\n"
     given = Boot(master_finger="", repository="https://x/y.git", revision="v1", scripts=scripts)
     assert user_data(control, given) == "#!/bin/sh\nsalt-master control https://x/y.git@v1\n"
 
@@ -104,5 +104,5 @@ def test_no_boot_no_user_data(scripts):
 
 @pytest.mark.parametrize("name", ["control", "prod"])
 def test_the_real_scripts_fit(name):
-    told = user_data(environment(name), Boot(master_finger="ab:cd"), environment("control"))
-    assert told.startswith("#!/bin/sh\n")
+    script = user_data(environment(name), Boot(master_finger="ab:cd"), environment("control"))
+    assert script.startswith("#!/bin/sh\n")

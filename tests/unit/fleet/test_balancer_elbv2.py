@@ -46,12 +46,12 @@ class TargetGroupCloud(FakeCloud):
     def read(self, service: str, operation: str, key: str, /, **parameters: Any) -> tuple[Mapping[str, Any], ...]:
         self._count(operation)
         states = parameters["Filters"][1]["Values"]
-        found = [
+        instances = [
             {"InstanceId": id_, "State": {"Name": state}, "Tags": [{"Key": "Name", "Value": name.partition("#")[0]}]}
             for name, (id_, state) in self.instances.items()
             if state in states
         ]
-        return ({"Instances": found},)
+        return ({"Instances": instances},)
 
     def describe_target_groups(self, Names):  # noqa: N803
         assert Names == ["test-www"]

@@ -92,8 +92,8 @@ def test_haproxy_is_ready_when_all_find_it_healthy():
     assert haproxy(clock, fleet).restore(["test-app-1"])["test-app-1"].ok
     assert clock.now() >= 4
     never = HaproxyFleet(FakeClock(), healthy=1e9)
-    said = haproxy(never.clock, never).restore(["test-app-1"])["test-app-1"].error
-    assert said.startswith("not in traffic after 60 s; the balancer shows it unhealthy (test-proxy-1: test-app-1 DOWN")
+    error = haproxy(never.clock, never).restore(["test-app-1"])["test-app-1"].error
+    assert error.startswith("not in traffic after 60 s; the balancer shows it unhealthy (test-proxy-1: test-app-1 DOWN")
 
 
 def test_a_haproxy_that_does_not_answer_may_send_requests_still():

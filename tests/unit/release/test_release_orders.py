@@ -115,8 +115,8 @@ def killed_in_its_pause(world, path, **strategy):
     """A release whose process dies while it waits; a second one opens the same journal."""
     on = world.on(path)
 
-    def tell(one):
-        if one.step and one.step.name == "until promoted":
+    def tell(event):
+        if event.step and event.step.name == "until promoted":
             raise Killed
 
     with pytest.raises(Killed):

@@ -205,7 +205,7 @@ def test_the_operator_can_say_where_and_when_to_pause(environment):
 def test_a_step_is_a_line_as_on_salts_command_line(line, args, kwargs):
     read = read_line(line)
     assert (read["args"], read["kwargs"]) == (args, kwargs)
-    assert [type(each) for each in read["args"]] == [type(each) for each in args]
+    assert [type(argument) for argument in read["args"]] == [type(argument) for argument in args]
 
 
 def test_a_line_may_stand_beside_other_keys():
@@ -305,11 +305,11 @@ BERLIN = Windows(
     ],
 )
 def test_windows(moment, by):
-    said = denied(BERLIN, datetime.fromisoformat(moment))
-    assert (f"the recipe denies {by}" in said) if by else said == ""
+    refusal = denied(BERLIN, datetime.fromisoformat(moment))
+    assert (f"the recipe denies {by}" in refusal) if by else refusal == ""
 
 
 def test_a_denial_says_whose_clock():
-    said = denied(BERLIN, datetime(2026, 11, 20, 15, tzinfo=ZoneInfo("Europe/Berlin")))
-    assert said == "it is Fri 2026-11-20 15:00 in Europe/Berlin, and the recipe denies Fri 15:00-24:00"
+    refusal = denied(BERLIN, datetime(2026, 11, 20, 15, tzinfo=ZoneInfo("Europe/Berlin")))
+    assert refusal == "it is Fri 2026-11-20 15:00 in Europe/Berlin, and the recipe denies Fri 15:00-24:00"
     assert denied(None, datetime(2026, 11, 20, tzinfo=ZoneInfo("UTC"))) == ""
