@@ -35,7 +35,7 @@ def test_a_run_that_goes_wrong_is_in_the_log_for_nobody_reads_its_answer(master,
 
 def test_the_command_line(master):
     done = master.run("offhours.policies", "night")
-    assert [one["name"] for one in yaml.safe_load(done.stdout)["policies"]] == [
+    assert [policy["name"] for policy in yaml.safe_load(done.stdout)["policies"]] == [
         "night-off-1-ec2-app", "night-off-2-ec2-db", "night-on-1-ec2-db", "night-on-2-ec2-app",
     ]  # fmt: skip
     done = master.run("offhours.keep_on", "night", "until=22:00", "--out=json")

@@ -51,7 +51,7 @@ def test_it_goes_off_in_order_and_comes_back_the_other_way_round(master, aws):
 
 def test_who_started_a_server_by_hand_in_the_evening_keeps_it(master, aws):
     assert run(master, FRIDAY_EVENING, custodian=InstantCustodian(aws))[0] == 0
-    [server] = [one["InstanceId"] for one in instances(aws) if tag(one, "Name") == "night-app-1"]
+    [server] = [instance["InstanceId"] for instance in instances(aws) if tag(instance, "Name") == "night-app-1"]
     aws("ec2").start_instances(InstanceIds=[server])
     assert run(master, FRIDAY_EVENING + timedelta(hours=2), custodian=InstantCustodian(aws))[1]["why"] == "done"
     assert "night-app-1" in running(aws)
