@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from support.balancers import FakeBalancer
 from support.clock import FakeClock
 from support.fleet import FakeFleet
 
@@ -53,7 +54,7 @@ class Machine:
 
 
 @dataclass
-class World:
+class World(FakeBalancer):
     names: Sequence[str]
     floor: int = 1
     kind: str = "prepared"

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.balancers import FakeBalancer
 from support.clock import FakeClock
 from support.commands import run_typed
 from support.fleet import FakeFleet
@@ -24,27 +25,13 @@ from saltlick.commands.release import commands
 from saltlick.commands.release.context import open_journal, release_target
 from saltlick.commands.release.job import ReleaseJob, run_release
 from saltlick.commands.result import guarded
-from saltlick.fleet.ports import Reply, Seen
 from saltlick.jobs.holder import Mode
 from saltlick.jobs.interrupts import Interrupted
 from saltlick.release.context import ReleaseContext
 from saltlick.release.journal.record import ReleaseRecord, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-
-class UnusedBalancer:
-    """A balancer that no test of the lock may use."""
-
-    def look(self, servers: Sequence[str]) -> Mapping[str, Seen]:
-        raise AssertionError(servers)
-
-    def drain(self, servers: Sequence[str]) -> Mapping[str, Reply]:
-        raise AssertionError(servers)
-
-    def restore(self, servers: Sequence[str]) -> Mapping[str, Reply]:
-        raise AssertionError(servers)
+    from collections.abc import Iterator
 
 
 @contextlib.contextmanager
@@ -55,7 +42,7 @@ def played(
         yield ReleaseContext(
             fleet=FakeFleet(),
             master=FakeFleet(),
-            balancer=UnusedBalancer(),
+            balancer=FakeBalancer(),
             journal=journal,
             clock=FakeClock(),
             notify=notify,
