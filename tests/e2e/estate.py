@@ -53,11 +53,11 @@ def orchestrate(sandbox: Sandbox, name: str, environment: str, **pillar: Any) ->
 def page_url(sandbox: Sandbox, environment: str = "test") -> str:
     """The balancer's outer address."""
     balancers = sandbox.status()["balancers"]
-    [url] = [url for one in balancers if one["name"] == f"{environment}-www" for url in one["urls"]]
+    [url] = [url for balancer in balancers if balancer["name"] == f"{environment}-www" for url in balancer["urls"]]
     return str(url)
 
 
-def fetch(url: str, **headers: str) -> dict[str, str]:
+def fetch(url: str, **headers: str) -> dict[str, Any]:
     """The page as data, and the request id that came back in its header."""
     request = Request(url, headers={"Accept": "application/json", **headers})
     with build_opener(ProxyHandler({})).open(request, timeout=20) as response:

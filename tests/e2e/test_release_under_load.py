@@ -72,7 +72,8 @@ class Site:
 
     def serving(self) -> dict[str, str]:
         """The revision that answers through the balancer, by server; asked until both have answered."""
-        deadline, seen = time.monotonic() + 120, {}
+        deadline = time.monotonic() + 120
+        seen: dict[str, str] = {}
         while seen.keys() != set(APPS) and time.monotonic() < deadline:
             seen |= {visit.server: visit.revision for visit in self.visits.visits[-20:] if not visit.failed}
             time.sleep(0.2)

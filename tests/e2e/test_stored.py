@@ -22,8 +22,8 @@ STANDBY_S = 60
 
 def eventually(sandbox: Sandbox, server: str, query: str, wanted: str) -> None:
     deadline = time.monotonic() + STANDBY_S
-    while (found := sql(sandbox, server, query)) != wanted:
-        assert time.monotonic() < deadline, f"{server} has {found!r} after {STANDBY_S} s, not {wanted!r}"
+    while (rows := sql(sandbox, server, query)) != wanted:
+        assert time.monotonic() < deadline, f"{server} has {rows!r} after {STANDBY_S} s, not {wanted!r}"
         time.sleep(0.2)
 
 
@@ -36,18 +36,18 @@ def test_notes_are_on_the_primary_and_on_the_standby(
     url = page_url(sandbox, environment)
     texts = [f"note {number} of {environment}, {time.time()}" for number in range(6)]
     stored = [post(url, text) for text in texts]
-    assert {one["server"] for one in stored} == {f"{environment}-app-1", f"{environment}-app-2"}
+    assert {note["server"] for note in stored} == {f"{environment}-app-1", f"{environment}-app-2"}
 
     primary, standby = roles(sandbox, environment)
-    ids = ",".join(str(one["id"]) for one in stored)
+    ids = ",".join(str(note["id"]) for note in stored)
     query = f"select text from notes where id in ({ids}) order by id"
     assert sql(sandbox, primary, query).splitlines() == texts
     eventually(sandbox, standby, query, "\n".join(texts))
 
     where = fetch(f"{url.rstrip('/')}/health/database")
     assert (where["address"], where["role"]) == (ADDRESSES[environment][primary], "primary")
-    told = fetch(f"{url.rstrip('/')}/notes")
-    assert [one["text"] for one in told["last"][:6]] == texts[::-1]
+    notes = fetch(f"{url.rstrip('/')}/notes")
+    assert [note["text"] for note in notes["last"][:6]] == texts[::-1]
     # A second old at most on each instance, and there are four.
     time.sleep(1.2)
     assert fetch(url)["notes"] == sql(sandbox, primary, "select count(*) from notes")
@@ -55,19 +55,19 @@ def test_notes_are_on_the_primary_and_on_the_standby(
 
 def test_keepalived_says_who_can_write(sandbox: Sandbox, built: dict[str, Any]) -> None:
     primary, standby = roles(sandbox, "test")
-    said = {
+    states = {
         server: sandbox.run(server, ["cat", "/run/keepalived.state"]).stdout.strip() for server in (primary, standby)
     }
-    assert said == {primary: "MASTER", standby: "BACKUP"}
+    assert states == {primary: "MASTER", standby: "BACKUP"}
 
 
 def test_one_server_runs_zeo_and_the_application_servers_reach_it(sandbox: Sandbox, built: dict[str, Any]) -> None:
     reach = "import socket, sys; socket.create_connection((sys.argv[1], 8100), 3)"
-    found = {
+    exit_codes = {
         server: sandbox.run("test-app-1", ["python3", "-c", reach, address]).returncode
         for server, address in ADDRESSES["test"].items()
     }
-    assert found == {"test-db-1": 0, "test-db-2": 1}
+    assert exit_codes == {"test-db-1": 0, "test-db-2": 1}
 
 
 def test_the_master_keeps_backups_of_each_environment_apart(

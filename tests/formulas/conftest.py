@@ -20,6 +20,7 @@ from testinfra.host import Host
 def network() -> Iterator[str]:
     """The network of all suites' servers."""
     made = make_network(docker.from_env())
+    assert made.name
     yield made.name
     made.remove()
 

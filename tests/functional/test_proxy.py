@@ -8,7 +8,8 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
-from support.farm import Servers, running
+
+from bench.servers import Servers, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from integration.real_minions import BIN, Minion
 from salt.client import LocalClient
@@ -19,7 +19,15 @@ from saltlick.jobs.lock import Locks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from integration.loopback_cloud import Cloud
+
+class CloudOfConsoles(Protocol):
+    """What stands in for AWS: where it is, and what each server's console says, by the server's name."""
+
+    consoles: dict[str, str]
+
+    def environ(self) -> dict[str, str]:
+        """What leads boto3 there."""
+
 
 CONTROL = """
 environment:
@@ -85,7 +93,7 @@ class IntegrationMaster:
     """The master, its AWS, and the folder in which servers leave what they did."""
 
     daemon: Any
-    cloud: Cloud
+    cloud: CloudOfConsoles
     folder: Path
     minions: dict[str, Minion] = field(default_factory=dict)
 

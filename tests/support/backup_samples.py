@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 from support.clock import FakeClock
+from support.fleet import FakeFleet
 
 from saltlick.backup.catalogue import Backup, Catalogue, name_of
 from saltlick.backup.context import BackupContext, BackupJob
@@ -46,14 +47,14 @@ def backup(at: datetime, mode: str = "full", previous: Backup | None = None, **m
 
 def nightly(nights: int, increments: int = 0) -> tuple[Backup, ...]:
     """A full backup each night, and so many incremental ones after each, an hour apart."""
-    found: list[Backup] = []
+    taken: list[Backup] = []
     for night in range(nights):
         last = backup(T0 + night * DAY)
-        found.append(last)
+        taken.append(last)
         for number in range(increments):
             last = backup(T0 + night * DAY + (number + 1) * HOUR, "incr", last)
-            found.append(last)
-    return tuple(found)
+            taken.append(last)
+    return tuple(taken)
 
 
 def catalogue(*backups: Backup, unfinished: tuple[str, ...] = (), unreadable: tuple[str, ...] = ()) -> Catalogue:
@@ -81,32 +82,30 @@ def manifest(backup: Backup) -> dict[str, Any]:
     }
 
 
-class Servers:
+class Servers(FakeFleet):
     """A fleet of two database servers with one store. `answers` takes the place of what a function would do."""
 
     def __init__(self, *there: Backup, roles: Mapping[str, str] | None = None) -> None:
-        self.manifests = [manifest(each) for each in there]
+        super().__init__()
+        self.manifests = [manifest(backup) for backup in there]
         self.unfinished: list[str] = []
         self.roles = dict(roles or {"prod-db-1": "primary", "prod-db-2": "standby"})
-        self.calls: list[tuple[str, Call]] = []
-        self.answers: dict[str, Callable[[str, Call], Reply]] = {}
         self._jobs: dict[str, Reply] = {}
 
-    def run(self, calls: Mapping[str, Call], *, deadline_s: float) -> Mapping[str, Reply]:
-        return {server: self._one(server, call) for server, call in calls.items()}
-
-    def _one(self, server: str, call: Call) -> Reply:
+    def _reply(self, server: str, call: Call) -> Reply:
         if call.function == "detached.start":
             inner = Call(call.args[1], tuple(call.kwargs["args"]), call.kwargs["kwargs"])
-            self._jobs[call.args[0]] = self._one(server, inner)
+            self._jobs[call.args[0]] = self._reply(server, inner)
             return Reply(True, {"state": "running"})
         if call.function == "detached.status":
             reply = self._jobs[call.args[0]]
             return Reply(True, {"state": "done" if reply.ok else "failed", "value": reply.value, "error": reply.error})
-        self.calls.append((server, call))
-        if answer := self.answers.get(call.function):
-            return answer(server, call)
-        return getattr(self, "_" + call.function.replace(".", "_"))(server, call)  # type: ignore[no-any-return]
+        return super()._reply(server, call)
+
+    def answer(self, server: str, call: Call) -> Any:
+        if call.function in self.answers:
+            return super().answer(server, call)
+        return getattr(self, "_" + call.function.replace(".", "_"))(server, call)
 
     def _backup_holds(self, server: str, call: Call) -> Reply:
         role = self.roles.get(server, "")
@@ -115,8 +114,8 @@ class Servers:
         return Reply(True, {"holds": bool(role), "role": role, "why": "" if role else "PostgreSQL does not answer"})
 
     def _backup_catalogue(self, server: str, call: Call) -> Reply:
-        told = [each for each in self.manifests if each["job"] in call.args[1]]
-        return Reply(True, {"manifests": told, "unfinished": list(self.unfinished), "unreadable": []})
+        listed = [manifest for manifest in self.manifests if manifest["job"] in call.args[1]]
+        return Reply(True, {"manifests": listed, "unfinished": list(self.unfinished), "unreadable": []})
 
     def _backup_take(self, server: str, call: Call) -> Reply:
         _, job_name, name, _ = call.args
@@ -126,8 +125,8 @@ class Servers:
 
     def _backup_prune(self, server: str, call: Call) -> Reply:
         gone = set(call.args[2])
-        self.manifests = [each for each in self.manifests if each["id"] not in gone]
-        self.unfinished = [each for each in self.unfinished if each.partition("/")[2] not in gone]
+        self.manifests = [manifest for manifest in self.manifests if manifest["id"] not in gone]
+        self.unfinished = [name for name in self.unfinished if name.partition("/")[2] not in gone]
         return Reply(True, sorted(gone))
 
     def _backup_verify(self, server: str, call: Call) -> Reply:
@@ -138,10 +137,6 @@ class Servers:
 
     def _backup_reseed(self, server: str, call: Call) -> Reply:
         return Reply(True, {"role": "standby", "kept": "/before"})
-
-    def called(self, function: str) -> list[tuple[str, Call]]:
-        """Who was called with what."""
-        return [(server, call) for server, call in self.calls if call.function == function]
 
 
 def stage(servers: Servers, folder: Path, now: datetime = T0 + 30 * DAY) -> BackupContext:

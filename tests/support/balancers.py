@@ -1,36 +1,34 @@
-"""A balancer of a recipe over a fleet whose answers a test gives."""
+"""The one fake balancer, and a real balancer of a recipe over fakes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from support.clock import FakeClock
+from support.fleet import FakeFleet
 
 from saltlick.fleet.balancers import BalancerContext, balancer
-from saltlick.fleet.ports import Reply
+from saltlick.fleet.ports import Reply, Seen
 from saltlick.release.pillar import Recipe
 
 SERVERS = ("test-app-1", "test-app-2")
 SOURCE = {"repository": "x", "directory": "/srv/app", "user": "app"}
-SILENT = Reply(False, error="no answer", silent=True)
 
 
-class AnsweringFleet:
-    """Answers calls by function name: a value, a Reply, or a callable of (server, call)."""
+class FakeBalancer:
+    """A balancer that nobody expects to be asked. A test's own balancer overrides what it does."""
 
-    def __init__(self, **answers):
-        self.answers = {name.replace("__", "."): answer for name, answer in answers.items()}
-        self.asked: list[tuple[str, str]] = []
+    def look(self, servers: Sequence[str]) -> Mapping[str, Seen]:
+        raise AssertionError(f"nobody expects a look at {servers}")
 
-    def run(self, calls, *, deadline_s):
-        return {server: self._reply(server, call) for server, call in calls.items()}
+    def drain(self, servers: Sequence[str]) -> Mapping[str, Reply]:
+        raise AssertionError(f"nobody expects {servers} to be drained")
 
-    def _reply(self, server, call):
-        self.asked.append((server, str(call)))
-        answer = self.answers[call.function]
-        answer = answer(server, call) if callable(answer) else answer
-        return answer if isinstance(answer, Reply) else Reply(True, answer)
+    def restore(self, servers: Sequence[str]) -> Mapping[str, Reply]:
+        raise AssertionError(f"nobody expects {servers} to be restored")
 
 
 def balancer_of(spec, clock=None, **ports):
     recipe = Recipe.model_validate({"application": "app", "servers": "app", "source": SOURCE, "balancer": spec})
-    given = {"fleet": AnsweringFleet(), "master": AnsweringFleet(), "cloud": None, "declared": None, **ports}
+    given = {"fleet": FakeFleet(), "master": FakeFleet(), "cloud": None, "declared": None, **ports}
     return balancer(recipe, BalancerContext(environment="test", clock=clock or FakeClock(), **given))

@@ -6,9 +6,9 @@ import itertools
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
-from support.clock import FakeClock
+from support.cloud import FakeCloud
 
 from saltlick.engine.resource import (
     TAG_ADDRESS,
@@ -40,28 +40,15 @@ class Thing:
 
 
 @dataclass
-class World:
+class World(FakeCloud):
     """Everything there is, and faults to come: `faults[(verb, name)]` are errors raised in turn, before or after the deed."""
 
-    region: str = "nowhere-1"
-    clock: FakeClock = field(default_factory=FakeClock)
+    region: str = field(default="nowhere-1", kw_only=True)
     things: dict[str, Thing] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     faults: dict[tuple[str, str], list[tuple[str, BaseException]]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
-
-    def call(self, service: str, operation: str, /, **parameters: Any) -> Mapping[str, Any]:
-        raise AssertionError("the kinds of this world need no API")
-
-    def reading(self) -> World:
-        return self
-
-    def read(self, service: str, operation: str, key: str, /, **parameters: Any) -> tuple[Mapping[str, Any], ...]:
-        raise AssertionError("the kinds of this world need no API")
-
-    def patient(self, deadline_s: float) -> World:
-        return self
 
     def fault(self, when: str, verb: str, name: str) -> None:
         queued = self.faults.get((verb, name), [])
@@ -83,7 +70,7 @@ class BoxProperties(Properties):
 
 
 class WorldKind(Kind):
-    iam: Mapping[str, tuple[str, ...]] = {}
+    iam: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def observe(self, reading: Any, scope: Scope) -> Iterable[Observed]:
         world: World = reading

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from saltlick.jobs.processes import Process
+from support.present import present
+
+from saltlick.jobs.processes import Process, Processes
 
 
 @dataclass
-class Machine:
+class Machine(Processes):
     """A machine whose processes are what the test says."""
 
     running: dict[int, str] = field(default_factory=dict)
@@ -18,6 +20,4 @@ class Machine:
         return Process(pid, self.running[pid]) if pid in self.running else None
 
     def mine(self) -> Process:
-        found = self.find(self.me)
-        assert found
-        return found
+        return present(self.find(self.me))

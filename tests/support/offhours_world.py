@@ -51,12 +51,16 @@ class OffHoursWorld:
     environment: Environment = field(default_factory=environment)
     hours: OffHours = field(default_factory=hours)
     things: dict[str, SwitchedObject] = field(default_factory=dict)
+    managed: dict[str, ServiceType] = field(default_factory=dict)
+    """Those of `things` that are no servers, by name."""
     calls: list[str] = field(default_factory=list)
     failing: dict[str, str] = field(default_factory=dict)
     stuck: set[str] = field(default_factory=set)
     """Servers that AWS leaves as they are."""
     broken: str = ""
     before_custodian: Callable[[], None] = lambda: None
+    before_leave: Callable[[], None] = lambda: None
+    before_look: Callable[[], None] = lambda: None
     clock: FakeClock = field(default_factory=FakeClock)
 
     def __post_init__(self) -> None:
@@ -69,8 +73,8 @@ class OffHoursWorld:
         self.things[name] = SwitchedObject(id=f"i-{name}", name=name, group=group, power=power, state=state, **how)
 
     def all(self, power: PowerState) -> None:
-        for one in list(self.things.values()):
-            self.put(one.name, one.group, power)
+        for switched in list(self.things.values()):
+            self.put(switched.name, switched.group, power)
 
     @property
     def context(self) -> OffHoursContext:
@@ -85,9 +89,10 @@ class OffHoursWorld:
         )
 
     def look(self, turn: Turn) -> tuple[SwitchedObject, ...]:
+        self.before_look()
         if turn.service is not ServiceType.EC2:
-            return tuple(one for one in self.things.values() if one.group == turn.service.value)
-        return tuple(one for one in self.things.values() if one.group in turn.groups)
+            return tuple(self.things[name] for name, service in self.managed.items() if service is turn.service)
+        return tuple(switched for switched in self.things.values() if switched.group in turn.groups)
 
     def validate(self, policies: Sequence[Policy]) -> None:
         raise AssertionError
@@ -100,20 +105,21 @@ class OffHoursWorld:
 
     def _act(self, policy: Policy) -> tuple[str, ...]:
         keys = {"InstanceId", "DBInstanceIdentifier", "AutoScalingGroupName"}
-        [ids] = [each["value"] for each in policy["filters"] if each.get("key") in keys]
+        [ids] = [filter_["value"] for filter_ in policy["filters"] if filter_.get("key") in keys]
         self.calls.append(f"custodian {policy['name']} {' '.join(ids)}")
         power = PowerState.OFF if policy["actions"][0] in ("stop", "suspend") else PowerState.ON
-        for one in list(self.things.values()):
-            if one.id in ids and one.name not in self.stuck:
-                self.things[one.name] = replace(one, power=power, state=f"made {power.value}")
+        for switched in list(self.things.values()):
+            if switched.id in ids and switched.name not in self.stuck:
+                self.things[switched.name] = replace(switched, power=power, state=f"made {power.value}")
         return tuple(ids)
 
     def leave(self, group: str, servers: Sequence[str]) -> dict[str, Reply]:
-        return self._told(f"leave {group}", servers)
+        self.before_leave()
+        return self._replies(f"leave {group}", servers)
 
     def enter(self, group: str, servers: Sequence[str], *, deadline_s: float) -> dict[str, Reply]:
-        return self._told(f"enter {group}", servers)
+        return self._replies(f"enter {group}", servers)
 
-    def _told(self, what: str, servers: Sequence[str]) -> dict[str, Reply]:
+    def _replies(self, what: str, servers: Sequence[str]) -> dict[str, Reply]:
         self.calls.append(f"{what} {' '.join(servers)}")
-        return {one: Reply(one not in self.failing, error=self.failing.get(one, "")) for one in servers}
+        return {name: Reply(name not in self.failing, error=self.failing.get(name, "")) for name in servers}

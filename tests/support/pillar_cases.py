@@ -35,8 +35,8 @@ def changed(raw: dict[str, Any], change: dict[str, Any], without: tuple[str, ...
     return made
 
 
-def cases(name: str) -> list[dict[str, Any]]:
-    """The cases of one file."""
+def cases(name: str) -> Any:
+    """The cases of one file: a list, or a mapping by name."""
     return read(CASES / f"{name}.yaml")
 
 

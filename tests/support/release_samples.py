@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import count
 from operator import mul
+from typing import Any
 
 from saltlick.release.journal.record import Phase, ReleaseRecord, Result, ServerRecord, ServerStatus, StepRecord
 
@@ -36,19 +37,25 @@ class Tape:
     steps: list[StepRecord] = field(default_factory=list)
     away: list[tuple[str, float, float]] = field(default_factory=list)
 
-    def step(self, phase: Phase, seconds: float | None, name: str = "", **told) -> StepRecord:
+    def step(self, phase: Phase, seconds: float | None, name: str = "", **fields: Any) -> StepRecord:
         """One step from now on; without `seconds` it has not ended."""
         ended = None if seconds is None else round(self.now + seconds, 3)
-        ok = None if seconds is None else told.pop("ok", True)
+        ok = None if seconds is None else fields.pop("ok", True)
         number = len(self.steps) + 1
         made = StepRecord(
-            number=number, phase=phase, name=name or phase.value, started=round(self.now, 3), ended=ended, ok=ok, **told
+            number=number,
+            phase=phase,
+            name=name or phase.value,
+            started=round(self.now, 3),
+            ended=ended,
+            ok=ok,
+            **fields,
         )
         self.steps.append(made)
         self.now += seconds or 0.0
         return made
 
-    def at_once(self, servers: Sequence[str], play: Callable[[str], None]) -> None:
+    def at_once(self, servers: Sequence[str], play: Callable[[str], object]) -> None:
         """The same on several servers at the same time."""
         began, ends = self.now, []
         for name in servers:
@@ -80,7 +87,7 @@ class Tape:
     def back(self, name: str) -> None:
         """One server back to what it had; its requests come again from then on."""
         was_away = [(who, start, end) for who, start, end in self.away if who == name and end > self.now]
-        self.away = [one for one in self.away if one not in was_away]
+        self.away = [absence for absence in self.away if absence not in was_away]
         self.walk(name, undo=True)
         self.away += [(who, start, self.now) for who, start, _ in was_away]
 
@@ -89,7 +96,7 @@ class Tape:
         self.step(Phase.PREFLIGHT, 1.3, detail=f"{len(self.servers)} servers answer and are healthy")
         self.at_once(
             list(self.servers),
-            lambda name: self.step(Phase.BUILD, build * uneven(name), "bin/build", server=name) and None,
+            lambda name: self.step(Phase.BUILD, build * uneven(name), "bin/build", server=name),
         )
         first = next(iter(self.servers))
         self.step(
@@ -99,15 +106,15 @@ class Tape:
 
     def requests(self, per_second: int = 140) -> tuple[tuple[str, float, int], ...]:
         """What each server's log would tell: those in traffic share it all."""
-        found = []
+        counted = []
         absences = {name: [(start, end) for who, start, end in self.away if who == name] for name in self.servers}
         for second in range(int(START), int(self.now) + 1):
             here = [name for name, away in absences.items() if not any(start <= second <= end for start, end in away)]
-            each = per_second * uneven(str(second), 0.12) / max(len(here), 1)
-            found += [(name, float(second), round(each * uneven(f"{name}{second}", 0.15))) for name in here]
-        return tuple(found)
+            share = per_second * uneven(str(second), 0.12) / max(len(here), 1)
+            counted += [(name, float(second), round(share * uneven(f"{name}{second}", 0.15))) for name in here]
+        return tuple(counted)
 
-    def record(self, result: Result = Result.DONE, **told) -> ReleaseRecord:
+    def record(self, result: Result = Result.DONE, **fields: Any) -> ReleaseRecord:
         """The journal's row: steps numbered as they began."""
         began = enumerate(sorted(self.steps, key=lambda step: (step.started, step.number)), start=1)
         steps = tuple(replace(step, number=number) for number, step in began)
@@ -129,7 +136,7 @@ class Tape:
             servers=tuple(self.servers.values()),
             steps=steps,
         )
-        return replace(base, **told)
+        return replace(base, **fields)
 
 
 def uneven(key: str, by: float = 0.25) -> float:
@@ -193,7 +200,7 @@ def rolled_back() -> ReleaseRecord:
     played.at_once(of_batch(played, 1), played.walk)
     played.at_once(
         of_batch(played, 2),
-        lambda name: played.walk(name, **({"stop_at": Phase.HEALTH, "why": BROKEN} if name == "prod-app-3" else {})),
+        lambda name: played.walk(name, stop_at=Phase.HEALTH if name == "prod-app-3" else None, why=BROKEN),
     )
     for batch in (2, 1):
         played.at_once(of_batch(played, batch), played.back)
@@ -229,7 +236,7 @@ def left_out() -> ReleaseRecord:
         played.at_once(
             chosen,
             lambda name: played.walk(
-                name, **({"stop_at": Phase.START, "why": dead, "fails_s": 20.0} if name == "prod-app-3" else {})
+                name, stop_at=Phase.START if name == "prod-app-3" else None, why=dead, fails_s=20.0
             ),
         )
     played.stand("prod-app-3", ServerStatus.LEFT_OUT, dead)
@@ -271,16 +278,13 @@ def unbuilt() -> ReleaseRecord:
     output = "npm ERR! code ERESOLVE\n" + "\n".join(f"npm ERR! line {n} of a long story" for n in range(40))
     played.at_once(
         list(played.servers),
-        lambda name: (
-            played.step(
-                Phase.BUILD,
-                33.0,
-                "npm.install",
-                server=name,
-                ok=name != "prod-app-4",
-                detail=output if name[-1] == "4" else "",
-            )
-            and None
+        lambda name: played.step(
+            Phase.BUILD,
+            33.0,
+            "npm.install",
+            server=name,
+            ok=name != "prod-app-4",
+            detail=output if name[-1] == "4" else "",
         ),
     )
     return played.record(Result.ROLLED_BACK, reason="prod-app-4: npm.install failed: npm ERR! code ERESOLVE")
@@ -323,9 +327,7 @@ def many() -> ReleaseRecord:
     for batch in range(1, max(server.batch for server in played.servers.values()) + 1):
         played.at_once(
             of_batch(played, batch),
-            lambda name: played.walk(
-                name, **({"stop_at": Phase.HEALTH, "why": BROKEN} if name == "prod-app-77" else {})
-            ),
+            lambda name: played.walk(name, stop_at=Phase.HEALTH if name == "prod-app-77" else None, why=BROKEN),
         )
     played.stand("prod-app-77", ServerStatus.LEFT_OUT, BROKEN)
     finish(played)

@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from support.balancers import FakeBalancer
 from support.clock import FakeClock
+from support.fleet import FakeFleet
 
 from saltlick.fleet.ports import Call, Reply, Seen, Traffic
 from saltlick.jobs.interrupts import Interrupts
@@ -52,7 +54,7 @@ class Machine:
 
 
 @dataclass
-class World:
+class World(FakeBalancer):
     names: Sequence[str]
     floor: int = 1
     kind: str = "prepared"
@@ -105,8 +107,8 @@ class World:
         return Reply(True, machine.current)
 
     def do_revision_resolve(self, machine, repository, rev, user, directory):
-        found = [one for one, name in self.revisions.items() if rev == name or one.startswith(rev)]
-        return Reply(True, found[0]) if found else Reply(False, error=f"there is no branch, tag or commit {rev}")
+        commits = [sha for sha, name in self.revisions.items() if rev == name or sha.startswith(rev)]
+        return Reply(True, commits[0]) if commits else Reply(False, error=f"there is no branch, tag or commit {rev}")
 
     def do_revision_free(self, machine, directory):
         return Reply(True, 5000)
@@ -286,29 +288,29 @@ class World:
         )
 
 
-@dataclass
-class Master:
+class Master(FakeFleet):
     """Hooks end here."""
 
-    world: World
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
 
-    def run(self, calls: Mapping[str, Call], *, deadline_s: float) -> dict[str, Reply]:
-        replies = {}
-        for server, call in calls.items():
-            self.world.master.append(call)
-            if happens := self.world.when.pop(call.function, None):
-                happens()
-            wrong = self.world.fault(server, call.function, call)
-            replies[server] = Reply(not wrong, error=wrong)
-        return replies
+    def answer(self, server: str, call: Call) -> Reply:
+        self.world.master.append(call)
+        if happens := self.world.when.pop(call.function, None):
+            happens()
+        wrong = self.world.fault(server, call.function, call)
+        return Reply(not wrong, error=wrong)
 
 
 class Dying(Journal):
     """A journal whose process may die around each commit. Before a step begins is where it was after the one before ended."""
 
-    tick: Callable[[], None] = staticmethod(lambda: None)
-
     beginning = False
+
+    def __init__(self, store: Store, *, tick: Callable[[], None] = lambda: None, **how: Any) -> None:
+        self.tick = tick
+        super().__init__(store, **how)
 
     def begin(self, *args: Any) -> None:
         self.beginning = True

@@ -78,8 +78,9 @@ class Master:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """The same, not waited for."""
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(self.command(*arguments), env=self.environ, text=True, **pipes)
+        return subprocess.Popen(
+            self.command(*arguments), env=self.environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
 
     def pillar(self, environment: str, text: str) -> None:
         """Give an environment a pillar, in place of the one it has."""

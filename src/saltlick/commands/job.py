@@ -55,14 +55,15 @@ def running_job(
     *,
     explain: Callable[[Locked], Locked] = lambda refused: refused,
     keep: Callable[[], str] = str,
+    open_locks: Callable[[Mapping[str, Any], str], Locks] = environment_locks,
 ) -> Iterator[RunningJob]:
     """Run the block as one job: under the locks of its environments, reported, and recorded in the history.
 
-    `explain` and `keep` as for `saltlick.jobs.running`.
+    `explain` and `keep` as for `saltlick.jobs.running`; `open_locks` returns the locks of a master for a user.
 
     Raises: Locked with the holder.
     """
-    locks = environment_locks(opts, request.caller.user)
+    locks = open_locks(opts, request.caller.user)
     with (
         open_store(opts) as store,
         job_progress(opts, request.caller.job_id) as progress,

@@ -25,8 +25,11 @@ class Reading(Protocol):
 class Cloud(Protocol):
     """The AWS API of one region. The only way in which kinds talk to AWS."""
 
-    region: str
-    clock: Clock
+    @property
+    def region(self) -> str: ...
+
+    @property
+    def clock(self) -> Clock: ...
 
     def call(self, service: str, operation: str, /, **parameters: Any) -> Mapping[str, Any]:
         """One request (`call("ec2", "create_subnet", VpcId=…)`), throttling waited out.

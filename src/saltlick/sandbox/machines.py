@@ -6,13 +6,34 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
-from saltlick.sandbox.desired import Desired, SandboxAction
-from saltlick.sandbox.docker_host import DockerHost
+from saltlick.sandbox.desired import Desired, Machine, Network, SandboxAction
 
 log = logging.getLogger("saltlick.sandbox")
 RETRY_S = 3
 REBOOTED = 133
+
+
+class ContainerHost(Protocol):
+    """What has the networks and containers of a sandbox; `docker_host.DockerHost`."""
+
+    def create_network(self, network: Network) -> None: ...
+
+    def remove_network(self, key: str) -> None: ...
+
+    def create(self, machine: Machine, image: str) -> None: ...
+
+    def start(self, key: str) -> None: ...
+
+    def stop(self, key: str) -> None: ...
+
+    def restart(self, key: str) -> None: ...
+
+    def remove(self, key: str, *, keep_console: bool) -> None: ...
+
+    def exit_code(self, key: str) -> int | None:
+        """How a container ended; None while it runs, or has never run."""
 
 
 class Machines:
@@ -23,7 +44,7 @@ class Machines:
     """
 
     def __init__(
-        self, metal: DockerHost, images: Mapping[str, str], done: Callable[[], None], gone: Callable[[str], None]
+        self, metal: ContainerHost, images: Mapping[str, str], done: Callable[[], None], gone: Callable[[str], None]
     ) -> None:
         self.problems: dict[str, str] = {}
         self._metal, self._images, self._done, self._gone = metal, images, done, gone

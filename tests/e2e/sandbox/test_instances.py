@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -38,10 +39,10 @@ def pair(ec2: Any, sandbox: Sandbox) -> Pair:
     first = site(ec2, "10.200").vpc
     eventually(lambda: sandbox.status()["networks"], lambda networks: first in networks, 30)
     a, b = site(ec2, "10.201"), site(ec2, "10.202")
-    one, two = boot(ec2, a.subnet, "pair-one", USER_DATA), boot(ec2, b.subnet, "pair-two", USER_DATA)
-    for instance in (one, two):
-        eventually(lambda i=instance: console(ec2, i["InstanceId"]), lambda text: "first boot of" in text)
-    return Pair(a, b, one, two)
+    booted = boot(ec2, a.subnet, "pair-one", USER_DATA), boot(ec2, b.subnet, "pair-two", USER_DATA)
+    for instance in booted:
+        eventually(partial(console, ec2, instance["InstanceId"]), lambda text: "first boot of" in text)
+    return Pair(a, b, *booted)
 
 
 def addresses(sandbox: Sandbox, instance: str) -> str:

@@ -67,7 +67,7 @@ def populate(box: Sandbox) -> str:
     return instance
 
 
-NOTHING = {"containers": [], "networks": [], "rules": [], "addresses": [], "processes": []}
+NOTHING: dict[str, list[str]] = {"containers": [], "networks": [], "rules": [], "addresses": [], "processes": []}
 
 
 def test_down_leaves_nothing_and_up_starts_empty(own: Sandbox) -> None:
@@ -97,8 +97,8 @@ def test_what_a_dead_sandbox_left_is_cleared_by_the_next_one_and_a_living_namesa
     own: Sandbox, tmp_path: Path
 ) -> None:
     elsewhere = Settings(directory=tmp_path / "elsewhere", name="e2e-own", port=25576, internet="192.0.2.128/25")
-    said: list[str] = []
-    other = Sandbox(elsewhere, said.append)
+    lines: list[str] = []
+    other = Sandbox(elsewhere, lines.append)
     pid = own.up()["pid"]
     populate(own)
     with pytest.raises(SaltlickError, match=f"--directory {own.settings.directory} down"):
@@ -110,7 +110,7 @@ def test_what_a_dead_sandbox_left_is_cleared_by_the_next_one_and_a_living_namesa
     eventually(own.is_up, lambda seen: not seen, 10)
     try:
         other.up()
-        assert f"the sandbox 'e2e-own' of {own.settings.directory} is dead" in said
+        assert f"the sandbox 'e2e-own' of {own.settings.directory} is dead" in lines
         assert traces()["containers"] == []
     finally:
         other.down()
@@ -162,8 +162,8 @@ def test_the_published_image_parameter_resolves_and_boots(own: Sandbox) -> None:
     own.up()
     parameter = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
     image = client(own, "ssm").get_parameter(Name=parameter)["Parameter"]["Value"]
-    found = client(own).describe_images(ImageIds=[image, "ami-0d12d12d12d12d12d"])["Images"]
-    assert {i["RootDeviceName"] for i in found} == {"/dev/xvda"}
+    images = client(own).describe_images(ImageIds=[image, "ami-0d12d12d12d12d12d"])["Images"]
+    assert {i["RootDeviceName"] for i in images} == {"/dev/xvda"}
 
 
 def test_the_command_line(own: Sandbox) -> None:

@@ -30,22 +30,22 @@ class Vault:
 
     def attempt(self, function: str, *arguments: Any, **named: Any) -> tuple[int, Any]:
         """Exit code, and the value or the error."""
-        told = {"function": f"backup.{function}", "args": arguments, "kwargs": named}
-        self.server.write("/root/words.json", json.dumps(told))
-        said = json.loads(self.server.run("python3 /root/caller.py ask /root/words.json"))
-        return said["code"], said["value"]
+        request = {"function": f"backup.{function}", "args": arguments, "kwargs": named}
+        self.server.write("/root/request.json", json.dumps(request))
+        answer = json.loads(self.server.run("python3 /root/caller.py ask /root/request.json"))
+        return answer["code"], answer["value"]
 
     def next_id(self, mode: str) -> str:
         self._number += 1
         return f"{T0 + timedelta(hours=self._number):%Y%m%dT%H%M%SZ}-{mode}"
 
     def take(self, job: str, kind: str, mode: str = "full", **more: Any) -> dict[str, Any]:
-        return self.call("take", "vault", job, self.next_id(mode), kind, mode=mode, environment="prod", **more)  # type: ignore[no-any-return]
+        return self.call("take", "vault", job, self.next_id(mode), kind, mode=mode, environment="prod", **more)
 
     def manifests(self, job: str) -> dict[str, dict[str, Any]]:
         """By id, in their order."""
-        found = self.call("catalogue", "vault", [job])["manifests"]
-        return {each["id"]: each for each in sorted(found, key=lambda each: each["id"])}
+        manifests = self.call("catalogue", "vault", [job])["manifests"]
+        return {manifest["id"]: manifest for manifest in sorted(manifests, key=lambda manifest: manifest["id"])}
 
     def ids(self, job: str) -> list[str]:
         return list(self.manifests(job))

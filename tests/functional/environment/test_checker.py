@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from support import checker
-from support.farm import ROOT, running
+from support.farm import ROOT
+
+from bench.servers import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,12 +32,12 @@ def built() -> Iterator[None]:
 def one(kind: str, title: str, environment: str = "prod") -> str:
     """The id of the object of that name."""
     items = checker.Account().items[kind]
-    (found,) = [
+    (item,) = [
         item
         for item in items
         if checker.name(item) == title and checker.tags_of(item).get("saltlick:environment") == environment
     ]
-    return str(found["_id"])
+    return str(item["_id"])
 
 
 def test_an_exact_estate_has_no_problems(built: None) -> None:

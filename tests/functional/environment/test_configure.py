@@ -55,6 +55,7 @@ def test_no_more_than_three_failures_are_spelt_out():
 
 
 def test_a_state_about_no_server_is_not_well():
-    for servers in ([], "prod-app-1"):
+    no_list: tuple[Any, ...] = ([], "prod-app-1")
+    for servers in no_list:
         with pytest.raises(InvalidInput, match="give a list of minion ids"):
             _ask({}, servers, PING, 1)

@@ -27,7 +27,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
 def test_plan_of_an_empty_account_shows_everything_and_changes_nothing(account: Farm) -> None:
     run = account.salt_run("environment.plan", "control,test", "--out=json")
     assert account.changing_calls() == {}
-    actions = {(one["address"], one["action"]) for one in json.loads(run.stdout)["actions"]}
+    actions = {(action["address"], action["action"]) for action in json.loads(run.stdout)["actions"]}
     for address in ("vpc/main", "nat_gateway/az1", "instance/app-1", "route/control.public:10.20.0.0/16"):
         assert (address, "create") in {(where.rpartition("test:")[2], what) for where, what in actions}, actions
     assert checker.leftovers() == []
@@ -54,9 +54,9 @@ def test_each_environment_alone_agrees(account: Farm, environment: str) -> None:
 
 def test_plan_as_json_is_data_and_says_that_nothing_changes(account: Farm) -> None:
     run = account.salt_run("environment.plan", "prod", "--out=json")
-    told = json.loads(run.stdout)
-    assert told["changes_anything"] is False
-    assert {one["action"] for one in told["actions"]} == {"keep"}
+    plan = json.loads(run.stdout)
+    assert plan["changes_anything"] is False
+    assert {action["action"] for action in plan["actions"]} == {"keep"}
 
 
 def test_what_a_hand_took_away_comes_back(account: Farm) -> None:
@@ -69,13 +69,13 @@ def test_what_a_hand_took_away_comes_back(account: Farm) -> None:
 
 def take_away(ec2: Any) -> None:
     """A route, a rule, an association and a server, by hand."""
-    found = checker.Account().items
-    table = next(t for t in found["rtb"] if checker.name(t) == "prod-private-az1-rtb")
+    items = checker.Account().items
+    table = next(t for t in items["rtb"] if checker.name(t) == "prod-private-az1-rtb")
     ec2.delete_route(RouteTableId=table["_id"], DestinationCidrBlock="0.0.0.0/0")
     ec2.disassociate_route_table(AssociationId=table["Associations"][0]["RouteTableAssociationId"])
-    group = next(g for g in found["sg"] if checker.name(g) == "db")
+    group = next(g for g in items["sg"] if checker.name(g) == "db")
     ec2.revoke_security_group_ingress(GroupId=group["_id"], IpPermissions=group["IpPermissions"][:1])
-    server = next(i for i in found["instance"] if checker.name(i) == "test-app-2")
+    server = next(i for i in items["instance"] if checker.name(i) == "test-app-2")
     ec2.terminate_instances(InstanceIds=[server["_id"]])
 
 
@@ -109,7 +109,7 @@ FAULTS = [{"lost_rate": 0.1}, {"late_error_rate": 0.1}, {"throttle_rate": 0.2, "
 
 
 @pytest.mark.parametrize("faults", FAULTS, ids=lambda faults: "+".join(faults))
-def test_faults_of_the_api_make_no_duplicates(account: Farm, faults: dict[str, float]) -> None:
+def test_faults_of_the_api_make_no_duplicates(account: Farm, faults: dict[str, Any]) -> None:
     """Lost answers, 500s, throttling, throughout: it takes one run, or a second, and the account is as declared."""
     account.servers.reset_aws()
     for seed in (1, 2, 3):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.fleet import SILENT, FakeFleet
 
 from saltlick.backup.pillar import Backups
 from saltlick.commands.environment import schedule
 from saltlick.errors import ServerFailed
-from saltlick.fleet.ports import Call, Reply
+from saltlick.fleet.ports import Call
 
 JOBS = {
     "database": {
@@ -31,10 +32,11 @@ JOBS = {
 }
 
 
-class Minion:
+class Minion(FakeFleet):
     """A scheduler, as `schedule.list` and the states of `schedule` see it."""
 
     def __init__(self, *, gone: bool = False) -> None:
+        super().__init__()
         self.jobs: dict[str, Any] = {
             "saltlick test: backup other full": {},
             "saltlick prod: old": {},
@@ -42,11 +44,9 @@ class Minion:
         }
         self.gone = gone
 
-    def run(self, calls: dict[str, Call], *, deadline_s: float) -> dict[str, Reply]:
-        ((server, call),) = calls.items()
-        return {server: Reply(False, error="silent", silent=True) if self.gone else Reply(True, self._one(call))}
-
-    def _one(self, call: Call) -> Any:
+    def answer(self, server: str, call: Call) -> Any:
+        if self.gone:
+            return SILENT
         if call.function == "schedule.list":
             return dict(self.jobs)
         assert call.function == "state.high"
@@ -92,9 +92,9 @@ def test_what_is_wanted(jobs: dict[str, dict[str, Any]]) -> None:
 
 def test_it_is_installed_and_what_is_not_wanted_is_taken_out(jobs: dict[str, dict[str, Any]]) -> None:
     minion = Minion()
-    told = schedule.installed(minion, "salt-master", "prod", jobs, test=False)
-    assert told["result"] is True
-    assert set(told["changes"]) == {*jobs, "saltlick prod: old"}
+    change = schedule.installed(minion, "salt-master", "prod", jobs, test=False)
+    assert change["result"] is True
+    assert set(change["changes"]) == {*jobs, "saltlick prod: old"}
     assert set(minion.jobs) == {*jobs, "saltlick test: backup other full", "__mine_interval"}
     assert schedule.installed(minion, "salt-master", "prod", jobs, test=False)["changes"] == {}
 
@@ -102,8 +102,8 @@ def test_it_is_installed_and_what_is_not_wanted_is_taken_out(jobs: dict[str, dic
 def test_a_dry_run_changes_nothing(jobs: dict[str, dict[str, Any]]) -> None:
     minion = Minion()
     before = dict(minion.jobs)
-    told = schedule.installed(minion, "salt-master", "prod", jobs, test=True)
-    assert told["result"] is None
+    change = schedule.installed(minion, "salt-master", "prod", jobs, test=True)
+    assert change["result"] is None
     assert minion.jobs == before
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +14,8 @@ from .estate import BY_ADDRESS, policy, ref, web
 from .world import World, having
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from saltlick.aws import AwsCloud
 
 
@@ -80,7 +82,7 @@ class Occupied:
     def patient(self, deadline_s: float) -> Occupied:
         return self
 
-    def call(self, service: str, operation: str, /, **parameters: object) -> object:
+    def call(self, service: str, operation: str, /, **parameters: Any) -> Mapping[str, Any]:
         if operation == "associate_route_table":
             raise AwsError(operation, "Resource.AlreadyAssociated", "the subnet has an association already")
         return self._cloud.call(service, operation, **parameters)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.clock import FakeClock
+from support.cloud import FakeCloud
 
 from saltlick.engine.resource import Key, Observed, Wanted
 from saltlick.errors import AwsError, WaitTimeout
@@ -20,13 +20,11 @@ Answer = dict[str, Any] | str
 """What AWS says, or the code with which it refuses."""
 
 
-class Script:
+class Script(FakeCloud):
     """A cloud that answers each operation from its list, the last one for ever."""
 
-    region = "us-east-1"
-
     def __init__(self, **answers: list[Answer]) -> None:
-        self.clock = FakeClock()
+        super().__init__()
         self.answers = answers
         self.called: list[str] = []
 
@@ -38,34 +36,28 @@ class Script:
             raise AwsError(operation, answer, "not now")
         return answer
 
-    def reading(self) -> Any:
-        raise AssertionError
 
-    def patient(self, deadline_s: float) -> Script:
-        return self
-
-
-def nat(state: str, **more: str) -> Answer:
+def nat(state: str, **more: str) -> dict[str, Any]:
     return {"NatGateways": [{"NatGatewayId": "nat-1", "VpcId": "vpc-1", "State": state, **more}]}
 
 
-def instance(state: str, **more: Any) -> Answer:
+def instance(state: str, **more: Any) -> dict[str, Any]:
     server = {"InstanceId": "i-1", "VpcId": "vpc-1", "PrivateIpAddress": "10.0.0.4", "State": {"Name": state}, **more}
     return {"Reservations": [{"Instances": [server]}]}
 
 
-def balancer(state: str, **more: str) -> Answer:
+def balancer(state: str, **more: str) -> dict[str, Any]:
     return {
         "LoadBalancers": [{"LoadBalancerArn": "arn:lb", "DNSName": "www.aws", "State": {"Code": state, **more}}],
     }
 
 
-def peering(state: str, **more: str) -> Answer:
+def peering(state: str, **more: str) -> dict[str, Any]:
     item = {"VpcPeeringConnectionId": "pcx-1", "Status": {"Code": state, **more}}
     return {"VpcPeeringConnections": [item], "VpcPeeringConnection": item}
 
 
-SETTLING = {
+SETTLING: dict[str, tuple[str, list[Answer], Answer]] = {
     "nat_gateway": (
         "describe_nat_gateways",
         [{"NatGateways": []}, nat("pending"), nat("available")],
@@ -141,7 +133,8 @@ def observed(kind: str, **properties: Any) -> Observed:
     ],
 )
 def test_deleting_waits_for_what_still_uses_it(kind: str, operation: str, code: str) -> None:
-    cloud = Script(**{operation: [code, code, {}]})
+    answers: list[Answer] = [code, code, {}]
+    cloud = Script(**{operation: answers})
     KINDS[kind].destroy(cloud, observed(kind, vpc="vpc-1", instance=None), 600)
     assert cloud.called.count(operation) == 3
 
@@ -182,7 +175,7 @@ def test_a_server_waits_until_ec2_has_heard_of_its_profile() -> None:
             "InvalidParameterValue",
             {"Instances": instance("pending")["Reservations"][0]["Instances"]},
         ]
-    )  # type: ignore[index]
+    )
     server = wanted("instance/app-1", image="ami-1", type="t3.small", subnet="s", security_groups=(), profile="p")
     assert KINDS["instance"].create(cloud, server)["id"] == "i-1"
     assert cloud.called == ["run_instances"] * 3
@@ -198,7 +191,7 @@ def test_without_a_profile_a_wrong_parameter_is_refused_at_once() -> None:
 
 
 def test_a_nat_gateway_waits_for_the_internet_gateway() -> None:
-    cloud = Script(create_nat_gateway=["Gateway.NotAttached", {"NatGateway": nat("pending")["NatGateways"][0]}])  # type: ignore[index]
+    cloud = Script(create_nat_gateway=["Gateway.NotAttached", {"NatGateway": nat("pending")["NatGateways"][0]}])
     created = KINDS["nat_gateway"].create(cloud, wanted("nat_gateway/az1", subnet="s", elastic_ip="e"))
     assert created["id"] == "nat-1"
 

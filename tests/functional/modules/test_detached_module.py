@@ -76,8 +76,8 @@ def folder(tmp_path: Path) -> Path:
 def detached(folder: Path) -> Iterator[Any]:
     loaded = _loaded(folder)
     yield lambda function, *args, **kwargs: loaded[f"detached.{function}"](*args, **kwargs)
-    for one in loaded["detached.list"]():
-        loaded["detached.kill"](one["job"])
+    for job in loaded["detached.list"]():
+        loaded["detached.kill"](job["job"])
 
 
 def _loaded(folder: Path) -> Any:
@@ -109,10 +109,10 @@ def _gone(pids: list[int]) -> bool:
 def test_a_job_runs_by_itself_and_tells_its_result(detached):
     begun = detached("start", "r1/1-value", "steps.value", args=[1, "two"], kwargs={"three": 3})
     assert begun["state"] in ("running", "done")
-    told = _result(detached, "r1/1-value")
-    assert told["seconds"] < 20
-    assert told["value"].pop("pid") != os.getpid()
-    assert {name: told[name] for name in ("job", "state", "function", "value", "error")} == {
+    result = _result(detached, "r1/1-value")
+    assert result["seconds"] < 20
+    assert result["value"].pop("pid") != os.getpid()
+    assert {name: result[name] for name in ("job", "state", "function", "value", "error")} == {
         "job": "r1/1-value", "state": "done", "function": "steps.value", "error": "",
         "value": {"args": [1, "two"], "named": {"three": 3}},
     }  # fmt: skip
@@ -175,20 +175,21 @@ def test_an_id_belongs_to_its_function(detached):
 )
 def test_a_failure_says_why(detached, function, args, error):
     detached("start", "job", function, args=args)
-    told = _result(detached, "job")
-    assert (told["state"], told["error"]) == ("failed", error)
+    result = _result(detached, "job")
+    assert (result["state"], result["error"]) == ("failed", error)
 
 
 def test_falsy_values_are_no_failures(detached):
-    for number, value in enumerate([0, "", [], None, {"result": None}]):
+    values: tuple[Any, ...] = (0, "", [], None, {"result": None})
+    for number, value in enumerate(values):
         detached("start", str(number), "steps.returned", args=[value])
         assert _result(detached, str(number))["state"] == "done"
 
 
 def test_nothing_that_is_told_of_a_job_makes_a_minion_call_it_a_failure(detached):
     """It looks for `result` and `success` in each dict, and an empty one means exit code 1."""
-    for told in (detached("start", "job", "steps.returned", args=[None]), _result(detached, "job")):
-        assert not {"result", "success"} & told.keys()
+    for result in (detached("start", "job", "steps.returned", args=[None]), _result(detached, "job")):
+        assert not {"result", "success"} & result.keys()
 
 
 def test_arguments_are_as_if_typed(detached):
@@ -199,9 +200,9 @@ def test_arguments_are_as_if_typed(detached):
 
 def test_output_is_kept(detached, folder):
     detached("start", "all", "cmd.run_all", args=["echo to stdout; echo to stderr >&2"])
-    told = _result(detached, "all")
-    assert (told["value"]["stdout"], told["value"]["stderr"]) == ("to stdout", "to stderr")
-    assert {"to stdout", "to stderr"} <= set(told["output_tail"].splitlines())
+    result = _result(detached, "all")
+    assert (result["value"]["stdout"], result["value"]["stderr"]) == ("to stdout", "to stderr")
+    assert {"to stdout", "to stderr"} <= set(result["output_tail"].splitlines())
     detached("start", "print", "steps.fail")
     assert _result(detached, "print")["output_tail"].startswith("on the way\nTraceback")
 
@@ -214,18 +215,18 @@ def test_output_is_told_while_a_command_runs(detached):
 
 def test_only_the_end_of_much_output_is_told(detached):
     detached("start", "much", "cmd.run", args=["seq 1 100000"])
-    told = _result(detached, "much")
-    assert len(told["output_tail"]) <= 4000
-    assert told["output_tail"].endswith("\n100000\n")
-    assert told["value"].startswith("[568894 characters left out]")
-    assert told["value"].endswith("\n100000")
+    result = _result(detached, "much")
+    assert len(result["output_tail"]) <= 4000
+    assert result["output_tail"].endswith("\n100000\n")
+    assert result["value"].startswith("[568894 characters left out]")
+    assert result["value"].endswith("\n100000")
 
 
 def test_a_late_job_is_ended_with_all_it_started(detached, folder):
     detached("start", "late", "steps.family", args=[str(folder / "pids")], deadline_s=1)
-    told = _result(detached, "late")
-    assert (told["state"], told["error"]) == ("late", "not done after 1 s: ended at its deadline")
-    assert told["output_tail"] == "started a family\n"
+    result = _result(detached, "late")
+    assert (result["state"], result["error"]) == ("late", "not done after 1 s: ended at its deadline")
+    assert result["output_tail"] == "started a family\n"
     pids = [int(pid) for pid in (folder / "pids").read_text().split()]
     assert len(pids) == 3
     _until(lambda: _gone(pids))
@@ -234,15 +235,15 @@ def test_a_late_job_is_ended_with_all_it_started(detached, folder):
 def test_what_a_late_command_said_is_kept(detached):
     """Salt's own capture dies with the process that holds it: this is what says where a build hung."""
     detached("start", "late", "cmd.run_all", args=["echo compiling lxml; sleep 600"], deadline_s=1)
-    told = _result(detached, "late")
-    assert (told["state"], told["output_tail"]) == ("late", "compiling lxml\n")
+    result = _result(detached, "late")
+    assert (result["state"], result["output_tail"]) == ("late", "compiling lxml\n")
 
 
 def test_kill_ends_all(detached, folder):
     detached("start", "job", "steps.family", args=[str(folder / "pids")])
     _until((folder / "pids").exists)
-    told = detached("kill", "job")
-    assert (told["state"], told["error"]) == ("killed", "killed by detached.kill")
+    result = detached("kill", "job")
+    assert (result["state"], result["error"]) == ("killed", "killed by detached.kill")
     _until(lambda: _gone([int(pid) for pid in (folder / "pids").read_text().split()]))
     assert detached("kill", "job")["state"] == "killed"
 
@@ -251,9 +252,9 @@ def test_a_killed_worker_is_lost_not_running(detached, folder):
     detached("start", "job", "steps.family", args=[str(folder / "pids")])
     _until((folder / "pids").exists)
     os.kill(_worker(folder, "job")["worker"][0], signal.SIGKILL)
-    told = _result(detached, "job")
-    assert (told["state"], told["error"]) == ("lost", "its worker was ended by signal 9 (out of memory?)")
-    assert told["output_tail"] == "started a family\n"
+    result = _result(detached, "job")
+    assert (result["state"], result["error"]) == ("lost", "its worker was ended by signal 9 (out of memory?)")
+    assert result["output_tail"] == "started a family\n"
     _until(lambda: _gone([int(pid) for pid in (folder / "pids").read_text().split()]))
 
 
@@ -279,8 +280,8 @@ def test_after_a_restart_of_the_server_a_job_is_lost(detached, folder):
     others = [os.getpid(), "another boot:123"]
     record = {"started": 1.0, "keeper": others, "worker": others}
     (folder / "jobs" / "job" / "worker.json").write_text(json.dumps(record))
-    told = detached("status", "job")
-    assert (told["state"], told["error"]) == (
+    result = detached("status", "job")
+    assert (result["state"], result["error"]) == (
         "lost", "its worker was killed, or the server restarted, before it ended"
     )  # fmt: skip
     assert detached("start", "job", "steps.value")["state"] == "lost"
@@ -314,9 +315,9 @@ def test_a_worker_holds_nothing_of_the_minion(detached, folder):
 
 def test_a_result_that_is_no_json_is_told_in_words(detached):
     detached("start", "odd", "steps.odd")
-    told = _result(detached, "odd")
-    assert told["state"] == "done"
-    assert "('a', 'b')" in told["value"]
+    result = _result(detached, "odd")
+    assert result["state"] == "done"
+    assert "('a', 'b')" in result["value"]
 
 
 def test_mistakes_are_told_at_once_and_claim_nothing(detached):
@@ -333,7 +334,7 @@ def test_mistakes_are_told_at_once_and_claim_nothing(detached):
 def test_ids_stay_in_their_folder(detached, folder):
     detached("start", "../../prod-1/2-npm install", "steps.value")
     _result(detached, "../../prod-1/2-npm install")
-    assert [one["job"] for one in detached("list")] == ["../../prod-1/2-npm install"]
+    assert [job["job"] for job in detached("list")] == ["../../prod-1/2-npm install"]
     assert len([path for path in (folder / "jobs").iterdir() if path.is_dir()]) == 1
 
 
@@ -351,7 +352,7 @@ def test_what_ended_long_ago_is_forgotten(detached):
     detached("start", "long", "test.sleep", args=[600])
     assert detached("forget") == []
     assert detached("forget", older_than_s=0) == ["old"]
-    assert [(one["job"], one["state"]) for one in detached("list")] == [("long", "running")]
+    assert [(job["job"], job["state"]) for job in detached("list")] == [("long", "running")]
     assert detached("start", "old", "steps.value")["state"] in ("running", "done")
 
 

@@ -40,7 +40,8 @@ class Imitation(socketserver.ThreadingUnixStreamServer):
             case ["show", "servers", "state", _]:
                 return "Can't find backend.\n\n"
             case ["set", "server", target, "state", state]:
-                return self._set(*target.split("/"), state)
+                backend, _, server = target.partition("/")
+                return self._set(backend, server, state)
         return "Unknown command: '" + " ".join(words) + "', but maybe one of the following ones is a better match:\n"
 
     def _set(self, backend: str, server: str, state: str) -> str:
@@ -112,8 +113,8 @@ def test_shows_what_haproxy_sees(haproxy, path):
 
 
 def test_out_and_in_again(haproxy, path, imitation):
-    told = [haproxy(order, "app", "app-9001", socket=path) for order in ("drain", "drain", "maint", "ready")]
-    assert [(one["before"], one["now"], one["changed"], one["sessions"]) for one in told] == [
+    changes = [haproxy(order, "app", "app-9001", socket=path) for order in ("drain", "drain", "maint", "ready")]
+    assert [(change["before"], change["now"], change["changed"], change["sessions"]) for change in changes] == [
         ("ready", "drain", True, 3), ("drain", "drain", False, 3), ("drain", "maint", True, 3), ("maint", "ready", True, 3)
     ]  # fmt: skip
     assert imitation.flags == {"app-9001": 0, "app-9002": 0}

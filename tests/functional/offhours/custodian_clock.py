@@ -23,18 +23,18 @@ class Clock(real.datetime):
 
 
 offhours.datetime = types.SimpleNamespace(datetime=Clock)
-asked = json.load(sys.stdin)
-told = {}
-for name, written in asked.get("filters", {}).items():
+question = json.load(sys.stdin)
+answer: dict[str, list[object]] = {}
+for name, written in question.get("filters", {}).items():
     kind = {"offhour": offhours.OffHour, "onhour": offhours.OnHour}[written["type"]]
-    one = kind(written)
-    one.id_key = "InstanceId"
-    one.validate()
-    told[name] = []
-    for Clock.at in asked["instants"]:
-        told[name].append(bool(one(asked["resource"])))
-for name in asked.get("zones", ()):
+    hours = kind(written)
+    hours.id_key = "InstanceId"
+    hours.validate()
+    answer[name] = []
+    for Clock.at in question["instants"]:
+        answer[name].append(bool(hours(question["resource"])))
+for name in question.get("zones", ()):
     zone = offhours.Time.get_tz(name)
-    offsets = [real.datetime.fromtimestamp(at, zone).utcoffset() for at in asked["instants"]] if zone else []
-    told[name] = [offset.total_seconds() for offset in offsets]
-json.dump(told, sys.stdout)
+    local = [real.datetime.fromtimestamp(at, zone) for at in question["instants"]] if zone else []
+    answer[name] = [offset.total_seconds() for time in local if (offset := time.utcoffset()) is not None]
+json.dump(answer, sys.stdout)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import yaml
 from support.commands import run_typed
 from support.offhours_estate import opts, record, remember
+from support.present import present
 
 from saltlick.commands.arguments import caller
 from saltlick.commands.offhours import commands
@@ -15,15 +16,15 @@ from saltlick.commands.offhours.states import as_scheduled
 
 
 def test_keep_on_is_said_and_taken_back(master):
-    said = run_typed(commands.keep_on, opts(master), "night", until="2026-11-20T22:00", user="ann")
-    assert said.retcode == 2
+    past = run_typed(commands.keep_on, opts(master), "night", until="2026-11-20T22:00", user="ann")
+    assert past.retcode == 2
     in_two_hours = (datetime.now(timezone.utc) + timedelta(hours=2)).isoformat()
     answer = run_typed(commands.keep_on, opts(master), "night", until=in_two_hours, reason="late work", user="ann")
     assert (answer.retcode, answer.result["keep"]["by"]) == (0, "ann")
-    assert record(master).keep.reason == "late work"
+    assert present(record(master).keep).reason == "late work"
     assert "late work" in str(run_typed(commands.status, opts(master), "night").text)
     assert run_typed(commands.keep_on, opts(master), "night", until="none").retcode == 0
-    assert record(master).keep.until <= datetime.now(timezone.utc)
+    assert present(record(master).keep).until <= datetime.now(timezone.utc)
     assert "not kept on by anybody" in str(run_typed(commands.keep_on, opts(master), "night", until="none").text)
 
 
@@ -34,7 +35,7 @@ def test_a_run_that_goes_wrong_is_in_the_log_for_nobody_reads_its_answer(master,
 
 def test_the_command_line(master):
     done = master.run("offhours.policies", "night")
-    assert [one["name"] for one in yaml.safe_load(done.stdout)["policies"]] == [
+    assert [policy["name"] for policy in yaml.safe_load(done.stdout)["policies"]] == [
         "night-off-1-ec2-app", "night-off-2-ec2-db", "night-on-1-ec2-db", "night-on-2-ec2-app",
     ]  # fmt: skip
     done = master.run("offhours.keep_on", "night", "until=22:00", "--out=json")

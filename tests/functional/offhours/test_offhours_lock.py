@@ -22,7 +22,6 @@ from support.offhours_estate import (
     running,
 )
 
-from saltlick.jobs import lock
 from saltlick.jobs.holder import Mode
 
 
@@ -36,8 +35,7 @@ def stale(master: Any, job: str, reason: str) -> None:
     ("mode", "reason"),
     [(Mode.JOB, "release of main"), (Mode.SHARED, "backup of database"), (Mode.MANUAL, "sale until Sunday")],
 )
-def test_a_locked_environment_is_skipped_and_the_holder_named(master, aws, mode, reason, monkeypatch):
-    monkeypatch.setattr(lock, "FOR_READERS_S", 1.0)  # a minute; tests/unit/jobs/test_table.py holds that it is one
+def test_a_locked_environment_is_skipped_and_the_holder_named(master, aws, mode, reason):
     taken = locks(master).take("night", reason=reason, mode=mode)
     retcode, result, _ = run(master, FRIDAY_EVENING, custodian=InstantCustodian(aws))
     assert retcode == 3

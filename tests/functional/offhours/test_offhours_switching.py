@@ -19,6 +19,7 @@ from support.offhours_estate import (
     running,
     tag,
 )
+from support.present import present
 
 from saltlick.offhours.due import KeepOn
 
@@ -50,7 +51,7 @@ def test_it_goes_off_in_order_and_comes_back_the_other_way_round(master, aws):
 
 def test_who_started_a_server_by_hand_in_the_evening_keeps_it(master, aws):
     assert run(master, FRIDAY_EVENING, custodian=InstantCustodian(aws))[0] == 0
-    [server] = [one["InstanceId"] for one in instances(aws) if tag(one, "Name") == "night-app-1"]
+    [server] = [instance["InstanceId"] for instance in instances(aws) if tag(instance, "Name") == "night-app-1"]
     aws("ec2").start_instances(InstanceIds=[server])
     assert run(master, FRIDAY_EVENING + timedelta(hours=2), custodian=InstantCustodian(aws))[1]["why"] == "done"
     assert "night-app-1" in running(aws)
@@ -75,7 +76,7 @@ def test_a_failure_keeps_the_database_on_and_the_next_run_goes_on(master, aws):
     assert "db: left: after app" in text
     assert "night-db-1" in running(aws)
     assert record(master).done is None
-    assert not record(master).last.ok
+    assert not present(record(master).last).ok
     retcode, result, _ = run(master, FRIDAY_EVENING + timedelta(minutes=10), custodian=InstantCustodian(aws))
     assert (retcode, result["complete"]) == (0, True)
     assert running(aws) == LIVE

@@ -24,15 +24,15 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
     spec = importlib.util.spec_from_file_location("example_app", CHECKOUT / "examples/app/app.py")
     assert spec
     assert spec.loader
-    app = importlib.util.module_from_spec(spec)
+    app: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(app)
 
     def asked(path: str, method: str = "GET", body: bytes = b"", notes: Any = None, **given: str) -> tuple[str, str]:
-        told: list[str] = []
+        statuses: list[str] = []
         app.NOTES = notes
         request = {"PATH_INFO": path, "REQUEST_METHOD": method, "CONTENT_LENGTH": str(len(body)), **given}
-        said = app.application({**request, "wsgi.input": io.BytesIO(body)}, lambda status, _: told.append(status))
-        return told[0], b"".join(said).decode()
+        chunks = app.application({**request, "wsgi.input": io.BytesIO(body)}, lambda status, _: statuses.append(status))
+        return statuses[0], b"".join(chunks).decode()
 
     return asked
 
@@ -95,7 +95,7 @@ def test_what_is_no_note_is_not_stored(ask: Ask, body: bytes, status: str) -> No
 def test_health_and_page_do_not_depend_on_the_database(ask: Ask) -> None:
     assert ask("/health", notes=Silent()) == ("200 OK", "ok\n")
     for path, method in (("/health/database", "GET"), ("/notes", "GET"), ("/notes", "POST")):
-        said = "the database does not answer: connection refused\n"
-        assert ask(path, method, b"hello", notes=Silent()) == ("503 Service Unavailable", said)
+        refusal = "the database does not answer: connection refused\n"
+        assert ask(path, method, b"hello", notes=Silent()) == ("503 Service Unavailable", refusal)
     status, body = ask("/", notes=Silent())
     assert (status, json.loads(body)["notes"]) == ("200 OK", "the database does not answer")

@@ -12,7 +12,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.balancers import FakeBalancer
+from support.clock import FakeClock
 from support.commands import run_typed
+from support.fleet import FakeFleet
+from support.present import present
 from support.release_master import code, dead, locks, record, written
 
 from saltlick.commands import lock
@@ -21,7 +25,6 @@ from saltlick.commands.release import commands
 from saltlick.commands.release.context import open_journal, release_target
 from saltlick.commands.release.job import ReleaseJob, run_release
 from saltlick.commands.result import guarded
-from saltlick.fleet.ports import Fleet
 from saltlick.jobs.holder import Mode
 from saltlick.jobs.interrupts import Interrupted
 from saltlick.release.context import ReleaseContext
@@ -31,25 +34,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class UnusedPort:
-    """A fleet, balancer and clock that no test of the lock may use."""
-
-    def run(self, calls: Any, *, deadline_s: float) -> Any:
-        raise AssertionError(calls)
-
-
 @contextlib.contextmanager
 def played(
     opts: Any, name: str, recipe: Any, *, notify: Any, interrupts: Any, environment: Any
 ) -> Iterator[ReleaseContext]:
-    unused: Fleet = UnusedPort()
     with open_journal(opts) as journal:
         yield ReleaseContext(
-            fleet=unused,
-            master=unused,
-            balancer=unused,
+            fleet=FakeFleet(),
+            master=FakeFleet(),
+            balancer=FakeBalancer(),
             journal=journal,
-            clock=unused,
+            clock=FakeClock(),
             notify=notify,
             interrupts=interrupts,
         )
@@ -77,7 +72,7 @@ def ends(result: Result, reason: str = "") -> Any:
     def story(on: ReleaseContext) -> ReleaseRecord:
         on.journal.open(record(), recipe="{}")
         on.journal.finish(record().id, result, reason)
-        return on.journal.read(record().id)
+        return present(on.journal.read(record().id))
 
     return story
 
@@ -94,7 +89,7 @@ def test_a_release_that_is_over_gives_the_lock_back(master, result):
 
 def test_a_stuck_release_keeps_the_lock_for_a_person_and_for_its_resume(master):
     assert rolled(master, ends(Result.STUCK, "one-app-2 does not start")).retcode == 6
-    held = locks(master).read("one")
+    held = present(locks(master).read("one"))
     assert held.mode is Mode.MANUAL
     assert "salt-run release.resume one" in held.reason
     refused = rolled(master, ends(Result.DONE), job="42")
@@ -103,7 +98,7 @@ def test_a_stuck_release_keeps_the_lock_for_a_person_and_for_its_resume(master):
 
     def mended(on: ReleaseContext) -> ReleaseRecord:
         on.journal.finish(record().id, Result.DONE)
-        return on.journal.read(record().id)
+        return present(on.journal.read(record().id))
 
     assert rolled(master, mended, succeeds=replace(record(), result=Result.STUCK), job="43").retcode == 0
     assert locks(master).read("one") is None
@@ -118,7 +113,7 @@ def test_a_release_whose_process_died_is_said_and_only_its_resume_takes_the_lock
     assert f"To go on with {record().id}: salt-run release.resume one" in refused.result["error"]
     answer = run_typed(commands.resume, master.opts, "one", job_id="43", user="ann")
     assert "no salt-master runs here" in answer.result["error"], "it had the lock, and got as far as that"
-    assert locks(master).read("one").mode is Mode.MANUAL, "and left it as it was: it is still half done"
+    assert present(locks(master).read("one")).mode is Mode.MANUAL, "and left it as it was: it is still half done"
 
 
 def test_a_lock_by_hand_is_not_put_over_a_stale_one(master):
@@ -126,7 +121,7 @@ def test_a_lock_by_hand_is_not_put_over_a_stale_one(master):
     retcode, error = code(lock.lock, master.opts, "one", message="sale")
     assert retcode == 3
     assert "Its process is gone and may have left work half done" in error
-    assert locks(master).read("one").job == "41"
+    assert present(locks(master).read("one")).job == "41"
 
 
 def test_a_defect_in_the_middle_keeps_the_lock(master):
@@ -135,7 +130,7 @@ def test_a_defect_in_the_middle_keeps_the_lock(master):
         raise ZeroDivisionError
 
     assert rolled(master, story).retcode == 1
-    assert locks(master).read("one").mode is Mode.MANUAL
+    assert present(locks(master).read("one")).mode is Mode.MANUAL
 
 
 def test_the_second_signal_keeps_the_lock_and_says_what_is_left(master, capfd):
@@ -146,12 +141,12 @@ def test_the_second_signal_keeps_the_lock_and_says_what_is_left(master, capfd):
             os.kill(os.getpid(), signal.SIGINT)
         except Interrupted as stopped:
             on.journal.explain(record().id, f"stopped at once ({stopped}); left: one-app-1: touched")
-        return on.journal.read(record().id)
+        return present(on.journal.read(record().id))
 
     answer = rolled(master, story)
     assert answer.retcode == 6
     assert "left: one-app-1: touched" in answer.result["error"]
-    assert locks(master).read("one").job == "41"
+    assert present(locks(master).read("one")).job == "41"
     assert "Once more stops this instant" in capfd.readouterr().err
 
 
@@ -169,7 +164,7 @@ def test_a_signal_while_it_waits_for_the_lock_ends_it(master):
     request = release.request(caller("2"), 30)
     answer = guarded(run_release, master.opts, release, request, ends(Result.DONE), open_context=played)
     assert (answer.retcode, answer.result["error"]) == (7, "Ctrl-C: nothing was touched")
-    assert locks(master).read("one").job == "1"
+    assert present(locks(master).read("one")).job == "1"
 
 
 def test_resume_and_rollback_without_anything_half_done(master):

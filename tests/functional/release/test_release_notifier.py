@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+from support.bus import RecordingBus
 from support.release_master import record
 
 from saltlick.commands.release.notifier import ReleaseNotifier
@@ -20,20 +22,9 @@ from saltlick.release.journal.record import Phase, Result, StepRecord
 from saltlick.release.pillar.model import Webhook
 
 
-class RecordingBus:
-    def __init__(self) -> None:
-        self.fired: list[tuple[str, dict[str, Any]]] = []
-
-    def fire(self, tag: str, content: dict[str, Any]) -> None:
-        self.fired.append((tag, content))
-
-    def close(self) -> None:
-        pass
-
-
 def notified(
     *events: ReleaseEvent, webhook: Webhook | None = None
-) -> tuple[list[str], list[tuple[str, dict[str, Any]]]]:
+) -> tuple[list[str], list[tuple[str, Mapping[str, Any]]]]:
     stream, bus = io.StringIO(), RecordingBus()
     with Progress("77", bus, stream=stream) as progress:
         notifier = ReleaseNotifier({"no_color": True}, progress, WebhookNotifier({}, webhook, progress.line))
@@ -76,7 +67,7 @@ def test_what_is_told_cannot_end_a_release():
     with Progress("77", RecordingBus(), stream=Gone()) as progress:
         notifier = ReleaseNotifier({}, progress, WebhookNotifier({}, None, progress.line))
         notifier(ReleaseEvent(release=record(), text="hello"))
-        notifier(ReleaseEvent(release=None, text="a defect"))
+        notifier(ReleaseEvent(release=None, text="a defect"))  # type: ignore[arg-type]  # which is the defect
 
 
 @pytest.fixture

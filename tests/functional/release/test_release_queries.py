@@ -20,7 +20,7 @@ def test_orders_reach_the_journal_and_a_dead_release_is_said(master):
     dead(master, job="41")
     answer = run_typed(controls.abort, master.opts, "one", reason="wrong one", user="bob")
     assert answer.result["heard"] is False
-    assert "its process is gone" in answer.text
+    assert "its process is gone" in str(answer.text)
     locks(master).unlock("one")
     locks(master).take("one", reason="release", job="41")
     answer = run_typed(controls.skip, master.opts, "one", server="one-app-2", user="bob")
@@ -42,6 +42,7 @@ def test_history_show_and_watch(master, capfd):
         shown = run_typed(queries.show, master.opts, name)
         assert shown.result["id"] == made.id
         assert shown.result["steps"][0]["name"] == "preflight"
+        assert callable(shown.text)
         assert made.id in shown.text(False)
     assert "steps" not in run_typed(queries.show, master.opts, "one", steps=False).result
     watched = run_typed(queries.watch, master.opts, "one")

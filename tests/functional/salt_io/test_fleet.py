@@ -64,7 +64,7 @@ class Bus:
         for name in servers:
             if (minion := self.minions.get(name)) is not None:
                 self._play(jid, name, minion, call)
-        self.queue.sort(key=lambda one: -one[0])
+        self.queue.sort(key=lambda waiting: -waiting[0])
         return Published(jid, frozenset(servers) & self.minions.keys())
 
     def _play(self, jid: str, name: str, minion: Minion, call: Call) -> None:
@@ -100,7 +100,7 @@ def bus(**minions: Minion) -> Bus:
 def test_one_job_for_the_same_call_and_one_for_each_other():
     there = bus(a=Minion(), b=Minion(), c=Minion())
     replies = there.fleet.run(
-        {"a": UP, "c": Call("test.echo", ("c",)), "b": Call(*["service.start", ("varnish",)])}, deadline_s=9
+        {"a": UP, "c": Call("test.echo", ("c",)), "b": Call("service.start", ("varnish",))}, deadline_s=9
     )
     assert there.published == [(("a", "b"), UP), (("c",), Call("test.echo", ("c",)))]
     assert list(replies) == ["a", "c", "b"]

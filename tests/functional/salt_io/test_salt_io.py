@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import salt.utils.crypt
+from support.bus import RecordingBus
 
 from saltlick.engine.apply import Outcome
 from saltlick.engine.plan import Verb
@@ -114,7 +115,7 @@ def test_the_masters_key_is_made_once_and_only_when_asked_for(master):
     assert stat.S_IMODE(private.resolve().stat().st_mode) & 0o077 == 0
 
 
-OUTCOME = {"key": Key("one", "vpc/main"), "title": "one-vpc", "id": "vpc-1", "duration_ms": 12}
+OUTCOME: dict[str, Any] = {"key": Key("one", "vpc/main"), "title": "one-vpc", "id": "vpc-1", "duration_ms": 12}
 
 
 def test_progress_tells_what_changed_with_its_milliseconds_and_not_what_was_fine(master):
@@ -132,18 +133,10 @@ def test_progress_tells_what_changed_with_its_milliseconds_and_not_what_was_fine
 
 
 def test_progress_is_an_event_each_on_the_bus(master):
-    seen: list[tuple[str, dict]] = []
-
-    class Recorder:
-        def fire(self, tag, content):
-            seen.append((tag, content))
-
-        def close(self):
-            pass
-
-    with Progress("2026", Recorder(), stream=io.StringIO()) as progress:
+    bus = RecordingBus()
+    with Progress("2026", bus, stream=io.StringIO()) as progress:
         progress.watch(Outcome(verb=Verb.CREATE, **OUTCOME))
-    [(tag, content)] = seen
+    [(tag, content)] = bus.fired
     assert tag == "saltlick/one/2026/create/vpc/main"
     assert content["id"] == "vpc-1"
     assert content["duration_ms"] == 12

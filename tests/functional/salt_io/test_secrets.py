@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.fleet import FakeFleet
 
 from saltlick.fleet.ports import Call, Reply
 from saltlick.salt_io.secrets import SecretResolvingFleet
@@ -10,19 +11,12 @@ from saltlick.salt_io.secrets import SecretResolvingFleet
 ADDRESS, SECRET = "sdb://vault/SALTLICK_TEST_TOKEN", "hunter2=x"
 
 
-class Servers:
-    """Answers with what it was told, or fails with it."""
+class Servers(FakeFleet):
+    """Answers with the arguments of the call, or fails with them."""
 
-    def __init__(self) -> None:
-        self.told: list[Call] = []
-
-    def run(self, calls, *, deadline_s):
-        self.told += calls.values()
-        replies = {}
-        for server, call in calls.items():
-            bad = call.function == "app.fails"
-            replies[server] = Reply(not bad, {"said": [*call.args]}, error=f"{call.kwargs} is no token" if bad else "")
-        return replies
+    def answer(self, server: str, call: Call) -> Reply:
+        bad = call.function == "app.fails"
+        return Reply(not bad, {"said": [*call.args]}, error=f"{call.kwargs} is no token" if bad else "")
 
 
 @pytest.fixture
@@ -39,8 +33,8 @@ def fleet(master, servers, monkeypatch):
 def test_the_server_has_the_secret_and_the_reply_the_address(fleet, servers):
     detached = Call("app.fails", ("id",), {"args": [ADDRESS], "kwargs": {"env": {"TOKEN": ADDRESS}}})
     replies = fleet.run({"one": Call("app.login", (ADDRESS, 7)), "two": detached}, deadline_s=5)
-    assert servers.told[0].args == (SECRET, 7)
-    assert servers.told[1].kwargs == {"args": [SECRET], "kwargs": {"env": {"TOKEN": SECRET}}}
+    assert servers.calls[0][1].args == (SECRET, 7)
+    assert servers.calls[1][1].kwargs == {"args": [SECRET], "kwargs": {"env": {"TOKEN": SECRET}}}
     assert replies["one"].value == {"said": [ADDRESS, 7]}
     assert replies["two"].error.endswith("is no token")
     assert SECRET not in str(replies)
@@ -56,9 +50,9 @@ def test_a_call_whose_secret_is_not_there_is_not_made(fleet, servers, address):
     replies = fleet.run({"one": Call("app.login", (address,)), "two": Call("app.login")}, deadline_s=5)
     assert replies["one"].error == f"app.login: the master finds nothing at {address}"
     assert replies["two"].ok
-    assert len(servers.told) == 1
+    assert len(servers.calls) == 1
 
 
 def test_a_function_that_wants_the_address_has_it(fleet, servers):
     fleet.run({"one": Call("sdb.get", (ADDRESS,))}, deadline_s=5)
-    assert servers.told[0].args == (ADDRESS,)
+    assert servers.calls[0][1].args == (ADDRESS,)

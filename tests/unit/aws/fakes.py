@@ -42,4 +42,4 @@ class _Client:
 def refused(code: str, status: int = 400, message: str = "no") -> ClientError:
     """AWS's answer as botocore raises it."""
     meta = {"HTTPStatusCode": status, "RequestId": "req-1"}
-    return ClientError({"Error": {"Code": code, "Message": message}, "ResponseMetadata": meta}, "Operation")  # type: ignore[arg-type]
+    return ClientError({"Error": {"Code": code, "Message": message}, "ResponseMetadata": meta}, "Operation")

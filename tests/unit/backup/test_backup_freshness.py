@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.backup_samples import DAY, HOUR, T0, catalogue, job, nightly
+from support.lock_world import Machine
 
 from saltlick.backup.catalogue import Catalogue
 from saltlick.backup.freshness import FreshnessResult, judge
@@ -48,8 +49,8 @@ def past(tmp_path: Path) -> Past:
 
 def test_green(past: Past) -> None:
     there = nightly(3)
-    for each in there:
-        past.tried(each.began, backup=each.id)
+    for backup_ in there:
+        past.tried(backup_.began, backup=backup_.id)
     verdict = past.judge(catalogue(*there))
     assert verdict.fresh, verdict.reasons
     assert verdict.age_s == 3600
@@ -83,17 +84,10 @@ def test_a_good_run_after_one_that_failed(past: Past) -> None:
 
 
 def test_a_run_whose_process_is_gone(tmp_path: Path) -> None:
-    class Nobody:
-        def mine(self) -> Any:
-            from saltlick.jobs.processes import Process
-
-            return Process(4, "then")
-
-        def find(self, pid: int) -> Any:
-            return None
-
-    history = BackupHistory(Store(tmp_path / "h.sqlite"), processes=Nobody(), now=lambda: NOW - HOUR / 2)  # type: ignore[arg-type]
+    machine = Machine(running={100: "then"})
+    history = BackupHistory(Store(tmp_path / "h.sqlite"), processes=machine, now=lambda: NOW - HOUR / 2)
     history.begin("prod", Attempt.TAKE, "database")
+    machine.running.clear()
     (reason,) = judge("database", job(), catalogue(*nightly(3)), history.of("prod", "database"), NOW).reasons
     assert reason == "the run of 2026-11-04 02:30:00 UTC was killed"
 
@@ -133,8 +127,8 @@ def test_the_newest_is_damaged_so_the_one_before_counts(past: Past) -> None:
 
 def test_one_that_vanished(past: Past) -> None:
     there = nightly(3)
-    for each in there:
-        past.tried(each.began, backup=each.id)
+    for backup_ in there:
+        past.tried(backup_.began, backup=backup_.id)
     assert past.judge(catalogue(*there[1:])).reasons == (
         f"{there[0].id} was made at 2026-11-02 02:00:00 UTC, and is not in the store any more",
     )

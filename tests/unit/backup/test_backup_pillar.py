@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from typing import Any
 
 import jsonschema
 import pytest
@@ -59,14 +60,14 @@ def test():
 
 
 def made(root, whole, case):
-    found = {root: copy.deepcopy(whole)}
+    pillars = {root: copy.deepcopy(whole)}
     for path, value in case.get("change", {}).items():
-        inside, last = spot(found[root], path)
+        inside, last = spot(pillars[root], path)
         inside[last] = copy.deepcopy(value)
     for path in case.get("without", ()):
-        inside, last = spot(found[root], path)
+        inside, last = spot(pillars[root], path)
         del inside[last]
-    return found
+    return pillars
 
 
 def test_backups_are_read(prod):
@@ -93,8 +94,8 @@ def test_refreshes_that_are_wrong(case, test):
 
 def test_no_message_shows_pydantics_own_words():
     jargon = re.compile(r"pydantic|validat|Input should|value_error|NoneType|dict\b|tuple")
-    told = [*cases("backup"), *cases("refresh")]
-    assert not [line for case in told for line in case["problems"] if jargon.search(line)]
+    listed = [*cases("backup"), *cases("refresh")]
+    assert not [line for case in listed for line in case["problems"] if jargon.search(line)]
 
 
 def test_production_gets_nobodys_data_whatever_its_pillar_says(prod):
@@ -110,7 +111,7 @@ def test_a_pillar_without_any(prod, test):
 
 
 def test_no_secret_is_shown(prod):
-    stores = copy.deepcopy(STORES)
+    stores: dict[str, Any] = copy.deepcopy(STORES)
     stores["vault"]["rsync"]["password"] = ["hunter2"]
     with pytest.raises(InvalidInput) as caught:
         parse_backups({"backup": BACKUP, "stores": stores}, prod)

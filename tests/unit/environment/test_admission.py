@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from support.clock import FakeClock
+from support.cloud import FakeCloud
 
 from saltlick.environment import console
 from saltlick.environment.admission import KeyAdmission
@@ -146,7 +149,7 @@ class FakeKeys:
     states: dict[str, list[Key]] = field(default_factory=lambda: {"pending": [], "accepted": [], "denied": []})
 
     def offer(self, key: Key) -> None:
-        known = [one for state in ("pending", "accepted") for one in self.states[state] if one.id == key.id]
+        known = [offered for state in ("pending", "accepted") for offered in self.states[state] if offered.id == key.id]
         state = "denied" if known and key not in known else "pending"
         if key not in [*known, *self.states[state]]:
             self.states[state].append(key)
@@ -266,11 +269,11 @@ def test_a_server_that_does_not_come_up_fails_by_name_with_its_last_console_line
     world.consoles.consoles["i-2"] = "kernel panic - not syncing\r\n"
     with pytest.raises(ServerFailed) as failed:
         world.gate().admit(PROD, deadline_s=30)
-    told = str(failed.value)
-    assert "1 of 2 servers of prod are not in after 30 s" in told
-    assert "prod-app-2: it has not offered a key yet" in told
-    assert "| kernel panic" in told
-    assert "prod-app-1:" not in told
+    error = str(failed.value)
+    assert "1 of 2 servers of prod are not in after 30 s" in error
+    assert "prod-app-2: it has not offered a key yet" in error
+    assert "| kernel panic" in error
+    assert "prod-app-1:" not in error
 
 
 def test_a_failed_first_boot_ends_the_wait_at_once(world):
@@ -324,21 +327,18 @@ def test_sweeping_after_a_destroy_forgets_and_accepts_nothing(world):
 
 
 @dataclass
-class FakeCloud:
+class Ec2(FakeCloud):
     """EC2's two operations, from data."""
 
-    reservations: tuple[dict, ...] = ()
+    reservations: tuple[dict[str, Any], ...] = ()
     consoles: dict[str, str] = field(default_factory=dict)
     latest: bool = True
-    calls: list[dict] = field(default_factory=list)
+    calls: list[dict[str, Any]] = field(default_factory=list)
 
-    def reading(self):
-        return self
-
-    def read(self, service, operation, key, /, **parameters):
+    def read(self, service: str, operation: str, key: str, /, **parameters: Any) -> tuple[Mapping[str, Any], ...]:
         return self.reservations
 
-    def call(self, service, operation, /, **parameters):
+    def call(self, service: str, operation: str, /, **parameters: Any) -> Mapping[str, Any]:
         self.calls.append(parameters)
         if "Latest" in parameters and not self.latest:
             raise AwsError(operation, "UnsupportedOperation", "not on this instance type")
@@ -347,14 +347,14 @@ class FakeCloud:
         return {"Output": self.consoles[parameters["InstanceId"]]}
 
 
-def described(name: str, state: str = "running", **tags: str) -> dict:
+def described(name: str, state: str = "running", **tags: str) -> dict[str, Any]:
     own = {"Name": name, "saltlick:environment": "prod", "saltlick:address": "instance/app-1", **tags}
     listed = [{"Key": key, "Value": value} for key, value in own.items() if value]
     return {"Instances": [{"InstanceId": f"i-{name}", "State": {"Name": state}, "Tags": listed}]}
 
 
 def test_only_living_instances_with_our_tags_count_whatever_the_filter_let_through():
-    cloud = FakeCloud(
+    cloud = Ec2(
         (
             described("prod-app-1"),
             described("prod-app-2", "terminated"),
@@ -363,18 +363,18 @@ def test_only_living_instances_with_our_tags_count_whatever_the_filter_let_throu
             described("volume", **{"saltlick:address": "volume/x"}),
         )
     )
-    assert [one.name for one in Consoles(cloud).instances()] == ["prod-app-1"]
+    assert [instance.name for instance in Consoles(cloud).instances()] == ["prod-app-1"]
 
 
 def test_a_console_without_latest_is_asked_for_what_aws_has_and_remembered():
-    cloud = FakeCloud(consoles={"i-1": "boot"}, latest=False)
+    cloud = Ec2(consoles={"i-1": "boot"}, latest=False)
     consoles = Consoles(cloud)
     assert [consoles.output("i-1"), consoles.output("i-1")] == ["boot", "boot"]
     assert len(cloud.calls) == 3
 
 
 def test_a_console_of_an_instance_that_aws_does_not_show_yet_is_empty():
-    assert Consoles(FakeCloud()).output("i-9") == ""
+    assert Consoles(Ec2()).output("i-9") == ""
 
 
 def test_last_lines_are_the_end_without_blanks():

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from support.clock import FakeClock
+from support.cloud import FakeCloud
 
 from saltlick import tree
 from saltlick.cli import main
@@ -63,19 +65,14 @@ def test_a_control_without_a_master_is_refused(tmp_path):
 
 
 @dataclass
-class FakeCloud:
+class MasterCloud(FakeCloud):
     """One instance whose console says one thing after the other."""
 
     consoles: list[str] = field(default_factory=lambda: [""])
     age_s: float = 5
-    clock: FakeClock = field(default_factory=FakeClock)
     refuses: str = ""
-    region: str = "us-east-1"
 
-    def reading(self):
-        return self
-
-    def read(self, service, operation, key, /, **parameters):
+    def read(self, service: str, operation: str, key: str, /, **parameters: Any) -> tuple[Mapping[str, Any], ...]:
         tags = {
             "Name": "salt-master",
             "saltlick:environment": "control",
@@ -83,10 +80,10 @@ class FakeCloud:
         }
         listed = [{"Key": name, "Value": value} for name, value in tags.items()]
         launched = NOW - timedelta(seconds=self.age_s)
-        one = {"InstanceId": "i-1", "State": {"Name": "running"}, "LaunchTime": launched, "Tags": listed}
-        return ({"Instances": [{**one, "PublicIpAddress": "192.0.2.7"}]},)
+        instance = {"InstanceId": "i-1", "State": {"Name": "running"}, "LaunchTime": launched, "Tags": listed}
+        return ({"Instances": [{**instance, "PublicIpAddress": "192.0.2.7"}]},)
 
-    def call(self, service, operation, /, **parameters):
+    def call(self, service: str, operation: str, /, **parameters: Any) -> Mapping[str, Any]:
         if operation == "get_caller_identity":
             if self.refuses:
                 raise AwsError(operation, self.refuses, "no")
@@ -94,52 +91,54 @@ class FakeCloud:
         return {"Output": self.consoles.pop(0) if len(self.consoles) > 1 else self.consoles[0]}
 
 
-def wait(cloud: FakeCloud, said: list[str] | None = None) -> bootstrap.Wait:
-    return bootstrap.Wait(consoles=Consoles(cloud), notify=(said if said is not None else []).append, today=lambda: NOW)
+def wait(cloud: MasterCloud, lines: list[str] | None = None) -> bootstrap.Wait:
+    return bootstrap.Wait(
+        consoles=Consoles(cloud), notify=(lines if lines is not None else []).append, today=lambda: NOW
+    )
 
 
 def test_waits_for_the_masters_own_word_and_tells_each_step_once(control):
-    said: list[str] = []
-    cloud = FakeCloud(
+    lines: list[str] = []
+    cloud = MasterCloud(
         ["", "saltlick: installing Salt", "saltlick: installing Salt", "x\nsaltlick: master ready\r\nlogin:"]
     )
-    [master] = wait(cloud, said).masters(control, deadline_s=60)
+    [master] = wait(cloud, lines).masters(control, deadline_s=60)
     assert master.public_ip == "192.0.2.7"
-    assert said == ["  salt-master: installing Salt", "  salt-master: master ready"]
-    told = bootstrap.next_steps(control, (master,), ("prod", "test"))
-    assert "192.0.2.7" in told
+    assert lines == ["  salt-master: installing Salt", "  salt-master: master ready"]
+    steps = bootstrap.next_steps(control, (master,), ("prod", "test"))
+    assert "192.0.2.7" in steps
     for environment in ("control", "prod"):
-        assert f"salt-run state.orchestrate orch.deploy-environment pillarenv={environment}\n" in f"{told}\n"
+        assert f"salt-run state.orchestrate orch.deploy-environment pillarenv={environment}\n" in f"{steps}\n"
 
 
 def test_a_master_that_is_not_up_in_time_is_named_with_its_last_console_lines(control):
-    cloud = FakeCloud(["kernel panic"])
+    cloud = MasterCloud(["kernel panic"])
     with pytest.raises(ServerFailed, match=r"(?s)salt-master \(i-1\): is not up after 20 s.*\| kernel panic"):
         wait(cloud).masters(control, deadline_s=20)
 
 
 def test_a_first_boot_that_failed_ends_the_wait_at_once(control):
-    cloud = FakeCloud(["saltlick: FAILED: fetching main of the project (exit 128); the whole log is /x"])
+    cloud = MasterCloud(["saltlick: FAILED: fetching main of the project (exit 128); the whole log is /x"])
     with pytest.raises(ServerFailed, match="first boot failed: FAILED: fetching main"):
         wait(cloud).masters(control, deadline_s=600)
     assert cloud.clock.time_s < 1
 
 
 def test_a_master_whose_first_boot_is_long_ago_need_not_show_it_any_more(control):
-    [master] = wait(FakeCloud([""], age_s=86400)).masters(control, deadline_s=20)
+    [master] = wait(MasterCloud([""], age_s=86400)).masters(control, deadline_s=20)
     assert master.id == "i-1"
 
 
 @pytest.mark.parametrize("code", ["NoCredentialsError", "ExpiredToken", "InvalidClientTokenId"])
 def test_missing_or_refused_credentials_are_the_operators_to_mend(code):
     with pytest.raises(InvalidInput, match=code) as refused:
-        bootstrap.require_credentials(FakeCloud(refuses=code))
+        bootstrap.require_credentials(MasterCloud(refuses=code))
     assert refused.value.exit_code == 2
 
 
 def test_another_refusal_stays_awss_own():
     with pytest.raises(AwsError):
-        bootstrap.require_credentials(FakeCloud(refuses="InternalFailure"))
+        bootstrap.require_credentials(MasterCloud(refuses="InternalFailure"))
 
 
 @pytest.mark.parametrize(("command", "shows"), [("schema", '"$schema"'), ("iam-policy", '"ec2:RunInstances"')])
@@ -150,8 +149,8 @@ def test_commands_for_editors_and_administrators_print_json(command, shows):
 
 
 def script(control, server: str = "instance/salt-master") -> str:
-    [found] = [one for one in control.estate.resources if one.key.address == server]
-    return str(found.properties.user_data)
+    [instance] = [resource for resource in control.estate.resources if resource.key.address == server]
+    return str(instance.properties.user_data)
 
 
 def test_user_data_is_a_posix_script_well_within_the_limit(control, tmp_path):
@@ -197,8 +196,8 @@ def test_a_failing_script_says_on_the_console_where_and_hides_credentials(tmp_pa
     (tmp_path / "library").write_text(source.replace("LOG=/var/log/saltlick-bootstrap.log", f"LOG={tmp_path}/log"))
     run = 'trap on_exit EXIT; exec >>"$LOG" 2>&1; step "fetching it"; echo "cloning https://ann:secret@git/x"; exit 9'
     done = subprocess.run(["sh", "-c", f"SALTLICK_LIBRARY=1; . {tmp_path}/library; {run}"], check=False)
-    told = (tmp_path / "console").read_text()
+    console = (tmp_path / "console").read_text()
     assert done.returncode == 9
-    assert "saltlick: FAILED: fetching it (exit 9)" in told
-    assert "secret" not in told
-    assert "cloning https://git/x" in told
+    assert "saltlick: FAILED: fetching it (exit 9)" in console
+    assert "secret" not in console
+    assert "cloning https://git/x" in console

@@ -17,13 +17,13 @@ CIDRS = {"prod": "10.10.0.0/16", "test": "10.20.0.0/16"}
 def environments(**changes):
     """The reference estate's environments, each changed as said."""
     raw = {name: changed(pillar(name), changes.get(name, {})) for name in ("control", "prod", "test")}
-    return {name: parse_environment(each, environment=name) for name, each in raw.items()}
+    return {name: parse_environment(tree, environment=name) for name, tree in raw.items()}
 
 
 def expanded(name="prod", **changes):
     """The resources of one environment by address."""
-    found = environments(**changes)
-    return {resource.key.address: resource for resource in expand_environment(found[name], found, BOOT)}
+    parsed = environments(**changes)
+    return {resource.key.address: resource for resource in expand_environment(parsed[name], parsed, BOOT)}
 
 
 def own(address, attribute="id", environment="prod"):
@@ -45,8 +45,8 @@ def test_prod_and_test_by_name(name):
 
 
 def test_every_reference_leads_somewhere_and_never_in_a_circle():
-    found = environments()
-    everything = [resource for each in found.values() for resource in expand_environment(each, found, BOOT)]
+    parsed = environments()
+    everything = [resource for declared in parsed.values() for resource in expand_environment(declared, parsed, BOOT)]
     keys = {resource.key for resource in everything}
     assert len(keys) == len(everything)
     for resource in everything:
@@ -62,15 +62,15 @@ def test_what_prod_owns_in_controls_table():
 
 
 def test_rules_name_groups_by_reference_and_peers_by_network():
-    found = expanded()
+    resources = expanded()
     salt = Rule(protocol="tcp", from_port=4505, to_port=4506, source="172.20.0.0/16")
-    assert found["security_group_rules/app"].properties.ingress == (
+    assert resources["security_group_rules/app"].properties.ingress == (
         Rule(protocol="tcp", from_port=80, to_port=80, source=own("security_group/lb")),
         Rule(protocol="tcp", from_port=8080, to_port=8080, source=own("security_group/app")),
         salt,
     )
-    assert salt in found["security_group_rules/lb"].properties.ingress
-    assert salt in found["security_group_rules/db"].properties.ingress
+    assert salt in resources["security_group_rules/lb"].properties.ingress
+    assert salt in resources["security_group_rules/db"].properties.ingress
 
 
 def test_peers_as_a_source_ping_and_protocols_by_number():
@@ -97,8 +97,8 @@ def test_a_server_waits_for_its_way_to_the_internet_and_to_the_master():
 
 
 def test_servers_are_spread_over_the_zones():
-    found = expanded(prod={"servers.app.count": 3})
-    assert [found[f"instance/app-{number}"].properties.subnet for number in (1, 2, 3)] == [
+    resources = expanded(prod={"servers.app.count": 3})
+    assert [resources[f"instance/app-{number}"].properties.subnet for number in (1, 2, 3)] == [
         own("subnet/private-az1"),
         own("subnet/private-az2"),
         own("subnet/private-az1"),
@@ -114,41 +114,43 @@ def test_servers_are_spread_over_the_zones():
     ],
 )
 def test_nat(nat, gateways, ways):
-    found = expanded(prod={"subnets.private.nat": nat})
-    assert [address for address in found if address.startswith("nat_gateway/")] == [
+    resources = expanded(prod={"subnets.private.nat": nat})
+    assert [address for address in resources if address.startswith("nat_gateway/")] == [
         f"nat_gateway/{az}" for az in gateways
     ]
-    assert [address for address in found if address.startswith("elastic_ip/")] == [
+    assert [address for address in resources if address.startswith("elastic_ip/")] == [
         f"elastic_ip/nat-{az}" for az in gateways
     ]
-    routes = [found.get(f"route/private-{az}:0.0.0.0/0") for az in ("az1", "az2")]
+    routes = [resources.get(f"route/private-{az}:0.0.0.0/0") for az in ("az1", "az2")]
     assert [route.properties.nat for route in routes if route] == [own(f"nat_gateway/{az}") for az in ways]
-    assert {"route_table/private-az1", "route_table/private-az2"} <= set(found), "tables are there with and without NAT"
+    assert {"route_table/private-az1", "route_table/private-az2"} <= set(resources), (
+        "tables are there with and without NAT"
+    )
 
 
 def test_a_public_tier_by_another_name():
-    found = expanded(prod={"subnets.edge": {"cidrs": ["10.10.30.0/24", "10.10.31.0/24"], "public": True}})
-    assert found["route/edge:0.0.0.0/0"].properties.gateway == own("internet_gateway/main")
-    assert found["route_table_association/edge-az2"].properties.table == own("route_table/edge")
+    resources = expanded(prod={"subnets.edge": {"cidrs": ["10.10.30.0/24", "10.10.31.0/24"], "public": True}})
+    assert resources["route/edge:0.0.0.0/0"].properties.gateway == own("internet_gateway/main")
+    assert resources["route_table_association/edge-az2"].properties.table == own("route_table/edge")
 
 
 def test_an_environment_without_public_tier_has_no_gateway():
-    found = expanded(
+    resources = expanded(
         prod={"subnets": {"inner": {"cidrs": ["10.10.0.0/24", "10.10.1.0/24"]}}, "servers": {}, "balancers": {}}
     )
-    assert not [address for address in found if address.startswith(("internet_gateway", "nat_gateway"))]
+    assert not [address for address in resources if address.startswith(("internet_gateway", "nat_gateway"))]
 
 
 def test_the_master():
-    found = expanded("control")
-    master = found["instance/salt-master"].properties
+    resources = expanded("control")
+    master = resources["instance/salt-master"].properties
     assert master.private_ip == "172.20.0.10"
     assert master.profile == own("instance_profile/salt-master", environment="control")
-    assert found["elastic_ip/salt-master"].properties.instance == own("instance/salt-master", environment="control")
-    assert '"ec2:RunInstances"' in found["iam_role/salt-master"].properties.policy
+    assert resources["elastic_ip/salt-master"].properties.instance == own("instance/salt-master", environment="control")
+    assert '"ec2:RunInstances"' in resources["iam_role/salt-master"].properties.policy
     assert [
         (rule.protocol, rule.from_port, rule.to_port, rule.source)
-        for rule in found["security_group_rules/salt-master"].properties.ingress
+        for rule in resources["security_group_rules/salt-master"].properties.ingress
     ] == [
         ("tcp", 4505, 4506, "10.10.0.0/16"),
         ("tcp", 4505, 4506, "10.20.0.0/16"),
@@ -160,39 +162,39 @@ def test_the_master():
 
 def test_like_images_are_looked_up_once():
     special = {"name": "debian-12-amd64-*", "owner": "136693071363"}
-    found = expanded(prod={"servers.app.image": special, "servers.db.image": special})
-    assert [address for address in found if address.startswith("image/")] == ["image/db"]
-    assert found["instance/app-1"].properties.image == own("image/db")
-    assert found["instance/app-1"].properties.root_device == own("image/db", "root_device")
+    resources = expanded(prod={"servers.app.image": special, "servers.db.image": special})
+    assert [address for address in resources if address.startswith("image/")] == ["image/db"]
+    assert resources["instance/app-1"].properties.image == own("image/db")
+    assert resources["instance/app-1"].properties.root_device == own("image/db", "root_device")
 
 
 def test_key_pairs_of_our_own_and_of_others():
-    found = expanded(
+    resources = expanded(
         prod={"key_pairs": {"ops": "ssh-ed25519 AAAA"}, "servers.app.key_pair": "ops", "servers.db.key_pair": "old"}
     )
-    assert found["instance/app-1"].properties.key_pair == own("key_pair/ops", "name")
-    assert found["instance/db-1"].properties.key_pair == "old"
+    assert resources["instance/app-1"].properties.key_pair == own("key_pair/ops", "name")
+    assert resources["instance/db-1"].properties.key_pair == "old"
 
 
 def test_policy_of_a_group():
     policy = {"Version": "2012-10-17", "Statement": []}
-    found = expanded(prod={"servers.app.iam_policy": policy})
-    assert found["iam_role/app"].properties.role_name == "prod-app"
-    assert found["instance/app-1"].properties.profile == own("instance_profile/app")
-    assert found["instance/db-1"].properties.profile is None
+    resources = expanded(prod={"servers.app.iam_policy": policy})
+    assert resources["iam_role/app"].properties.role_name == "prod-app"
+    assert resources["instance/app-1"].properties.profile == own("instance_profile/app")
+    assert resources["instance/db-1"].properties.profile is None
 
 
 def test_tags_and_protection():
-    found = expanded(prod={"tags": {"team": "web", "cost": 7}, "servers.db.protected": True})
-    assert found["subnet/public-az1"].all_tags() == {
+    resources = expanded(prod={"tags": {"team": "web", "cost": 7}, "servers.db.protected": True})
+    assert resources["subnet/public-az1"].all_tags() == {
         "team": "web",
         "cost": "7",
         "Name": "prod-public-az1-subnet",
         "saltlick:environment": "prod",
         "saltlick:address": "subnet/public-az1",
     }
-    assert found["instance/db-1"].protected
-    assert not found["instance/app-1"].protected
+    assert resources["instance/db-1"].protected
+    assert not resources["instance/app-1"].protected
 
 
 def test_long_form_adds():

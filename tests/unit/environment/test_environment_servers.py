@@ -50,8 +50,8 @@ def test_tiers_as_told():
     )
 
 
-def user_data(one, boot, *peers):
-    return boot.user_data(declared_servers(one)[0], one, {peer.name: peer for peer in peers})
+def user_data(environment_, boot, *peers):
+    return boot.user_data(declared_servers(environment_)[0], environment_, {peer.name: peer for peer in peers})
 
 
 def test_a_minion_is_told_the_masters_fixed_address(scripts):
@@ -63,10 +63,13 @@ def test_a_minion_is_told_the_masters_fixed_address(scripts):
 
 def test_a_minion_is_told_the_masters_address_when_it_is_known(scripts):
     boot = Boot(master_finger="ab:cd", scripts=scripts)
-    told = user_data(environment(), boot, environment("control", **{"servers.salt-master.private_ips": []}))
-    assert isinstance(told, Join)
-    assert told.parts[1] == Ref(Key("control", "instance/salt-master"), "private_ip")
-    assert (told.parts[0].splitlines()[-1], told.parts[2].splitlines()[0]) == ("master: ", "")
+    script = user_data(environment(), boot, environment("control", **{"servers.salt-master.private_ips": []}))
+    assert isinstance(script, Join)
+    before, address, after = script.parts
+    assert address == Ref(Key("control", "instance/salt-master"), "private_ip")
+    assert isinstance(before, str)
+    assert isinstance(after, str)
+    assert (before.splitlines()[-1], after.splitlines()[0]) == ("master: ", "")
 
 
 def test_the_pillars_own_master_comes_first(scripts):
@@ -76,8 +79,8 @@ def test_the_pillars_own_master_comes_first(scripts):
 
 def test_the_master_is_told_where_the_project_is(scripts):
     control = environment("control")
-    told = user_data(control, Boot(master_finger="", scripts=scripts))
-    assert told == "#!/bin/sh\nsalt-master control http://git.saltlick.internal/saltlick.git@main\n"
+    script = user_data(control, Boot(master_finger="", scripts=scripts))
+    assert script == "#!/bin/sh\nsalt-master control http://git.saltlick.internal/saltlick.git@main\n"
     given = Boot(master_finger="", repository="https://x/y.git", revision="v1", scripts=scripts)
     assert user_data(control, given) == "#!/bin/sh\nsalt-master control https://x/y.git@v1\n"
 
@@ -101,5 +104,5 @@ def test_no_boot_no_user_data(scripts):
 
 @pytest.mark.parametrize("name", ["control", "prod"])
 def test_the_real_scripts_fit(name):
-    told = user_data(environment(name), Boot(master_finger="ab:cd"), environment("control"))
-    assert told.startswith("#!/bin/sh\n")
+    script = user_data(environment(name), Boot(master_finger="ab:cd"), environment("control"))
+    assert script.startswith("#!/bin/sh\n")

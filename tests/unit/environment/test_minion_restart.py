@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from support.balancers import AnsweringFleet
 from support.clock import FakeClock
+from support.fleet import FakeFleet
 
 from saltlick.commands.environment.minion_restart import PENDING, RESTART_STATE, restarting, wait_until_back
 from saltlick.fleet.ports import Reply
@@ -15,7 +15,7 @@ NO_ANSWER = Reply(False, error="file.file_exists: no answer in 15 s", silent=Tru
 def answering(*looks: Reply):
     """A fleet whose looks come out as these, the last one for ever."""
     left = list(looks)
-    return AnsweringFleet(file__file_exists=lambda server, call: left.pop(0) if len(left) > 1 else left[0])
+    return FakeFleet(file__file_exists=lambda server, call: left.pop(0) if len(left) > 1 else left[0])
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_waits_through_looks_that_the_restart_swallows():
 
 
 def test_nothing_is_asked_where_nothing_restarts():
-    assert wait_until_back((), AnsweringFleet(), FakeClock()) == {}
+    assert wait_until_back((), FakeFleet(), FakeClock()) == {}
 
 
 def test_a_minion_that_stays_away_is_named():

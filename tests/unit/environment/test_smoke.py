@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from support.clock import FakeClock
+from support.cloud import FakeCloud
 
-from saltlick.engine.resource import Key, Observed
+from saltlick.engine.ports import Reading
+from saltlick.engine.resource import Key, Kind, Observed, Scope
 from saltlick.environment import smoke
 from saltlick.environment.pillar import parse_environment
 from saltlick.environment.smoke import HttpProbe, check, summary
@@ -85,11 +89,12 @@ def test_well_is_2xx_or_3xx(status, ok):
 
 
 @dataclass
-class FakeKind:
-    names: dict[str, str]
-    lookup = False
+class BalancerKind(Kind):
+    """Load balancers, by name with the DNS name of test's."""
 
-    def observe(self, reading, scope):
+    names: dict[str, str]
+
+    def observe(self, reading: Reading, scope: Scope) -> Iterator[Observed]:
         for name, dns in self.names.items():
             for environment in ("test", "prod"):
                 key = Key(environment, f"load_balancer/{name}")
@@ -97,58 +102,44 @@ class FakeKind:
                 yield Observed(key=key, properties={}, attributes=attributes)
 
 
-class NoCloud:
-    region = "us-east-1"
-
-    def reading(self):
-        return None
-
-
 def test_pages_are_the_public_balancers_of_this_environment():
     environment = parse_environment(PILLAR, environment="test")
-    kinds = {"load_balancer": FakeKind({"www": "www.elb", "api": "api.elb", "inner": "inner.elb"})}
-    assert smoke.pages(environment, NoCloud(), kinds) == ("http://www.elb/", "http://api.elb:8443/")
+    kinds = {"load_balancer": BalancerKind({"www": "www.elb", "api": "api.elb", "inner": "inner.elb"})}
+    assert smoke.pages(environment, FakeCloud(), kinds) == ("http://www.elb/", "http://api.elb:8443/")
     assert smoke.rounds(environment) == 10  # three app servers, and the two behind the internal one
 
 
 def test_a_declared_balancer_that_aws_does_not_have_is_named():
     environment = parse_environment(PILLAR, environment="test")
     with pytest.raises(ServerFailed, match="no load balancer api"):
-        smoke.pages(environment, NoCloud(), {"load_balancer": FakeKind({"www": "www.elb"})})
+        smoke.pages(environment, FakeCloud(), {"load_balancer": BalancerKind({"www": "www.elb"})})
 
 
-class GroupKind:
+class GroupKind(Kind):
     """Two groups: one of ours, one of prod's."""
 
-    lookup = False
-
-    def observe(self, reading, scope):
+    def observe(self, reading: Reading, scope: Scope) -> Iterator[Observed]:
         for environment in ("test", "prod"):
             yield Observed(key=Key(environment, "target_group/www"), properties={}, attributes={"id": environment})
 
 
 @dataclass
-class Elb:
+class Elb(FakeCloud):
     """Health by target, one look after the other."""
 
     looks: list[dict[str, str]]
-    clock: FakeClock = field(default_factory=FakeClock)
-    region: str = "us-east-1"
 
-    def reading(self):
-        return self
-
-    def read(self, service, operation, key, /, **parameters):
+    def read(self, service: str, operation: str, key: str, /, **parameters: Any) -> tuple[Mapping[str, Any], ...]:
         return ()
 
-    def call(self, service, operation, /, **parameters):
+    def call(self, service: str, operation: str, /, **parameters: Any) -> Mapping[str, Any]:
         assert (operation, parameters) == ("describe_target_health", {"TargetGroupArn": "test"})
         health = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
-        told = [
+        targets = [
             {"Target": {"Id": server}, "TargetHealth": {"State": state, "Reason": "Target.Timeout"}}
             for server, state in health.items()
         ]
-        return {"TargetHealthDescriptions": told}
+        return {"TargetHealthDescriptions": targets}
 
 
 def looking(elb: Elb):

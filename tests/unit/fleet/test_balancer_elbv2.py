@@ -2,63 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from support.balancers import SERVERS, balancer_of
-from support.clock import FakeClock
+from support.cloud import FakeCloud
 
 from saltlick.errors import AwsError
 from saltlick.fleet.ports import Traffic
 
 
 @dataclass
-class TargetGroupCloud:
+class TargetGroupCloud(FakeCloud):
     """As much of two services as the balancer asks. A target leaves `leaves_s` after it was told to, and is well at `well`."""
 
-    clock: FakeClock
-    instances: dict = field(
+    instances: dict[str, tuple[str, str]] = field(
         default_factory=lambda: {"test-app-1": ("i-1", "running"), "test-app-2": ("i-2", "running")}
     )
+    """Id and state by name."""
     leaves_s: float = 3.0
     well: float = 0.0
     reason: str = ""
     broken: bool = False
-    targets: dict = field(default_factory=lambda: {("i-1", 80): None, ("i-2", 80): None})
-    calls: list = field(default_factory=list)
-    region = "us-east-1"
+    throttled: tuple[str, int] = ("", 0)
+    """An operation and which of its calls is refused, counted from 1."""
+    targets: dict[tuple[str, int], float | None] = field(default_factory=lambda: {("i-1", 80): None, ("i-2", 80): None})
+    """Until when a target that was told to leave stays."""
+    calls: list[str] = field(default_factory=list)
 
-    def call(self, service, operation, /, **parameters):
+    def _count(self, operation: str) -> None:
         self.calls.append(operation)
         if self.broken:
             raise AwsError(operation, "AccessDenied", "no")
+        if self.throttled == (operation, self.calls.count(operation)):
+            raise AwsError(operation, "Throttling", "slower")
+
+    def call(self, service: str, operation: str, /, **parameters: Any) -> Mapping[str, Any]:
+        self._count(operation)
         return getattr(self, operation)(**parameters) or {}
 
-    def reading(self):
-        return self
-
-    def read(self, service, operation, key, /, **parameters):
-        self.calls.append(operation)
-        if self.broken:
-            raise AwsError(operation, "AccessDenied", "no")
+    def read(self, service: str, operation: str, key: str, /, **parameters: Any) -> tuple[Mapping[str, Any], ...]:
+        self._count(operation)
         states = parameters["Filters"][1]["Values"]
-        found = [
+        instances = [
             {"InstanceId": id_, "State": {"Name": state}, "Tags": [{"Key": "Name", "Value": name.partition("#")[0]}]}
             for name, (id_, state) in self.instances.items()
             if state in states
         ]
-        return ({"Instances": found},)
+        return ({"Instances": instances},)
 
     def describe_target_groups(self, Names):  # noqa: N803
         assert Names == ["test-www"]
         return {"TargetGroups": [{"TargetGroupArn": "arn", "Port": 80}]}
 
     def deregister_targets(self, TargetGroupArn, Targets):  # noqa: N803
-        for each in Targets:
-            self.targets[each["Id"], each["Port"]] = self.clock.now() + self.leaves_s
+        for target in Targets:
+            self.targets[target["Id"], target["Port"]] = self.clock.now() + self.leaves_s
 
     def register_targets(self, TargetGroupArn, Targets):  # noqa: N803
-        self.targets |= {(each["Id"], each["Port"]): None for each in Targets}
+        self.targets |= {(target["Id"], target["Port"]): None for target in Targets}
 
     def describe_target_health(self, TargetGroupArn):  # noqa: N803
         now = self.clock.now()
@@ -81,7 +85,7 @@ def elbv2(aws, **spec):
 
 
 def test_targets_are_out_when_they_have_left_draining():
-    aws = TargetGroupCloud(FakeClock())
+    aws = TargetGroupCloud()
     in_front = elbv2(aws)
     assert {seen.traffic for seen in in_front.look(SERVERS).values()} == {Traffic.IN}
     replies = in_front.drain(SERVERS)
@@ -94,18 +98,18 @@ def test_targets_are_out_when_they_have_left_draining():
 
 
 def test_a_target_that_goes_on_draining_is_out_anyway_and_that_is_said():
-    aws = TargetGroupCloud(FakeClock(), leaves_s=1e9)
+    aws = TargetGroupCloud(leaves_s=1e9)
     reply = elbv2(aws, drain_s=30).drain(["test-app-1"])["test-app-1"]
     assert (reply.ok, reply.value["how"], reply.value["detail"]) == (True, "timed out", "draining")
     assert aws.clock.now() == pytest.approx(45, abs=1)
 
 
 def test_targets_are_back_when_healthy():
-    aws = TargetGroupCloud(FakeClock(), targets={}, well=12)
+    aws = TargetGroupCloud(targets={}, well=12)
     assert all(reply.ok for reply in elbv2(aws).restore(SERVERS).values())
     assert 12 <= aws.clock.now() <= 13.5
     assert set(aws.targets) == {("i-1", 80), ("i-2", 80)}
-    never = TargetGroupCloud(FakeClock(), targets={}, well=1e9)
+    never = TargetGroupCloud(targets={}, well=1e9)
     assert (
         elbv2(never).restore(["test-app-1"])["test-app-1"].error
         == "not in traffic after 60 s; the balancer shows it unhealthy (initial)"
@@ -113,16 +117,14 @@ def test_targets_are_back_when_healthy():
 
 
 def test_a_target_group_that_nothing_sends_to_is_not_waited_for():
-    aws = TargetGroupCloud(FakeClock(), reason="Target.NotInUse")
+    aws = TargetGroupCloud(reason="Target.NotInUse")
     reply = elbv2(aws).restore(["test-app-1"])["test-app-1"]
     assert reply.error == "not in traffic after 0 s; the balancer shows it out (unused: Target.NotInUse)"
     assert aws.clock.now() == 0
 
 
 def test_a_server_whose_instance_is_gone_is_out_and_cannot_come_back():
-    aws = TargetGroupCloud(
-        FakeClock(), instances={"test-app-1": ("i-1", "terminated"), "test-app-2": ("i-2", "stopped")}
-    )
+    aws = TargetGroupCloud(instances={"test-app-1": ("i-1", "terminated"), "test-app-2": ("i-2", "stopped")})
     in_front = elbv2(aws)
     assert in_front.drain(["test-app-1"])["test-app-1"].value["detail"] == "there is no instance of that name"
     replies = in_front.restore(SERVERS)
@@ -131,32 +133,23 @@ def test_a_server_whose_instance_is_gone_is_out_and_cannot_come_back():
 
 
 def test_of_two_instances_with_one_name_the_running_one_is_meant():
-    aws = TargetGroupCloud(
-        FakeClock(), instances={"test-app-1": ("i-0", "shutting-down"), "test-app-1#2": ("i-1", "running")}
-    )
+    aws = TargetGroupCloud(instances={"test-app-1": ("i-0", "shutting-down"), "test-app-1#2": ("i-1", "running")})
     assert elbv2(aws).look(["test-app-1"])["test-app-1"].traffic is Traffic.IN
 
 
 def test_what_aws_refuses_is_said_and_nobody_is_supposed_to_be_anywhere():
-    in_front = elbv2(TargetGroupCloud(FakeClock(), broken=True))
+    in_front = elbv2(TargetGroupCloud(broken=True))
     assert in_front.look(["a"])["a"].traffic is Traffic.UNKNOWN
     for replies in (in_front.drain(["a"]), in_front.restore(["a"])):
         assert "AccessDenied" in replies["a"].error
 
 
 def test_a_look_that_aws_refuses_once_does_not_end_the_wait():
-    aws = TargetGroupCloud(FakeClock())
+    looks = "describe_target_health"
+    aws = TargetGroupCloud()
     in_front = elbv2(aws)
     in_front.look(SERVERS)
-    answer, aws.describe_target_health = aws.describe_target_health, None
-    seen = []
-
-    def sometimes(TargetGroupArn):  # noqa: N803
-        seen.append(aws.clock.now())
-        if len(seen) == 3:
-            raise AwsError("describe_target_health", "Throttling", "slower")
-        return answer(TargetGroupArn)
-
-    aws.describe_target_health = sometimes
+    before = aws.calls.count(looks)
+    aws.throttled = (looks, before + 3)
     assert in_front.drain(["test-app-1"])["test-app-1"].value["how"] == "drained"
-    assert len(seen) > 3
+    assert aws.calls.count(looks) > before + 3

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from support.balancers import SERVERS, SILENT, balancer_of
+from support.balancers import SERVERS, balancer_of
 from support.clock import FakeClock
+from support.fleet import SILENT, FakeFleet
 
 from saltlick.fleet.balancers.haproxy import together
-from saltlick.fleet.ports import Call, Reply, Seen, Traffic
+from saltlick.fleet.ports import Call, Seen, Traffic
 
 
 @dataclass
-class HaproxyFleet:
+class HaproxyFleet(FakeFleet):
     """Runtime sockets of some servers: what `haproxy_runtime` would answer."""
 
     clock: FakeClock
@@ -20,22 +22,20 @@ class HaproxyFleet:
     sessions: float = 0.0
     """Each server has one session that ends then."""
     healthy: float = 0.0
-    silent: set = field(default_factory=set)
-    admin: dict = field(default_factory=dict)
-    asked: list = field(default_factory=list)
+    silent: set[str] = field(default_factory=set)
+    admin: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def run(self, calls, *, deadline_s):
-        return {proxy: self._reply(proxy, call) for proxy, call in calls.items()}
+    def __post_init__(self) -> None:
+        super().__init__()
 
-    def _reply(self, proxy, call: Call):
-        self.asked.append((proxy, str(call)))
-        if proxy in self.silent:
+    def answer(self, server: str, call: Call) -> Any:
+        if server in self.silent:
             return SILENT
         verb = call.function.partition(".")[2]
         if verb == "show":
-            return Reply(True, {name: self._row(proxy, name) for name in self.names})
-        self.admin[proxy, call.args[1]] = verb
-        return Reply(True, {"now": verb, "changed": True, "sessions": 0})
+            return {name: self._row(server, name) for name in self.names}
+        self.admin[server, call.args[1]] = verb
+        return {"now": verb, "changed": True, "sessions": 0}
 
     def _row(self, proxy, name):
         admin = self.admin.get((proxy, name), "ready")
@@ -92,8 +92,8 @@ def test_haproxy_is_ready_when_all_find_it_healthy():
     assert haproxy(clock, fleet).restore(["test-app-1"])["test-app-1"].ok
     assert clock.now() >= 4
     never = HaproxyFleet(FakeClock(), healthy=1e9)
-    said = haproxy(never.clock, never).restore(["test-app-1"])["test-app-1"].error
-    assert said.startswith("not in traffic after 60 s; the balancer shows it unhealthy (test-proxy-1: test-app-1 DOWN")
+    error = haproxy(never.clock, never).restore(["test-app-1"])["test-app-1"].error
+    assert error.startswith("not in traffic after 60 s; the balancer shows it unhealthy (test-proxy-1: test-app-1 DOWN")
 
 
 def test_a_haproxy_that_does_not_answer_may_send_requests_still():

@@ -8,24 +8,16 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from support.lock_world import Machine
 
 from saltlick.jobs import report
 from saltlick.jobs.history import DIED, UNDER_WAY, JobHistory
-from saltlick.jobs.processes import Process, Processes
 from saltlick.jobs.store import Store
 
 
-class Alone(Processes):
-    """A machine on which only the processes in `alive` run."""
-
-    def __init__(self, pid: int, *alive: int) -> None:
-        self.pid, self.alive = pid, {pid, *alive}
-
-    def mine(self) -> Process:
-        return Process(self.pid, "then")
-
-    def find(self, pid: int) -> Process | None:
-        return Process(pid, "then") if pid in self.alive else None
+def process(pid: int, *others: int) -> Machine:
+    """The machine as one process sees it, on which only `others` run beside it."""
+    return Machine(running=dict.fromkeys((pid, *others), "then"), me=pid)
 
 
 def begin(history: JobHistory, feature: str, action: str, detail: str = "", environment: str = "prod") -> int:
@@ -57,19 +49,19 @@ def test_a_night_in_order(path: Path) -> None:
 
 
 def test_a_job_without_an_end_is_under_way_until_its_process_is_gone(path: Path) -> None:
-    begin(JobHistory(Store(path), processes=Alone(7)), "release", "release")
-    [entry] = JobHistory(Store(path), processes=Alone(8, 7)).history("prod")
+    begin(JobHistory(Store(path), processes=process(7)), "release", "release")
+    [entry] = JobHistory(Store(path), processes=process(8, 7)).history("prod")
     assert (entry.outcome, entry.ended) == (UNDER_WAY, None)
-    [entry] = JobHistory(Store(path), processes=Alone(8)).history("prod")
+    [entry] = JobHistory(Store(path), processes=process(8)).history("prod")
     assert entry.outcome == DIED
 
 
 def test_an_orchestration_is_ended_by_its_own_process_and_once(path: Path) -> None:
-    begin(JobHistory(Store(path), processes=Alone(7)), "environment", "orchestrate")
-    other = JobHistory(Store(path), processes=Alone(8, 7))
+    begin(JobHistory(Store(path), processes=process(7)), "environment", "orchestrate")
+    other = JobHistory(Store(path), processes=process(8, 7))
     other.end_open(environment="prod", action="orchestrate", jid="77", outcome="done")
     assert other.history("prod")[0].outcome == UNDER_WAY
-    own = JobHistory(Store(path), processes=Alone(7))
+    own = JobHistory(Store(path), processes=process(7))
     own.end_open(environment="prod", action="orchestrate", jid="77", outcome="done")
     own.end_open(environment="prod", action="orchestrate", jid="77", outcome="failed")
     assert own.history("prod")[0].outcome == "done"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from support.clock import FakeClock
@@ -13,7 +14,7 @@ from saltlick.jobs.lock import Locks
 from saltlick.jobs.processes import Processes
 
 
-def audit(desk: Locks) -> list[dict]:
+def audit(desk: Locks) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (desk.folder / "audit.jsonl").read_text().splitlines()]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.clock import FakeClock
@@ -12,7 +13,7 @@ from saltlick.jobs.holder import LockLease, Mode
 
 PAGE = Path(__file__).parents[3] / "docs" / "environment.md"
 WAIT_S = 300.0
-WANTS = {
+WANTS: dict[str, dict[str, Any]] = {
     "backup": {"mode": Mode.SHARED},
     "deploy": {},
     "release": {"over_stale": False},
@@ -26,13 +27,13 @@ def cells() -> list[tuple[str, str, str]]:
     start = next(number for number, line in enumerate(lines) if line.startswith("| wants to begin"))
     head = [cell.strip() for cell in lines[start].strip("|").split("|")][1:]
     assert [cell.split(" (")[0].split(" or ")[0] for cell in head] == HELD
-    found = []
+    rows = []
     for line in lines[start + 2 :]:
         if not line.startswith("|"):
             break
         first, *rest = (cell.strip() for cell in line.strip("|").split("|"))
-        found += [(first.split(",")[0].split(" (")[0], held, says) for held, says in zip(HELD, rest, strict=True)]
-    return found
+        rows += [(first.split(",")[0].split(" (")[0], held, says) for held, says in zip(HELD, rest, strict=True)]
+    return rows
 
 
 def hold(desk, machine, held: str) -> LockLease | None:

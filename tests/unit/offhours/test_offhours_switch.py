@@ -10,6 +10,7 @@ from saltlick.offhours import switch
 from saltlick.offhours.ports import PowerState
 from saltlick.offhours.schedule import OnOff
 from saltlick.offhours.switch import OutcomeStatus
+from saltlick.offhours.turns import ServiceType
 
 STOPPED = [
     "leave app test-app-1 test-app-2",
@@ -26,7 +27,7 @@ STARTED = [
 
 
 def came(report: switch.SwitchReport) -> dict[str, str]:
-    return {one.name: one.came.value for one in report.outcomes}
+    return {outcome.name: outcome.came.value for outcome in report.outcomes}
 
 
 def test_off_is_out_of_traffic_then_application_then_database_and_on_is_the_other_way_round():
@@ -62,14 +63,10 @@ def test_the_pillar_may_say_another_order():
 
 
 def test_scaling_groups_first_and_managed_databases_last():
-    world = OffHoursWorld(hours=hours(covers={"rds": True, "asg": True}))
+    managed = {"pg": ServiceType.RDS, "workers": ServiceType.ASG}
+    world = OffHoursWorld(hours=hours(covers={"rds": True, "asg": True}), managed=managed)
     world.put("pg", "")
     world.put("workers", "")
-    world.look = lambda turn: tuple(
-        one
-        for one in world.things.values()
-        if one.name == {"rds": "pg", "asg": "workers"}.get(turn.service.value) or one.group in turn.groups
-    )
     assert switch.switch(world.context, OnOff.OFF).complete
     assert [line.split()[1] for line in world.calls if line.startswith("custodian")] == [
         "test-off-1-asg", "test-off-2-ec2-app", "test-off-3-ec2-db", "test-off-4-rds",
@@ -125,7 +122,7 @@ def test_a_server_that_aws_does_not_stop_is_named_with_what_was_seen():
 def test_a_custodian_that_fails_fails_its_turn():
     world = OffHoursWorld(broken="Cloud Custodian: exit code 2")
     report = switch.switch(world.context, OnOff.OFF)
-    assert {one.why for one in report.failed} == {"Cloud Custodian: exit code 2"}
+    assert {outcome.why for outcome in report.failed} == {"Cloud Custodian: exit code 2"}
     assert came(report)["db"] == "left"
 
 
@@ -136,17 +133,13 @@ def test_what_must_not_be_touched_is_not_even_told_to_stop():
     assert world.calls[:2] == ["leave app test-app-1", "custodian test-off-1-ec2-app i-test-app-1"]
     assert came(report)["test-app-2"] == "never touched"
     assert report.complete, "what may be switched is"
-    assert [one.name for one in report.failed] == ["test-app-2"]
+    assert [outcome.name for outcome in report.failed] == ["test-app-2"]
 
 
 def test_what_changes_hands_while_traffic_leaves_is_not_switched():
     world = OffHoursWorld()
 
-    def stolen(group, servers):
-        world.put("test-app-2", "app", never="its tag says that it is prod's")
-        return OffHoursWorld.leave(world, group, servers)
-
-    world.leave = stolen
+    world.before_leave = lambda: world.put("test-app-2", "app", never="its tag says that it is prod's")
     report = switch.switch(world.context, OnOff.OFF)
     assert came(report)["test-app-2"] == "never touched"
     assert world.things["test-app-2"].power is PowerState.ON
@@ -195,23 +188,20 @@ def test_foreseen_is_what_is_done_and_changes_nothing():
 
 def test_an_aws_that_says_no_while_waiting_fails_by_name():
     world = OffHoursWorld()
-    looks = []
 
-    def look(turn):
-        looks.append(turn)
+    def refuse():
         if any(line.startswith("custodian") for line in world.calls):
             raise AwsError("describe_instances", "UnauthorizedOperation", "no")
-        return OffHoursWorld.look(world, turn)
 
-    world.look = look
+    world.before_look = refuse
     report = switch.switch(world.context, OnOff.OFF)
-    assert {one.came for one in report.outcomes if one.turn == "app" and one.name != "app"} == {OutcomeStatus.FAILED}
+    of_servers = [outcome for outcome in report.outcomes if outcome.turn == "app" and outcome.name != "app"]
+    assert {outcome.came for outcome in of_servers} == {OutcomeStatus.FAILED}
     assert "UnauthorizedOperation" in report.failed[0].why
 
 
 @pytest.mark.parametrize("side", list(OnOff))
 def test_every_outcome_can_be_said(side):
     world = OffHoursWorld(failing={"test-app-1": "boom"})
-    assert all(
-        one.name in str(one) and one.came.value in str(one) for one in switch.switch(world.context, side).outcomes
-    )
+    outcomes = switch.switch(world.context, side).outcomes
+    assert all(outcome.name in str(outcome) and outcome.came.value in str(outcome) for outcome in outcomes)

@@ -57,10 +57,10 @@ class World(Servers):
             raise KilledError
         return replies
 
-    def _one(self, server: str, call: Call) -> Reply:
+    def _reply(self, server: str, call: Call) -> Reply:
         if call.function == "detached.status" and call.args[0] not in self._jobs:
             return Reply(True, {"state": "unknown"})
-        return super()._one(server, call)
+        return super()._reply(server, call)
 
     def _backup_take(self, server: str, call: Call) -> Reply:
         return Reply(True, self.manifests[-1])
@@ -108,7 +108,7 @@ def test_the_whole_of_it(tmp_path: Path) -> None:
     assert set(world.application.values()) == {"up"}
     ((server, call),) = world.called("backup.restore")
     assert server == "test-db-1"
-    assert [each["sql"] for each in call.kwargs["scripts"]] == [
+    assert [script["sql"] for script in call.kwargs["scripts"]] == [
         "update people set name = 'x'",
         "update settings set mail = false",
     ]
@@ -138,7 +138,9 @@ def test_killed_at_any_call_the_next_run_ends_it(tmp_path: Path, number: int, af
     assert done.phase is RefreshPhase.DONE
     assert set(world.data.values()) == {"new"}
     assert set(world.application.values()) == {"up"}
-    assert not [each for each in kept.history("test") if each.phase not in {RefreshPhase.DONE, RefreshPhase.FAILED}]
+    assert not [
+        record for record in kept.history("test") if record.phase not in {RefreshPhase.DONE, RefreshPhase.FAILED}
+    ]
 
 
 def test_what_fails_before_the_exchange_leaves_all_as_it_was(tmp_path: Path) -> None:
@@ -150,9 +152,9 @@ def test_what_fails_before_the_exchange_leaves_all_as_it_was(tmp_path: Path) -> 
         refresh(asked(), kept, stage(world, tmp_path, NOW))
     assert set(world.data.values()) == {"old"}
     assert set(world.application.values()) == {"up"}
-    found = kept.latest("test")
-    assert found
-    assert found.phase is RefreshPhase.FAILED
+    last = kept.latest("test")
+    assert last
+    assert last.phase is RefreshPhase.FAILED
 
 
 def test_what_fails_after_it_is_said_and_gone_on_with(tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from support.clock import FakeClock
+from support.fleet import FakeFleet
 
 from saltlick.fleet.detached import run_detached
 from saltlick.fleet.judge import judged
@@ -94,18 +97,17 @@ def test_values(value, expect, said):
     assert (reply.ok, reply.error) == (not said, said)
 
 
-class Jobs:
-    """A server with one job, whose states are given."""
+class Jobs(FakeFleet):
+    """A server with one job, whose states are given; the last one for ever."""
 
-    def __init__(self, *states):
+    def __init__(self, *states: Any) -> None:
+        super().__init__(detached__start={})
         self.states = list(states)
-        self.asked_at = []
 
-    def run(self, calls, *, deadline_s):
-        if any(call.function == "detached.start" for call in calls.values()):
-            return dict.fromkeys(calls, Reply(True, {}))
-        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
-        return dict.fromkeys(calls, state if isinstance(state, Reply) else Reply(True, state))
+    def answer(self, server: str, call: Call) -> Any:
+        if call.function in self.answers:
+            return super().answer(server, call)
+        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
 
 
 RUNNING, SILENT = {"state": "running"}, Reply(False, error="no answer", silent=True)

@@ -6,6 +6,7 @@ Then another process takes it up (resume) or back (rollback), and all is as it s
 from __future__ import annotations
 
 import pytest
+from support.present import present
 from support.release_world import OLD, Dying, Killed, World, asked, dies, names, recipe, sha
 
 from saltlick.errors import InvalidInput
@@ -65,6 +66,7 @@ def taken_up(world, journal, since, *, back):
 @pytest.mark.parametrize("case", CASES)
 def test_killed_anywhere_and_taken_up_or_back(case, tmp_path):
     kind, rev, stride = CASES[case]
+    world: World
     journal = Dying(Store(tmp_path / "releases.sqlite", durable=False), epoch=lambda: world.clock.epoch())
     seen = set()
     for at in range(1, 1000, stride):
@@ -89,6 +91,7 @@ def test_killed_anywhere_and_taken_up_or_back(case, tmp_path):
 
 def test_killed_while_it_goes_on_without_a_dead_server(tmp_path):
     """With all that a recipe may have: budget, soak, waits, hooks. A hook of the whole release that went well is not repeated."""
+    world: World
     journal = Dying(Store(tmp_path / "releases.sqlite", durable=False), epoch=lambda: world.clock.epoch())
     strategy = {"max_failures": 1, "soak_s": 20, "wait_s": 5, "batch": [1, 2]}
     hooks = {"pre_release": ["mail.send pre"], "post_batch": ["mail.send batch"], "post_release": ["mail.send post"]}
@@ -123,7 +126,7 @@ def test_who_was_done_and_is_not_well_any_more_walks_again(tmp_path):
 
     with pytest.raises(Killed):
         release(recipe(), asked(world), world.on(None, journal=journal))
-    there = journal.latest("prod")
+    there = present(journal.latest("prod"))
     ill = ["prod-app-1"]
     world.fault = lambda server, called, call: ill.pop() if called == "health.http" and server in ill else ""
     record = resume(there.id, world.on(None, journal=journal), who="bob")

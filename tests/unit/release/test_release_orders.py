@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 
 import pytest
+from support.present import present
 from support.release_world import OLD, Killed, World, asked, names, recipe, sha
 
 from saltlick.errors import InvalidInput
 from saltlick.jobs.store import Store
+from saltlick.release.context import ReleaseEvent
 from saltlick.release.journal.control_request import ControlAction, ControlRequest
 from saltlick.release.journal.controls import record_control
 from saltlick.release.journal.record import Phase, Result, ServerStatus
@@ -58,7 +61,7 @@ def test_an_abort_ends_a_build_and_no_once_task(tmp_path):
     for function, killed in (("build.make", 3), ("db.migrate", 0)):
         world = World(names(3))
         on = world.on(tmp_path / function)
-        world.when = {function: lambda on=on: on.interrupts.hit("Ctrl-C")}
+        world.when = {function: partial(on.interrupts.hit, "Ctrl-C")}
         record = release(recipe(), asked(world), on)
         world.consistent(record)
         assert (record.result, world.least) == (Result.ROLLED_BACK, 3)
@@ -112,8 +115,8 @@ def killed_in_its_pause(world, path, **strategy):
     """A release whose process dies while it waits; a second one opens the same journal."""
     on = world.on(path)
 
-    def tell(one):
-        if one.step and one.step.name == "until promoted":
+    def tell(event):
+        if event.step and event.step.name == "until promoted":
             raise Killed
 
     with pytest.raises(Killed):
@@ -158,11 +161,11 @@ def test_a_promote_before_the_pause_begins_takes_it_back(world, tmp_path):
         "app.stop": order(tmp_path, world, ControlAction.PAUSE),
         "app.start": order(tmp_path, world, ControlAction.PROMOTE),
     }
-    news = []
+    news: list[ReleaseEvent] = []
     record = go(world, tmp_path, news)
     assert record.result is Result.DONE
     assert "until promoted" not in waits(record)
-    assert "the pause that was asked for is taken back" in [one.text for one in news]
+    assert "the pause that was asked for is taken back" in [event.text for event in news]
 
 
 def test_a_pause_outlives_the_process_that_heard_it(world, tmp_path):
@@ -175,7 +178,7 @@ def test_a_pause_outlives_the_process_that_heard_it(world, tmp_path):
     with pytest.raises(Killed):
         release(recipe(), asked(world), world.on(tmp_path))
     again = Journal(Store(tmp_path / "releases.sqlite", durable=False), epoch=world.clock.epoch)
-    record = resume(again.unfinished("prod").id, world.on(tmp_path), who="bob")
+    record = resume(present(again.unfinished("prod")).id, world.on(tmp_path), who="bob")
     assert waits(record)["until promoted"].batch == 1
 
 
@@ -187,7 +190,7 @@ def test_nobody_promotes(world, tmp_path):
 
 
 def test_a_promote_in_the_last_moment_counts(world, tmp_path):
-    given = []
+    given: list[float] = []
 
     def promote(now_s):
         if given:
@@ -208,11 +211,11 @@ def test_a_promote_in_the_last_moment_counts(world, tmp_path):
 
 def test_an_abort_ends_a_pause(world, tmp_path):
     world.when = {"restore": order(tmp_path, world, ControlAction.PAUSE)}
-    news = []
+    news: list[ReleaseEvent] = []
     on = world.on(tmp_path, news)
 
-    def tell(one):
-        if one.step and one.step.phase is Phase.WAIT and one.step.ended is None:
+    def tell(event):
+        if event.step and event.step.phase is Phase.WAIT and event.step.ended is None:
             order(tmp_path, world, ControlAction.ABORT)()
 
     record = release(recipe(), asked(world), type(on)(**{**fields(on), "notify": tell}))

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 from support import release_samples as samples
+from support.present import present
 
 from saltlick.release.report import page
 
@@ -27,7 +28,8 @@ class Read(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text, self.open = "", []
+        self.text = ""
+        self.open: list[str] = []
         self.feed(text)
         self.close()
 
@@ -60,7 +62,7 @@ def test_page_is_whole_and_fetches_nothing(pages, reads, name):
     addresses = [value for _, attrs in read.tags for key, value in attrs.items() if key in {"src", "href", "srcset"}]
     assert all(value.startswith("data:") for value in addresses)
     assert not [key for _, attrs in read.tags for key in attrs if key.startswith("on")]
-    style = re.search(r"<style>(.*)</style>", pages[name], re.DOTALL).group(1)
+    style = present(re.search(r"<style>(.*)</style>", pages[name], re.DOTALL)).group(1)
     assert "url(" not in style
     assert "@import" not in style
     assert "default-src 'none'" in pages[name]
@@ -89,12 +91,13 @@ def test_good_release_has_no_reproach(pages):
 
 
 def test_each_server_has_a_row_that_tells_its_walk_in_words(pages):
-    labels = [attrs["aria-label"] for _, attrs in Read(pages["rolled_back"]).tags if attrs.get("class") == "lane"]
+    tags = Read(pages["rolled_back"]).tags
+    labels = [present(attrs["aria-label"]) for _, attrs in tags if attrs.get("class") == "lane"]
     assert len(labels) == 1 + 6  # all servers together, and each
-    told = [label for label in labels if "undo: " in label]
-    assert len(told) == 4
+    undone = [label for label in labels if "undo: " in label]
+    assert len(undone) == 4
     assert re.match(
-        r"(build [^,]+, )?drain 1\.\d s, down 1\.\d s, health \d\.\d s, back \d\.\d s; undo: drain", told[0]
+        r"(build [^,]+, )?drain 1\.\d s, down 1\.\d s, health \d\.\d s, back \d\.\d s; undo: drain", undone[0]
     )
     assert labels[-1] == "in traffic all the time" or labels[-1].startswith("build")
 

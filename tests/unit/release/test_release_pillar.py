@@ -7,6 +7,7 @@ import copy
 import json
 import re
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import jsonschema
@@ -14,10 +15,11 @@ import pytest
 import yaml
 from support.pillar_cases import CHECKOUT, cases, pillar, spot
 from support.pillar_cases import read as read_once
+from support.present import present
 
 from saltlick.environment.pillar import parse_environment
 from saltlick.errors import InvalidInput
-from saltlick.fleet.balancers.pillar import HaproxySpec
+from saltlick.fleet.balancers.pillar import HaproxySpec, ServiceSpec
 from saltlick.fleet.placeholders import fill
 from saltlick.fleet.ports import Call
 from saltlick.fleet.step import BuildStep, OnceStep, Step, read_line
@@ -119,16 +121,18 @@ def test_the_schema_for_editors_takes_every_recipe(path):
 def test_the_schema_refuses_what_the_models_refuse():
     check = jsonschema.Draft202012Validator(schema())
     assert check.is_valid(raw({"stop": ["service.stop x"], "strategy.batch": "1,25%"}))
-    for wrong in ({"sorce": 1}, {"balancer.kind": "f5"}, {"stop": [5]}, {"strategy.batch": {}}):
+    mistakes: list[dict[str, Any]] = [{"sorce": 1}, {"balancer.kind": "f5"}, {"stop": [5]}, {"strategy.batch": {}}]
+    for wrong in mistakes:
         assert not check.is_valid(raw(wrong)), wrong
 
 
 def test_the_plone_recipe_is_the_talks_way(environment):
     recipe = parse_recipe(read(CHECKOUT / "pillar/common/examples/plone/release.sls"), environment)
     assert recipe.strategy.kind is StrategyKind.IN_PLACE
+    assert isinstance(recipe.balancer, ServiceSpec)
     assert (recipe.balancer.kind, recipe.balancer.service) == ("service", "varnish")
-    told = [str(fill(step, WORDS)) for step in (*recipe.stop, *recipe.build, *recipe.once, *recipe.start)]
-    assert [line.partition(" cwd=")[0] for line in told] == [
+    steps = [str(fill(step, WORDS)) for step in (*recipe.stop, *recipe.build, *recipe.once, *recipe.start)]
+    assert [line.partition(" cwd=")[0] for line in steps] == [
         "supervisord.stop all",
         "git.checkout <directory>/source <sha> force=True user=<user>",
         "cmd.run_all cmd=bin/buildout -N",
@@ -201,7 +205,7 @@ def test_the_operator_can_say_where_and_when_to_pause(environment):
 def test_a_step_is_a_line_as_on_salts_command_line(line, args, kwargs):
     read = read_line(line)
     assert (read["args"], read["kwargs"]) == (args, kwargs)
-    assert [type(each) for each in read["args"]] == [type(each) for each in args]
+    assert [type(argument) for argument in read["args"]] == [type(argument) for argument in args]
 
 
 def test_a_line_may_stand_beside_other_keys():
@@ -216,7 +220,7 @@ def test_a_line_may_stand_beside_other_keys():
 
 def test_steps_that_build_have_more_time():
     assert (Step.model_validate("a.b").deadline_s, BuildStep.model_validate("a.b").deadline_s) == (60, 900)
-    assert OnceStep.model_validate({"call": "a.b", "undo": "c.d e"}).undo.args == ("e",)
+    assert present(OnceStep.model_validate({"call": "a.b", "undo": "c.d e"}).undo).args == ("e",)
 
 
 def test_what_is_filled_in_is_never_read_again():
@@ -230,7 +234,7 @@ def test_what_is_filled_in_is_never_read_again():
 
 
 def test_checks_become_calls_of_the_health_module(environment):
-    checks = [
+    checks: list[dict[str, Any]] = [
         {"http": "http://{server}/", "status": 204, "body": "{sha}"},
         {"tcp": "127.0.0.1:80"},
         {"command": "x", "user": "{user}"},
@@ -270,10 +274,10 @@ def test_a_webhooks_secret_is_in_no_log_and_no_journal(environment):
     assert "secret" not in repr(recipe) + str(recipe) + recipe.model_dump_json() + json.dumps(
         recipe.model_dump(mode="json")
     )
-    assert recipe.webhook.kept
-    assert not restore_recipe(recipe.model_dump_json()).webhook.kept
+    assert present(recipe.webhook).kept
+    assert not present(restore_recipe(recipe.model_dump_json()).webhook).kept
     kept = parse_recipe(raw({"webhook": {"url": "sdb://secrets/hook"}}), environment)
-    assert restore_recipe(kept.model_dump_json()).webhook.url.get_secret_value() == "sdb://secrets/hook"
+    assert present(restore_recipe(kept.model_dump_json()).webhook).url.get_secret_value() == "sdb://secrets/hook"
 
 
 BERLIN = Windows(
@@ -301,11 +305,11 @@ BERLIN = Windows(
     ],
 )
 def test_windows(moment, by):
-    said = denied(BERLIN, datetime.fromisoformat(moment))
-    assert (f"the recipe denies {by}" in said) if by else said == ""
+    refusal = denied(BERLIN, datetime.fromisoformat(moment))
+    assert (f"the recipe denies {by}" in refusal) if by else refusal == ""
 
 
 def test_a_denial_says_whose_clock():
-    said = denied(BERLIN, datetime(2026, 11, 20, 15, tzinfo=ZoneInfo("Europe/Berlin")))
-    assert said == "it is Fri 2026-11-20 15:00 in Europe/Berlin, and the recipe denies Fri 15:00-24:00"
+    refusal = denied(BERLIN, datetime(2026, 11, 20, 15, tzinfo=ZoneInfo("Europe/Berlin")))
+    assert refusal == "it is Fri 2026-11-20 15:00 in Europe/Berlin, and the recipe denies Fri 15:00-24:00"
     assert denied(None, datetime(2026, 11, 20, tzinfo=ZoneInfo("UTC"))) == ""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+
 import pytest
 from support.release_world import OLD, Dying, World, asked, dies, names, recipe, sha
 
 from saltlick.errors import AwsUnclear
-from saltlick.fleet.ports import Seen, Traffic
+from saltlick.fleet.ports import Reply, Seen, Traffic
 from saltlick.jobs.store import Store
+from saltlick.release.context import ReleaseEvent
 from saltlick.release.journal.record import Phase, Result, ServerStatus
 from saltlick.release.resume import resume
 from saltlick.release.rollout import release
@@ -235,14 +239,14 @@ def test_zone_after_zone_and_growing_batches(tmp_path):
 
 
 def test_each_step_is_told_twice_and_the_release_as_a_whole(tmp_path):
-    news = []
+    news: list[ReleaseEvent] = []
     record = go(World(names(2)), tmp_path, news=news)
     assert news[0].step is None
     assert news[-1].release.result is Result.DONE
-    told = [one.step for one in news if one.step]
+    reported = [event.step for event in news if event.step]
     steps = [step for step in record.steps if step.phase is not Phase.PREFLIGHT]
-    assert len([step for step in told if step.ended is None]) == len(steps)
-    assert {step for step in told if step.ended is not None} == set(steps)
+    assert len([step for step in reported if step.ended is None]) == len(steps)
+    assert {step for step in reported if step.ended is not None} == set(steps)
 
 
 def test_requests_are_counted(tmp_path):
@@ -261,9 +265,9 @@ def test_hooks_have_their_moments(tmp_path):
     world.master.clear()
     world.once.clear()
     go(world, tmp_path, "sick", hooks=hooks)
-    said = [str(call.args[0]) for call in world.master]
-    assert [text.split(":")[0] for text in said] == ["pre_release", "pre_host", "on_failure", "on_rollback"]
-    assert "not healthy" in said[-1]
+    messages = [str(call.args[0]) for call in world.master]
+    assert [text.split(":")[0] for text in messages] == ["pre_release", "pre_host", "on_failure", "on_rollback"]
+    assert "not healthy" in messages[-1]
 
 
 def test_a_failing_pre_release_hook_stops_and_a_failing_post_hook_warns(tmp_path):
@@ -272,10 +276,10 @@ def test_a_failing_pre_release_hook_stops_and_a_failing_post_hook_warns(tmp_path
     record = go(world, tmp_path, hooks={"pre_release": ["gate.open"]})
     assert record.result is Result.ROLLED_BACK
     assert world.least == 2
-    news = []
+    news: list[ReleaseEvent] = []
     record = go(world, tmp_path, hooks={"post_batch": ["gate.open"], "post_host": ["gate.open"]}, news=news)
     assert record.result is Result.DONE
-    assert any("hook failed" in one.text for one in news)
+    assert any("hook failed" in event.text for event in news)
 
 
 def test_a_failing_pre_host_hook_fails_its_server(tmp_path):
@@ -291,23 +295,28 @@ def test_many_servers_cost_the_journal_what_few_cost(tmp_path):
     writes = {}
     for count in (10, 300):
         world = World(names(count), floor=1)
-        journal = Dying(Store(tmp_path / f"{count}.sqlite", durable=False), epoch=world.clock.epoch)
         writes[count] = 0
 
         def tick(count=count):
             writes[count] += 1
 
-        journal.tick = tick
+        journal = Dying(Store(tmp_path / f"{count}.sqlite", durable=False), epoch=world.clock.epoch, tick=tick)
         record = release(recipe(), asked(world), world.on(tmp_path, journal=journal))
         assert record.result is Result.DONE
         assert len(world.calls) / count < 30
     assert writes[10] == writes[300]
 
 
+class Unbalanced(World):
+    """Nothing in front of the servers: all are in traffic."""
+
+    def look(self, servers: Sequence[str]) -> dict[str, Seen]:
+        return dict.fromkeys(servers, Seen(Traffic.IN, "no balancer"))
+
+
 def test_without_a_balancer_the_journal_says_who_serves(tmp_path):
-    world = World(names(3))
+    world = Unbalanced(names(3))
     world.fault = dies(world, "prod-app-2", "app.start")
-    world.look = lambda servers: dict.fromkeys(servers, Seen(Traffic.IN, "no balancer"))
     none = {"kind": "none"}
     record = release(
         recipe(strategy={"max_failures": 1}).model_copy(update={"balancer": balancer(none)}),
@@ -323,36 +332,29 @@ def balancer(spec):
     return type(recipe()).model_validate({**recipe().model_dump(mode="json"), "balancer": spec}).balancer
 
 
+@dataclass
+class Unreachable(World):
+    """A balancer that cannot be reached for the drains of those numbers, counted from 1."""
+
+    drains: Container[int] = ()
+    drained: int = 0
+
+    def drain(self, servers: Sequence[str]) -> dict[str, Reply]:
+        self.drained += 1
+        if self.drained in self.drains:
+            raise AwsUnclear("DeregisterTargets", "InternalError", "try again")
+        return super().drain(servers)
+
+
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_a_balancer_that_cannot_be_reached_is_a_failure_like_any_other(tmp_path, at):
-    world = World(names(3))
-    drains = iter(range(1, 100))
-    drain = world.drain
-
-    def fails(servers):
-        if next(drains) == at:
-            raise AwsUnclear("DeregisterTargets", "InternalError", "try again")
-        return drain(servers)
-
-    world.drain = fails
-    record = go(world, tmp_path)
+    record = go(Unreachable(names(3), drains={at}), tmp_path)
     assert record.result is (Result.DONE if at > 2 else Result.ROLLED_BACK)
     assert "try again" in record.reason or at > 2
 
 
 def test_a_balancer_that_cannot_be_reached_on_the_way_back_is_stuck(tmp_path):
-    world = World(names(3))
-    drain = world.drain
-
-    def fails(servers):
-        world.drain = broken
-        return drain(servers)
-
-    def broken(servers):
-        raise AwsUnclear("DeregisterTargets", "InternalError", "try again")
-
-    world.drain = fails
-    record = go(world, tmp_path)
+    record = go(Unreachable(names(3), drains=range(2, 100)), tmp_path)
     assert record.result is Result.STUCK
     assert "prod-app-1: drain: DeregisterTargets: InternalError: try again (in traffic)" in record.reason
     assert [s.standing for s in record.servers] == [ServerStatus.TOUCHED, ServerStatus.UNDONE, ServerStatus.UNDONE]

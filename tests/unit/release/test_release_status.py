@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
 
 from support import release_samples as samples
 
@@ -13,16 +15,23 @@ from saltlick.release.report.status import ServerNow
 NOW = samples.START
 
 
-def well(number: int, **told) -> ServerNow:
-    usual = {"sha": samples.NEW, "since": NOW - 7200, "healthy": True, "traffic": Seen(Traffic.IN, sessions=3)}
-    return ServerNow(name=f"prod-app-{number}", zone="us-east-1a", **(usual | told))
+def well(number: int, **change: Any) -> ServerNow:
+    usual = ServerNow(
+        name=f"prod-app-{number}",
+        zone="us-east-1a",
+        sha=samples.NEW,
+        since=NOW - 7200,
+        healthy=True,
+        traffic=Seen(Traffic.IN, sessions=3),
+    )
+    return replace(usual, **change)
 
 
 def test_all_well_is_said_in_a_sentence():
-    told = status.text("prod", [well(1), well(2)], now=NOW)
-    assert told.endswith("2 servers on f5d9859, healthy and in traffic.")
-    assert "2 h 00 m" in told
-    assert "3 sessions" in told
+    text = status.text("prod", [well(1), well(2)], now=NOW)
+    assert text.endswith("2 servers on f5d9859, healthy and in traffic.")
+    assert "2 h 00 m" in text
+    assert "3 sessions" in text
     assert status.flags([well(1), well(2)]) == ()
 
 
@@ -46,23 +55,23 @@ def test_silence_is_no_other_revision():
 def test_nobody_out_of_traffic_is_unsaid():
     servers = [well(n, traffic=Seen(Traffic.OUT, "maint")) for n in range(30)]
     flags = " ".join(status.flags(servers))
-    assert all(one.name in flags for one in servers)
-    told = status.text("prod", servers, now=NOW)
-    assert told.count("OUT OF TRAFFIC: maint") == 30
-    assert "healthy and in traffic" not in told
+    assert all(server.name in flags for server in servers)
+    text = status.text("prod", servers, now=NOW)
+    assert text.count("OUT OF TRAFFIC: maint") == 30
+    assert "healthy and in traffic" not in text
 
 
 def test_lock_and_running_release_are_said():
-    told = status.text("prod", [well(1)], now=NOW, lock="release by ann", last=samples.running())
-    assert "locked: release by ann" in told
-    assert "running: prod-20261122T140311Z-f5d9859" in told
-    assert "release.watch prod" in told
+    text = status.text("prod", [well(1)], now=NOW, lock="release by ann", last=samples.running())
+    assert "locked: release by ann" in text
+    assert "running: prod-20261122T140311Z-f5d9859" in text
+    assert "release.watch prod" in text
 
 
 def test_for_machines():
-    told = status.data("prod", [well(1, healthy=None)], now=NOW, last=samples.done())
-    assert json.loads(json.dumps(told)) == told
-    assert told["servers"]["prod-app-1"] == {
+    data = status.data("prod", [well(1, healthy=None)], now=NOW, last=samples.done())
+    assert json.loads(json.dumps(data)) == data
+    assert data["servers"]["prod-app-1"] == {
         "zone": "us-east-1a",
         "sha": samples.NEW,
         "branch": None,
@@ -73,5 +82,5 @@ def test_for_machines():
         "sessions": 3,
         "error": None,
     }
-    assert told["flags"] == ["health unknown: prod-app-1"]
-    assert told["running"] is False
+    assert data["flags"] == ["health unknown: prod-app-1"]
+    assert data["running"] is False

@@ -62,8 +62,8 @@ def test_in_place_builds_while_down(records):
 
 
 def test_failed_server_is_down_until_the_way_back_has_restored_it(records):
-    found = states(records["rolled_back"], "prod-app-3")
-    assert found[found.index("drain") :] == [
+    names = states(records["rolled_back"], "prod-app-3")
+    assert names[names.index("drain") :] == [
         "drain",
         "down",
         "health",
@@ -75,8 +75,8 @@ def test_failed_server_is_down_until_the_way_back_has_restored_it(records):
 
 
 def test_server_that_was_done_drains_again_on_the_way_back(records):
-    found = states(records["rolled_back"], "prod-app-1")
-    assert found[found.index("new") :] == ["new", "undo drain", "undo down", "undo health", "undo back", "undo old"]
+    names = states(records["rolled_back"], "prod-app-1")
+    assert names[names.index("new") :] == ["new", "undo drain", "undo down", "undo health", "undo back", "undo old"]
 
 
 def test_left_out_server_is_out_to_the_end(records):
@@ -148,7 +148,8 @@ def test_axis_only_goes_forward_and_spans_the_walk(records, name):
     moments = [line.start + (line.end - line.start) * share / 200 for share in range(201)]
     places = [line.at(moment) for moment in moments]
     assert places == sorted(places)
-    assert (places[0], places[-1]) == (0.0, pytest.approx(100.0))
+    assert places[0] == 0.0
+    assert places[-1] == pytest.approx(100.0)
     assert [line.at(moment) for moment in (line.start - 99, line.end + 99)] == [0.0, 100.0]
 
 
@@ -165,11 +166,11 @@ def test_long_soak_is_folded_and_has_no_label(records):
 def test_labels_are_round_and_apart(records):
     for record in records.values():
         line = axis(record, lanes(record))
-        found = ticks(line)
-        assert len(found) <= 6
-        places = [line.at(moment) for moment in found]
+        moments = ticks(line)
+        assert len(moments) <= 6
+        places = [line.at(moment) for moment in moments]
         assert all(after - before > 10 for before, after in pairwise(places))
-        assert all(float(moment).is_integer() for moment in found)
+        assert all(float(moment).is_integer() for moment in moments)
 
 
 def test_many_servers_have_few_spans_each(records):

@@ -14,25 +14,25 @@ from saltlick.release.report import watch
 
 
 def shown(record, now: float, height: int = 24, width: int = 110) -> str:
-    console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(watch.frame(record, now, height=height))
-    return console.file.getvalue()
+    screen = io.StringIO()
+    Console(file=screen, width=width, color_system=None).print(watch.frame(record, now, height=height))
+    return screen.getvalue()
 
 
-def line_of(told: str, name: str) -> str:
-    return next(line for line in told.splitlines() if line.startswith(name))
+def line_of(screen: str, name: str) -> str:
+    return next(line for line in screen.splitlines() if line.startswith(name))
 
 
 def test_frame_has_a_bar_for_each_server_with_step_and_time():
-    told = shown(samples.running(), samples.START + 70)
-    assert "batch 2/3" in told
-    assert "2 of 6 servers" in told
+    screen = shown(samples.running(), samples.START + 70)
+    assert "batch 2/3" in screen
+    assert "2 of 6 servers" in screen
     full = sum(watch.CELLS.values())
-    assert line_of(told, "prod-app-1").count(watch.FULL) == full
-    assert 0 < line_of(told, "prod-app-3").count(watch.FULL) < line_of(told, "prod-app-4").count(watch.FULL) < full
-    assert line_of(told, "prod-app-5").count(watch.EMPTY) == full
-    assert "out of traffic" in line_of(told, "prod-app-3")
-    assert "start " in line_of(told, "prod-app-3")
+    assert line_of(screen, "prod-app-1").count(watch.FULL) == full
+    assert 0 < line_of(screen, "prod-app-3").count(watch.FULL) < line_of(screen, "prod-app-4").count(watch.FULL) < full
+    assert line_of(screen, "prod-app-5").count(watch.EMPTY) == full
+    assert "out of traffic" in line_of(screen, "prod-app-3")
+    assert "start " in line_of(screen, "prod-app-3")
 
 
 def test_time_of_a_step_goes_on():
@@ -47,11 +47,11 @@ def test_of_many_servers_the_failed_and_those_under_way_are_shown():
         replace(server, standing=ServerStatus.TOUCHED) if server.name == "prod-app-150" else server
         for server in record.servers
     )
-    told = shown(replace(record, servers=touched), samples.START + 70)
-    assert line_of(told, "prod-app-77")
-    assert line_of(told, "prod-app-150")
-    assert "and 185 done" in told
-    assert sum(line.startswith("prod-app-") for line in told.splitlines()) == 15
+    screen = shown(replace(record, servers=touched), samples.START + 70)
+    assert line_of(screen, "prod-app-77")
+    assert line_of(screen, "prod-app-150")
+    assert "and 185 done" in screen
+    assert sum(line.startswith("prod-app-") for line in screen.splitlines()) == 15
 
 
 @pytest.mark.parametrize("name", samples.SAMPLES)
@@ -62,9 +62,9 @@ def test_frames_of_everything_fit_the_width(name):
 
 
 def test_end_says_what_to_do():
-    told = shown(samples.stuck(), samples.START + 500, width=200)
-    assert "OUT OF TRAFFIC" in line_of(told, "prod-app-1")
-    assert "salt-run release.resume prod" in told
+    screen = shown(samples.stuck(), samples.START + 500, width=200)
+    assert "OUT OF TRAFFIC" in line_of(screen, "prod-app-1")
+    assert "salt-run release.resume prod" in screen
 
 
 def test_lines_come_once_and_a_step_that_goes_on_has_two():

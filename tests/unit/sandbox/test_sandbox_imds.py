@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from support.clock import FakeClock
 from support.sandbox_clouds import instance
 
 from saltlick.sandbox.cloud import SandboxInstance
@@ -14,15 +15,8 @@ HERE, THERE = instance(1), instance(2, user_data=None, profile_arn=None, role_na
 BY_ADDRESS = {i.private_ip: i for i in (HERE, THERE)}
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def service(clock: Clock | None = None) -> MetadataService:
-    return MetadataService(BY_ADDRESS.get, lambda i: {"AccessKeyId": f"key of {i.id}"}, clock or Clock())
+def service(clock: FakeClock | None = None) -> MetadataService:
+    return MetadataService(BY_ADDRESS.get, lambda i: {"AccessKeyId": f"key of {i.id}"}, (clock or FakeClock()).now)
 
 
 def token(imds: MetadataService, source: SandboxInstance = HERE, ttl: str = "60") -> str:
@@ -90,13 +84,13 @@ def test_nothing_without_a_token() -> None:
 
 
 def test_a_token_is_good_for_its_instance_only_and_for_its_time_only() -> None:
-    clock = Clock()
+    clock = FakeClock()
     imds = service(clock)
     given = {TOKEN_HEADER: token(imds)}
     path = "/latest/meta-data/instance-id"
     assert imds.reply("GET", HERE.private_ip, path, given).status == 200
     assert imds.reply("GET", THERE.private_ip, path, given).status == 401
-    clock.now = 60
+    clock.sleep(60)
     assert imds.reply("GET", HERE.private_ip, path, given).status == 401
 
 

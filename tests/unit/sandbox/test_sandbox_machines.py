@@ -3,53 +3,16 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, cast
 
 import pytest
+from support.docker_hardware import Hardware
 from support.sandbox_clouds import instance, snapshot
 
-from saltlick.errors import SaltlickError
 from saltlick.sandbox.desired import Actual, SandboxAction, desired
-from saltlick.sandbox.docker_host import DockerHost
 from saltlick.sandbox.machines import REBOOTED, Machines
 
 WANTED = desired(snapshot(instance()), "198.51.100.0/24", Actual())
 (MACHINE,) = WANTED.machines
-
-
-class Hardware:
-    """Docker that does as told, or fails as told, and can be held up."""
-
-    def __init__(self) -> None:
-        self.did: list[str] = []
-        self.fails = False
-        self.ended: int | None = None
-        self.go = threading.Event()
-        self.go.set()
-
-    def _do(self, what: str) -> None:
-        assert self.go.wait(5)
-        self.did.append(what)
-        if self.fails:
-            raise SaltlickError("no room")
-
-    def create(self, machine: Any, image: str) -> None:
-        self._do(f"create {machine.key} from {image}")
-
-    def start(self, key: str) -> None:
-        self._do(f"start {key}")
-
-    def stop(self, key: str) -> None:
-        self._do(f"stop {key}")
-
-    def restart(self, key: str) -> None:
-        self._do(f"restart {key}")
-
-    def remove(self, key: str, *, keep_console: bool) -> None:
-        self._do(f"remove {key}{' keeping its console' if keep_console else ''}")
-
-    def exit_code(self, _key: str) -> int | None:
-        return self.ended
 
 
 class World:
@@ -58,7 +21,7 @@ class World:
         self.gone: list[str] = []
         self._finished = threading.Semaphore(0)
         self.machines = Machines(
-            cast(DockerHost, self.hardware), {"instance": "debian"}, done=self._finished.release, gone=self.gone.append
+            self.hardware, {"instance": "debian"}, done=self._finished.release, gone=self.gone.append
         )
 
     def ask(self, verb: str) -> None:

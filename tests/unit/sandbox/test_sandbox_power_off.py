@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 
 import pytest
+from support.docker_hardware import Hardware
 
 from saltlick.sandbox.desired import SandboxAction
 from saltlick.sandbox.machines import REBOOTED, Machines
 
 
-@dataclass
-class OneContainer:
-    """Docker with one container; `code` is how it ended, None while it runs."""
-
-    code: int | None
-
-    def start(self, key: str) -> None:
-        pass
-
-    def exit_code(self, key: str) -> int | None:
-        return self.code
-
-
-def started(metal: OneContainer) -> Machines:
+def started(metal: Hardware) -> Machines:
     """Machines that have just started `i-1`."""
     done = threading.Event()
     machines = Machines(metal, {}, done=done.set, gone=lambda key: None)
@@ -43,9 +30,9 @@ def started(metal: OneContainer) -> Machines:
     ],
 )
 def test_switched_off_from_inside(code, off):
-    assert started(OneContainer(code)).switched_itself_off("i-1") is off
+    assert started(Hardware(code)).switched_itself_off("i-1") is off
 
 
 def test_what_we_have_not_switched_on_cannot_switch_itself_off():
-    machines = Machines(OneContainer(0), {}, done=lambda: None, gone=lambda key: None)
+    machines = Machines(Hardware(0), {}, done=lambda: None, gone=lambda key: None)
     assert not machines.switched_itself_off("i-1")

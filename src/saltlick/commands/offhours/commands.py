@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from saltlick.jobs.lock import Locks
     from saltlick.jobs.request import Caller
 
 log = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ def run_at(
     caller: Caller,
     lock_wait_s: float = 0,
     open_context: Callable[..., AbstractContextManager[switch.OffHoursContext]] = offhours_context,
+    open_locks: Callable[[Mapping[str, Any], str], Locks] = environment_locks,
 ) -> CommandResult:
     """The same, at that instant."""
     switched = offhours_environment(opts, name)
@@ -112,7 +114,7 @@ def run_at(
         why=change.why,
         still_due=lambda: _due(opts, switched, at).side is change.side,
     )
-    return switch_locked(opts, switched, job, caller, lock_wait_s, open_context=open_context)
+    return switch_locked(opts, switched, job, caller, lock_wait_s, open_context=open_context, open_locks=open_locks)
 
 
 def stop(opts: Mapping[str, Any], request: SwitchRequest) -> CommandResult:

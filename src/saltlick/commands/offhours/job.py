@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from saltlick.commands.job import running_job
+from saltlick.commands.job import environment_locks, running_job
 from saltlick.commands.offhours.context import OffHoursEnvironment, offhours_context, open_records
 from saltlick.commands.result import CommandResult
 from saltlick.errors import ApplyFailed, Locked, SaltlickError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    from saltlick.jobs.lock import Locks
     from saltlick.jobs.running import RunningJob
     from saltlick.offhours.switch import OffHoursContext, SwitchReport
 
@@ -45,6 +46,7 @@ def switch_locked(
     lock_wait_s: float,
     *,
     open_context: Callable[..., AbstractContextManager[OffHoursContext]] = offhours_context,
+    open_locks: Callable[[Mapping[str, Any], str], Locks] = environment_locks,
 ) -> CommandResult:
     """Take the lock, switch, and remember how that ended.
 
@@ -52,7 +54,7 @@ def switch_locked(
     """
     name = switched.name
     try:
-        with Signals().handled(), _running(opts, switched, job, caller, lock_wait_s) as running:
+        with Signals().handled(), _running(opts, switched, job, caller, lock_wait_s, open_locks) as running:
             progress = running.progress
             if not job.still_due():
                 result = {"environment": name, "side": job.side.value, "why": "not due any more"}
@@ -73,7 +75,12 @@ def switch_locked(
 
 @contextlib.contextmanager
 def _running(
-    opts: Mapping[str, Any], switched: OffHoursEnvironment, job: SwitchJob, caller: Caller, lock_wait_s: float
+    opts: Mapping[str, Any],
+    switched: OffHoursEnvironment,
+    job: SwitchJob,
+    caller: Caller,
+    lock_wait_s: float,
+    open_locks: Callable[[Mapping[str, Any], str], Locks],
 ) -> Iterator[RunningJob]:
     """The environment's lock for the block. The lock of a killed switch is taken over, no other one is.
 
@@ -96,7 +103,7 @@ def _running(
     def explain(refused: Locked) -> Locked:
         return Locked(f"{name} does not go {job.side.value} for now, the next `offhours.run` tries again: {refused}")
 
-    with running_job(opts, request, explain=explain) as running:
+    with running_job(opts, request, explain=explain, open_locks=open_locks) as running:
         (lease,) = running.leases
         if not lease.joined:  # an orchestration's lock stands for more than this
             _remember(opts, name, lambda record: replace(record, job=lease.holder.job))
