@@ -6,8 +6,8 @@ argument is therefore taken as it was typed.
 
 from __future__ import annotations
 
-import contextlib
 import math
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -18,6 +18,7 @@ from saltlick.errors import InvalidInput, Problem
 from saltlick.jobs.request import Caller
 
 R = TypeVar("R", bound="Request")
+_NUMBER = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
 
 def caller(job_id: str = "", user: str = "") -> Caller:
@@ -34,9 +35,8 @@ def text(opts: Mapping[str, Any], name: str, value: object) -> str:
     """
     if isinstance(value, str) or value is None:
         return (value or "").strip()
-    typed = [word for word in opts.get("arg") or () if isinstance(word, str) and word.startswith(f"{name}=")]
-    if typed:
-        return str(typed[-1].removeprefix(f"{name}=")).strip()
+    if words := _typed_words(opts, name):
+        return words[-1]
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise ValueError(f"{value!r} is not text; put it in quotes")
@@ -60,10 +60,17 @@ def number(value: object, *, what: str = "a number from 0 up") -> float:
 
     Raises: ValueError.
     """
-    with contextlib.suppress(TypeError, ValueError):
-        if 0 <= (parsed := float(value)) < math.inf:  # type: ignore[arg-type]
-            return parsed
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        return float(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return float(value)
     raise ValueError(f"{value} is not {what}")
+
+
+def _typed_words(opts: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """What was typed for one argument, before Salt read it as YAML; nothing where it came from elsewhere."""
+    words = (word for word in opts.get("arg") or () if isinstance(word, str))
+    return tuple(word.removeprefix(f"{name}=").strip() for word in words if word.startswith(f"{name}="))
 
 
 def split_list(value: object) -> tuple[str, ...]:
@@ -75,16 +82,34 @@ def split_list(value: object) -> tuple[str, ...]:
 
 
 def _as_typed(value: object, info: ValidationInfo) -> str:
-    return text(info.context["opts"] if info.context else {}, str(info.field_name), value)
+    return text(_opts(info), str(info.field_name), value)
+
+
+def _number(value: object, info: ValidationInfo) -> float:
+    return number(_raw(value, info))
+
+
+def _seconds(value: object, info: ValidationInfo) -> float:
+    return number(_raw(value, info), what="a number of seconds")
+
+
+def _raw(value: object, info: ValidationInfo) -> object:
+    """A number as it was typed, where it was: 10:00 is 600 to YAML 1.1, and 0755 is 493."""
+    words = _typed_words(_opts(info), str(info.field_name))
+    return words[-1] if words else value
+
+
+def _opts(info: ValidationInfo) -> Mapping[str, Any]:
+    return info.context["opts"] if info.context else {}
 
 
 Text = Annotated[str, BeforeValidator(_as_typed)]
 Remark = Annotated[str, BeforeValidator(lambda value: str(value or ""))]
 """Words for people: whatever Salt made of them."""
 Flag = Annotated[bool, BeforeValidator(flag)]
-Number = Annotated[float, BeforeValidator(number)]
-Limit = Annotated[int, BeforeValidator(lambda value: int(number(value)))]
-WaitSeconds = Annotated[float, BeforeValidator(lambda value: number(value, what="a number of seconds"))]
+Number = Annotated[float, BeforeValidator(_number)]
+Limit = Annotated[int, BeforeValidator(lambda value, info: int(_number(value, info)))]
+WaitSeconds = Annotated[float, BeforeValidator(_seconds)]
 Words = Annotated[tuple[str, ...], BeforeValidator(split_list)]
 
 

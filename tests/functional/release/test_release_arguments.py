@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from support.release_master import RECIPE, code, locks
 
@@ -58,6 +60,29 @@ def test_what_was_typed_is_what_is_meant():
     assert flag("True")
     assert not flag(None)
     assert number("3") == 3
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [
+        ("10:00", 600),
+        ("0x10", 16),
+        ("1_000", "1_000"),
+        ("-5", -5),
+        ("on", True),
+        (".inf", float("inf")),
+        ("1e3", "1e3"),
+    ],
+)
+def test_a_number_is_taken_as_it_was_typed_or_refused(typed, value):
+    opts = {"arg": ["one", f"lock_wait={typed}"]}
+    with pytest.raises(InvalidInput, match=f"lock_wait: {re.escape(typed)} is not a number of seconds"):
+        commands.RollingRequest.read(opts, caller(user="ann"), "one", lock_wait=value)
+
+
+def test_a_number_with_a_zero_in_front_is_none_of_eight_digits():
+    request = commands.RollingRequest.read({"arg": ["lock_wait=0600"]}, caller(user="ann"), "one", lock_wait=384)
+    assert request.lock_wait == 600
     with pytest.raises(ValueError, match="-1 is not a number from 0 up"):
         number(-1)
 

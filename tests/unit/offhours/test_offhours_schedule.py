@@ -136,7 +136,7 @@ def test_a_keep_that_ends_while_it_should_be_on_changes_nothing():
     ("text", "found"),
     [
         ("22:00", "2026-11-27 22:00"),
-        ("1320", "2026-11-27 22:00"),  # what YAML makes of it
+        ("7:30", "2026-11-28 07:30"),
         ("01:30", "2026-11-28 01:30"),
         ("17:30", "2026-11-28 17:30"),
         ("2026-11-28T09:00", "2026-11-28 09:00"),
@@ -154,6 +154,24 @@ def test_until_when(text, found):
         ("tonight", "is not a time"),
         ("25:00", "is not a time"),
         ("22:75", "is not a time"),
+        ("22", r"is not a time \(write it like 22:00 or 2026-11-27T22:00; in YAML in quotes\)"),
+        ("7", "is not a time"),
+        ("0730", "is not a time"),
+        ("1030", "is not a time"),
+        ("1320", "is not a time"),  # what YAML makes of an unquoted 22:00
+        ("22:00:00", "is not a time"),
+        ("24:00", "is not a time"),
+        ("22.00", "is not a time"),
+        ("22h", "is not a time"),
+        ("10pm", "is not a time"),
+        ("1e3", "is not a time"),
+        ("-1:00", "is not a time"),
+        ("\u0662\u0662:\u0660\u0660", "is not a time"),
+        ("False", "is not a time"),
+        ("Fri 22:00", "is not a time"),
+        ("2026-11-29", "is not a time"),  # its begin, or its end?
+        ("20261129", "is not a time"),
+        ("9999-12-31T23:59-12:00", "is not a time"),
         ("2026-11-26T22:00", "is over: it is 2026-11-27 17:30 in Europe/Berlin"),
         ("2036-11-27T22:00", "more than 31 days away"),
     ],
@@ -161,3 +179,18 @@ def test_until_when(text, found):
 def test_until_when_it_cannot_be(text, said):
     with pytest.raises(InvalidInput, match=said):
         instant(text, hours(), at("2026-11-27 17:30"))
+
+
+@pytest.mark.parametrize(
+    ("now", "text", "found"),
+    [
+        ("2027-03-28 00:30", "02:30", "2027-03-28 01:00"),  # the clock jumps over it at 02:00
+        ("2027-03-28 01:10", "02:30", "2027-03-29 00:30"),
+        ("2026-10-25 00:15", "02:30", "2026-10-25 00:30"),
+        ("2026-10-25 00:45", "02:30", "2026-10-25 01:30"),  # for the second time
+        ("2026-10-25 01:45", "02:30", "2026-10-26 01:30"),
+        ("2026-10-25 00:45", "2026-10-25T02:30", "2026-10-25 01:30"),
+    ],
+)
+def test_until_when_on_the_nights_on_which_the_clock_is_changed(now, text, found):
+    assert instant(text, hours(), at(now, "UTC")) == at(found, "UTC")

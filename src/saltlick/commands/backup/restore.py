@@ -19,6 +19,8 @@ from saltlick.commands.result import CommandResult
 from saltlick.environment.pillar import Environment, layout
 from saltlick.errors import InvalidInput, Problem, SaltlickError
 from saltlick.jobs.request import JobRequest
+from saltlick.schema import wall_clock
+from saltlick.schema.problems import shown
 
 if TYPE_CHECKING:
     from saltlick.jobs.progress import Progress
@@ -185,10 +187,8 @@ def _moment(text: str) -> datetime | None:
     """A moment as typed: ISO 8601, UTC unless it says otherwise."""
     if not text:
         return None
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError as error:
-        raise InvalidInput(
-            [Problem("time", f"{text} is not a moment (write it like 2026-11-23T02:00:00Z)")], what="arguments"
-        ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    moment = wall_clock.moment(text, timezone.utc)
+    if moment is None:
+        message = f"{shown(text)} is not a moment (write it like 2026-11-23T02:00:00Z)"
+        raise InvalidInput([Problem("time", message)], what="arguments")
+    return moment

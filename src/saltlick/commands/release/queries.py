@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BeforeValidator
 from rich.console import Console
 from rich.live import Live
 
-from saltlick.commands.arguments import Flag, Limit, Request, number, text
+from saltlick.commands.arguments import Flag, Limit, Request, WaitSeconds, text
 from saltlick.commands.context import single_environment
 from saltlick.commands.job import environment_locks
 from saltlick.commands.release.context import open_journal, release_context, release_target
@@ -49,7 +48,7 @@ class ShowRequest(Request):
 class WatchRequest(Request):
     """The release to follow, and the pause between two looks."""
 
-    interval_s: Annotated[float, BeforeValidator(number)] = 0.5
+    interval_s: WaitSeconds = 0.5
 
 
 def status(opts: Mapping[str, Any], request: Request) -> CommandResult:

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StrictStr
 from saltlick.schema.calendar import DAYS, days_of, freeze
 from saltlick.schema.problems import shown
 
-_HOUR = re.compile(r"(?:(\S+)\s+)?(\d{1,2}):(\d{2})")
+_HOUR = re.compile(r"(?:(\S+)\s+)?(\d{1,2}):(\d{2})", re.ASCII)
 _ZONE = re.compile(r"UTC|[A-Z]\w*(/[A-Za-z][\w+-]*)+")
 LONGEST_SPAN = 366
 
@@ -38,13 +38,21 @@ def hour(value: Any) -> Hour:
         return value
     match = _HOUR.fullmatch(value.strip()) if isinstance(value, str) else None
     if not match:
-        hint = "; put it in quotes: without, 19:00 is a number to YAML" if isinstance(value, int) else ""
-        raise ValueError(f"{shown(value)} is not an hour of the week (write it like 'Mon-Fri 19:00'){hint}")
+        raise ValueError(f"{shown(value)} is not an hour of the week (write it like 'Mon-Fri 19:00'){_hint(value)}")
     if int(match[2]) > 23:
         raise ValueError(f"{value} is past the end of a day: hours go from 00:00 to 23:00")
     if int(match[3]):
         raise ValueError(f"{value} is not a whole hour, and Cloud Custodian acts by the hour")
     return Hour(frozenset(days_of(match[1])) if match[1] else frozenset(range(7)), int(match[2]))
+
+
+def _hint(value: Any) -> str:
+    """What an hour has become that YAML 1.1 did not take for text."""
+    if isinstance(value, str) or value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return "; put it in quotes: without, 19:00 is a number to YAML"
+    return "; put it in quotes"
 
 
 def days(values: Any) -> tuple[date, ...]:
@@ -56,7 +64,9 @@ def days(values: Any) -> tuple[date, ...]:
     listed = values if isinstance(values, (list, tuple)) else (values,)
     days: set[date] = set()
     for value in listed:
-        span = freeze(str(value.date()) if isinstance(value, datetime) else str(value))
+        if isinstance(value, datetime):
+            raise ValueError(f"{value} is a time, and whole days are skipped (write 2026-12-24)")
+        span = freeze("" if value is None else str(value))
         if (count := (span.last - span.first).days + 1) > LONGEST_SPAN:
             raise ValueError(f"{value} is {count} days: more than a year")
         days |= {span.first + timedelta(days=number) for number in range(count)}
