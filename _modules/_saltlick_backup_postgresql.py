@@ -82,6 +82,13 @@ def uncovered(cluster):
     return ""
 
 
+def laid_out(manifests):
+    """Bytes that a restored cluster takes: the databases, and twice the WAL, which is copied to where it is replayed."""
+    parts = [link["postgresql"] for link in manifests]
+    wal = sum(part.get("segments", 0) * part.get("segment_bytes", SEGMENT_BYTES) for part in parts)
+    return max(link["raw_size"] for link in manifests) + 2 * wal
+
+
 def take(folder, mode, last, options, deadline_s):
     """
     Put a backup's files into an empty folder; ``last`` is the manifest before it, or empty.
@@ -193,12 +200,6 @@ def _received(cluster, folder, last):
         "reaches": reaches,
         "primary_asked": certain,
     }
-
-
-def laid_out(manifests):
-    """Bytes that a restored cluster takes: the databases, and twice the WAL, which is copied to where it is replayed."""
-    wal = sum(link["postgresql"].get("segments", 0) for link in manifests) * SEGMENT_BYTES
-    return max(link["raw_size"] for link in manifests) + 2 * wal
 
 
 def _branched(archive, timeline, last):

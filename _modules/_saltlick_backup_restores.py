@@ -53,7 +53,7 @@ def postgresql(order, folder):
                 # Whoever logs in here goes on with the password that he has here: the application, and standbys too.
                 scratch.psql("postgres", own)
             for script in order.scripts:
-                scratch.psql(script["database"], script["sql"], deadline_s=order.deadline_s)
+                scratch.psql(_conninfo(script["database"]), script["sql"], deadline_s=order.deadline_s)
             checks = _checked(order.checks, scratch)
             watch("check")
         finally:
@@ -236,11 +236,17 @@ def _checked(checks, scratch):
     return results
 
 
+def _conninfo(database):
+    """A database by its name, whatever is in it: libpq takes what has a `=` or begins with `postgresql:` for more than a name."""
+    quoted = database.replace("\\", "\\\\").replace("'", "\\'")
+    return f"dbname='{quoted}'"
+
+
 def _result_of(check, scratch):
     name = check["name"]
     try:
         if check.get("query"):
-            value = scratch.psql(check["database"], check["query"])
+            value = scratch.psql(_conninfo(check["database"]), check["query"])
         else:
             env = {"PGHOST": scratch.cluster["socket_dir"], "PGPORT": str(scratch.cluster["port"])} if scratch else {}
             value = _commands.run(

@@ -87,6 +87,7 @@ class Servers:
     def __init__(self, *there: Backup, roles: Mapping[str, str] | None = None) -> None:
         self.manifests = [manifest(each) for each in there]
         self.unfinished: list[str] = []
+        self.remarks: list[str] = []
         self.roles = dict(roles or {"prod-db-1": "primary", "prod-db-2": "standby"})
         self.calls: list[tuple[str, Call]] = []
         self.answers: dict[str, Callable[[str, Call], Reply]] = {}
@@ -121,7 +122,7 @@ class Servers:
     def _backup_take(self, server: str, call: Call) -> Reply:
         _, job_name, name, _ = call.args
         at = datetime.strptime(name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
-        self.manifests.append(manifest(backup(at, id=name, job=job_name, server=server)))
+        self.manifests.append({**manifest(backup(at, id=name, job=job_name, server=server)), "warnings": self.remarks})
         return Reply(True, self.manifests[-1])
 
     def _backup_prune(self, server: str, call: Call) -> Reply:
