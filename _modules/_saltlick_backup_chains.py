@@ -1,5 +1,6 @@
 """The chain of backups that a restore is made of: described by its manifests, then fetched and verified. Sibling of `backup`."""
 
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,29 +28,26 @@ class Order:
     deadline_s: float
 
 
-def manifest(place, job, backup, folder):
-    """What a store says of a backup, before the backup is fetched into the folder.
+def manifests(place, job, backups):
+    """What a store says of these backups, before any of them is fetched. Raises: CommandExecutionError where it has none."""
+    with tempfile.TemporaryDirectory() as folder:
+        place.manifests(Path(folder), [job])
+        facts = {backup: _files.read(Path(folder) / job / backup / _files.MANIFEST) for backup in backups}
+    if lacking := [f"{job}/{backup}" for backup in backups if not facts[backup]]:
+        raise CommandExecutionError(f"store {place.name} has no finished backup {', '.join(lacking)}")
+    return [facts[backup] for backup in backups]
 
-    Raises: CommandExecutionError, also where there is no manifest.
-    """
-    place.get(job, backup, folder, only=_files.MANIFEST)
-    if facts := _files.read(folder / _files.MANIFEST):
-        return facts
-    raise CommandExecutionError(f"store {place.name} has no finished backup {job}/{backup}")
 
-
-def described(order, folder):
+def described(order):
     """The manifests of a chain, in order, each of which follows on the one before. Raises: CommandExecutionError."""
-    manifests, before = [], ""
-    for backup in order.chain:
-        link = manifest(order.place, order.job, backup, Path(folder) / backup)
+    links, before = manifests(order.place, order.job, order.chain), ""
+    for link in links:
         if link["previous"] != before:
             raise CommandExecutionError(
-                f"{order.job}/{backup} does not follow on {before or 'nothing: it is incremental'}"
+                f"{order.job}/{link['id']} does not follow on {before or 'nothing: it is incremental'}"
             )
-        manifests.append(link)
-        before = backup
-    return manifests
+        before = link["id"]
+    return links
 
 
 def fetched(order, folder, manifests):

@@ -38,7 +38,7 @@ def postgresql(order, folder):
     data = _places.real(facts["data_dir"])
     target = data.with_name(f"{data.name}.restored")
     _places.exchangeable(data)
-    manifests = _chains.described(order, folder)
+    manifests = _chains.described(order)
     _files.room(_chains.need(folder, manifests), (data.parent, _postgresql.laid_out(manifests), "the restored cluster"))
     chain = _chains.fetched(order, folder, manifests)
     watch("fetch")
@@ -77,7 +77,12 @@ def _in_place(facts, data, target):
     _service("stop", facts["receiver"], optional=True)
     _service("stop", facts["service"], optional=not (data / "PG_VERSION").exists())
     data.mkdir(mode=0o700, exist_ok=True)  # where a disk was lost
-    _swap.exchange(target, data)
+    try:
+        _swap.exchange(target, data)
+    except CommandExecutionError:
+        _service("start", facts["service"], optional=True)
+        _service("start", facts["receiver"], optional=True)
+        raise
     try:
         _service("start", facts["service"])
         _answers(facts)
@@ -118,9 +123,10 @@ def reseed():
         raise CommandExecutionError(
             "no other member of this cluster is a primary, so there is nothing to be a standby of"
         )
+    _places.exchangeable(data)
+    _swap.removed(kept)
     _service("stop", facts["receiver"], optional=True)
     _service("stop", facts["service"])
-    shutil.rmtree(kept, ignore_errors=True)
     data.rename(kept)
     try:
         _commands.run([BEGIN], deadline_s=3600)
@@ -147,7 +153,7 @@ def zodb(order, folder):
     pairs = [(target / "Data.fs", data), (target / "blobs", blobs)]
     for _, place in pairs:
         _places.exchangeable(place, beside)
-    manifests = _chains.described(order, folder)
+    manifests = _chains.described(order)
     _files.room(_chains.need(folder, manifests), (data.parent, _zodb.laid_out(manifests), "the restored ZODB"))
     chain = _chains.fetched(order, folder, manifests)
     watch("fetch")
@@ -186,7 +192,7 @@ def _zodb_in_place(facts, pairs, target, kept):
 
 def directories(order, folder):
     """Folders, each exchanged for what was restored beside it."""
-    watch, manifests = _chains.Watch(), _chains.described(order, folder)
+    watch, manifests = _chains.Watch(), _chains.described(order)
     places = _places.apart(manifests[-1]["directories"], folder)
     pairs = [(_fresh(place), place) for place in places.values()]
     _trees.owners_known(manifests[-1])

@@ -49,10 +49,9 @@ class Rsync:
         # What follows /./ is made there too, the folders above the backup's own included.
         self._rsync("-rtR", *leave, f"{folder.parent.parent}/./{what}", f"{self._url}/", deadline_s=deadline_s)
 
-    def get(self, job, backup, folder, only="", deadline_s=3600):
-        """Copy ``<job>/<id>`` from there into a local folder: all of it, or one file of it alone, where there is one."""
-        what = [f"--include=/{only}", "--exclude=*"] if only else []
-        self._rsync("-rt", *what, f"{self._url}/{job}/{backup}/", f"{_files.made(folder)}/", deadline_s=deadline_s)
+    def get(self, job, backup, folder, deadline_s=3600):
+        """Copy ``<job>/<id>`` from there into a local folder."""
+        self._rsync("-rt", f"{self._url}/{job}/{backup}/", f"{_files.made(folder)}/", deadline_s=deadline_s)
 
     def manifests(self, folder, jobs):
         """Fetch the manifests of these jobs; the ids of all their folders, those without a manifest too."""
@@ -114,10 +113,9 @@ class S3:
         what = ["--include", f"/{only}"] if only else ["--exclude", f"/{_files.MANIFEST}"]
         self._rclone("copy", *what, folder, f"{self._root}/{job}/{backup}", deadline_s=deadline_s)
 
-    def get(self, job, backup, folder, only="", deadline_s=3600):
+    def get(self, job, backup, folder, deadline_s=3600):
         """As `Rsync.get`."""
-        what = ["--include", f"/{only}"] if only else []
-        self._rclone("copy", *what, f"{self._root}/{job}/{backup}", _files.made(folder), deadline_s=deadline_s)
+        self._rclone("copy", f"{self._root}/{job}/{backup}", _files.made(folder), deadline_s=deadline_s)
 
     def manifests(self, folder, jobs):
         """As `Rsync.manifests`."""

@@ -86,7 +86,7 @@ def unpack(archives, target, deadline_s=3600):
 
     Raises: CommandExecutionError, also where the file system takes no extended attributes or ACLs that an archive has.
     """
-    _files.made(Path(target))
+    _files.made(Path(target)).chmod(0o700)  # until tar gives it what it had
     for number, archive in enumerate(archives):
         if number:
             _bare(target)

@@ -207,7 +207,7 @@ def verify(store, job, backup, deadline_s=3600):
     place, began = _stores.opened(__pillar__.get("stores"), store), time.time()
     folder = _files.emptied(_base() / "verify" / job) / backup
     try:
-        manifest = _chains.manifest(place, job, backup, folder)
+        (manifest,) = _chains.manifests(place, job, [backup])
         _files.room(_chains.need(folder, [manifest]))
         place.get(job, backup, folder, deadline_s=deadline_s)
         problems = _files.differences(folder, manifest)

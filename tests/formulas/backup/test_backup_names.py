@@ -152,6 +152,28 @@ def test_data_that_is_a_mount_point_is_said_before_anything_is_fetched(
     assert any(f"{place} is a mount point here" in warning for warning in full["warnings"])
 
 
+@pytest.mark.parametrize(
+    ("job", "kind", "place", "serves"),
+    [
+        ("database", "postgresql", DATA, "runuser -u postgres -- psql -XAtqc 'select 1'"),
+        ("mounted", "zodb", "/srv/zeo/blobstorage", "supervisorctl status zeo | grep RUNNING"),
+    ],
+)
+def test_an_exchange_that_fails_at_the_last_moment_leaves_what_served(
+    vault: Vault, job: str, kind: str, place: str, serves: str
+) -> None:
+    full = vault.take(job, kind)
+    checks = [{"name": "it becomes a mount point", "command": f"mount --bind {place} {place}"}]
+    try:
+        code, error = vault.attempt("restore", "vault", job, [full["id"]], kind, swap=True, checks=checks)
+    finally:
+        vault.server.run(f"umount {place}")
+    assert code
+    assert "cannot be exchanged: Device or resource busy" in error
+    vault.server.run(f"cd / && for i in $(seq 100); do {serves} && exit; sleep 0.1; done; exit 1")
+    vault.call("restore", "vault", job, [full["id"]], kind, swap=True)
+
+
 @pytest.mark.parametrize(("job", "kind"), [("database", "postgresql"), ("roomy", "zodb")])
 def test_room_is_looked_at_before_anything_is_fetched(vault: Vault, job: str, kind: str) -> None:
     work = "/var/lib/saltlick/backup/restore"

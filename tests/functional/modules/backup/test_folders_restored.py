@@ -216,3 +216,9 @@ def test_a_file_system_that_does_not_take_the_attributes_is_said(backups: Backup
     with pytest.raises(CommandExecutionError, match=r"does not take what the backup has: .*user\.note"):
         backups.restore(full)
     assert names(volume / "uploads") == []
+
+
+def test_nobody_looks_into_what_is_being_unpacked(minion: Any, work: Path) -> None:
+    """What it holds may be open to all in a folder that is not."""
+    sys.modules["_saltlick_backup_tar"].unpack([], work / "fresh")
+    assert (work / "fresh").stat().st_mode & 0o777 == 0o700
