@@ -5,12 +5,18 @@ import fcntl
 import gzip
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
 from pathlib import Path
 
 from salt.exceptions import CommandExecutionError
+
+try:
+    import _saltlick_backup_commands as _commands
+except ImportError:
+    from saltlick.modules import _saltlick_backup_commands as _commands
 
 MANIFEST = "manifest.json"
 CHUNK = 1 << 20
@@ -54,11 +60,33 @@ def emptied(folder):
     return made(folder)
 
 
-def room(folder, wanted):
-    """CommandExecutionError unless so many bytes are free there, and a tenth more."""
-    free = shutil.disk_usage(folder).free
-    if free < wanted * 1.1:
-        raise CommandExecutionError(f"{folder} has {free // MB} MB free, and {round(wanted * 1.1) // MB} MB are needed")
+def there(folder):
+    """The folder, or the nearest one above it that exists."""
+    return next(place for place in (Path(folder), *Path(folder).parents) if place.is_dir())
+
+
+def room(*needs):
+    """CommandExecutionError unless every file system has what is needed of it, and a tenth more.
+
+    A need is ``(folder, bytes, what for)``; the folder need not exist yet. Those on one file system are added up.
+    """
+    by_device = {}
+    for folder, wanted, what in needs:
+        place = there(folder)
+        by_device.setdefault(place.stat().st_dev, []).append((place, wanted * 1.1, what))
+    lacking = []
+    for parts in by_device.values():
+        usage, wanted = shutil.disk_usage(parts[0][0]), sum(part[1] for part in parts)
+        free = usage.free
+        if usage.total and free < wanted:  # some file systems do not say how much they hold
+            reasons = ", ".join(f"{_mb(part[1])} for {part[2]} in {part[0]}" for part in parts)
+            lacking.append(f"{parts[0][0]} has {_mb(free)} free, and {_mb(wanted)} are needed ({reasons})")
+    if lacking:
+        raise CommandExecutionError(f"there is no room, and nothing was begun: {'; '.join(lacking)}")
+
+
+def _mb(size):
+    return f"{math.ceil(size / MB)} MB"
 
 
 def digest(path):
@@ -133,6 +161,4 @@ def unpacked(source, target):
 
 def given(path, entry):
     """Let a folder and all in it belong to that account."""
-    for folder, _, names in os.walk(path):
-        for path in (Path(folder), *(Path(folder) / name for name in names)):
-            os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
+    _commands.run(["chown", "-R", "-h", f"{entry.pw_uid}:{entry.pw_gid}", path])

@@ -15,9 +15,11 @@ from salt.exceptions import CommandExecutionError
 try:
     import _saltlick_backup_commands as _commands
     import _saltlick_backup_files as _files
+    import _saltlick_backup_places as _places
 except ImportError:
     from saltlick.modules import _saltlick_backup_commands as _commands
     from saltlick.modules import _saltlick_backup_files as _files
+    from saltlick.modules import _saltlick_backup_places as _places
 
 FACTS = Path("/etc/saltlick/postgresql.json")
 SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{16})(\.partial)?")
@@ -64,6 +66,29 @@ def is_primary(cluster, address):
         return False  # down, or this server itself: a server does not let itself in as a standby
 
 
+TABLESPACES = """
+select coalesce(string_agg(format('%s (%s)', spcname, pg_tablespace_location(oid)), ', ' order by spcname), '')
+from pg_tablespace where spcname not in ('pg_default', 'pg_global')
+"""
+
+
+def uncovered(cluster):
+    """What of this server no backup covers, and what to do; empty where there is nothing."""
+    if has := ask(cluster, TABLESPACES):
+        return (
+            f"this server has tablespaces of its own, which backups do not cover: {has}. Move what is in them to pg_default"
+            " (alter table … set tablespace pg_default, alter database … set tablespace pg_default) and drop them"
+        )
+    return ""
+
+
+def laid_out(manifests):
+    """Bytes that a restored cluster takes: the databases, and twice the WAL, which is copied to where it is replayed."""
+    parts = [link["postgresql"] for link in manifests]
+    wal = sum(part.get("segments", 0) * part.get("segment_bytes", SEGMENT_BYTES) for part in parts)
+    return max(link["raw_size"] for link in manifests) + 2 * wal
+
+
 def take(folder, mode, last, options, deadline_s):
     """
     Put a backup's files into an empty folder; ``last`` is the manifest before it, or empty.
@@ -71,12 +96,13 @@ def take(folder, mode, last, options, deadline_s):
     Returns what the manifest is to say: ``mode`` as it became, ``why``, ``raw_size`` in bytes, ``versions``, ``postgresql``.
     """
     cluster = facts()
-    if int(ask(cluster, "select count(*) from pg_tablespace where spcname not in ('pg_default', 'pg_global')")):
-        raise CommandExecutionError("this server has tablespaces of its own, which these backups do not cover")
+    if why := uncovered(cluster):
+        raise CommandExecutionError(why)
     manifest = {
         "versions": {"postgresql": ask(cluster, "show server_version")},
         "raw_size": int(ask(cluster, "select sum(pg_database_size(oid)) from pg_database")),
         "role": role(cluster),
+        "warnings": _places.warnings(_places.real(cluster["data_dir"])),
     }
     system = ask(cluster, "select system_identifier from pg_control_system()")
     if mode == "incr":
@@ -107,7 +133,8 @@ def _base(cluster, folder, options, deadline_s):
     place.mkdir(mode=0o700)
     for directory in (folder, place):
         _files.given(directory, user)
-    _files.room(folder, int(ask(cluster, "select sum(pg_database_size(oid)) from pg_database")))
+    size = int(ask(cluster, "select sum(pg_database_size(oid)) from pg_database"))
+    _files.room((folder, size, "the base backup"))
     reaches = now()
     command = [
         f"{cluster['bin_dir']}/pg_basebackup", "-w", "-h", cluster["socket_dir"], "-p", cluster["port"],

@@ -2,23 +2,25 @@
 
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from salt.exceptions import CommandExecutionError
 
 try:
+    import _saltlick_backup_chains as _chains
     import _saltlick_backup_commands as _commands
     import _saltlick_backup_files as _files
+    import _saltlick_backup_places as _places
     import _saltlick_backup_postgresql as _postgresql
     import _saltlick_backup_recovery as _recovery
     import _saltlick_backup_swap as _swap
     import _saltlick_backup_trees as _trees
     import _saltlick_backup_zodb as _zodb
 except ImportError:
+    from saltlick.modules import _saltlick_backup_chains as _chains
     from saltlick.modules import _saltlick_backup_commands as _commands
     from saltlick.modules import _saltlick_backup_files as _files
+    from saltlick.modules import _saltlick_backup_places as _places
     from saltlick.modules import _saltlick_backup_postgresql as _postgresql
     from saltlick.modules import _saltlick_backup_recovery as _recovery
     from saltlick.modules import _saltlick_backup_swap as _swap
@@ -27,52 +29,20 @@ except ImportError:
 
 BEGIN = "/usr/local/sbin/postgresql-begin"
 ANSWERS_WITHIN_S = 120
-
-
-@dataclass(frozen=True)
-class Order:
-    """What `backup.restore` was asked for."""
-
-    place: Any
-    job: str
-    chain: tuple
-    until: str
-    scripts: tuple
-    checks: tuple
-    swap: bool
-    deadline_s: float
-
-
-def fetched(place, job, backup, folder, deadline_s):
-    """Copy a backup from its store; its manifest. Raises: CommandExecutionError, also where there is no manifest."""
-    place.get(job, backup, folder, deadline_s=deadline_s)
-    manifest = _files.read(folder / _files.MANIFEST)
-    if not manifest:
-        raise CommandExecutionError(f"store {place.name} has no finished backup {job}/{backup}")
-    return manifest
-
-
-def _sound(order, folder):
-    """The local folders of a chain, every file of them as its manifest says."""
-    folders = []
-    for number, backup in enumerate(order.chain):
-        manifest = fetched(order.place, order.job, backup, folder / backup, order.deadline_s)
-        if problems := _files.differences(folder / backup, manifest):
-            raise CommandExecutionError(f"{order.job}/{backup} is damaged: {'; '.join(problems)}")
-        if (manifest["previous"] or backup) != (order.chain[number - 1] if number else backup):
-            raise CommandExecutionError(f"{order.job}/{backup} does not follow on {order.chain[number - 1]}")
-        folders.append(folder / backup)
-    return folders
+Order = _chains.Order
 
 
 def postgresql(order, folder):
     """A cluster, recovered up to a moment."""
-    facts, watch = _postgresql.facts(), _Watch()
-    target = Path(facts["data_dir"]).with_name(Path(facts["data_dir"]).name + ".restored")
-    chain = _sound(order, folder)
+    facts, watch = _postgresql.facts(), _chains.Watch()
+    data = _places.real(facts["data_dir"])
+    target = data.with_name(f"{data.name}.restored")
+    _places.exchangeable(data)
+    manifests = _chains.described(order)
+    _files.room(_chains.need(folder, manifests), (data.parent, _postgresql.laid_out(manifests), "the restored cluster"))
+    chain = _chains.fetched(order, folder, manifests)
     watch("fetch")
     try:
-        _files.room(target.parent, 3 * sum(path.stat().st_size for path in (chain[0] / "base").iterdir()))
         _recovery.lay_out(facts, chain, target)
         watch("lay_out")
         scratch = _recovery.recover(facts, target, order.until, order.deadline_s)
@@ -83,7 +53,7 @@ def postgresql(order, folder):
                 # Whoever logs in here goes on with the password that he has here: the application, and standbys too.
                 scratch.psql("postgres", own)
             for script in order.scripts:
-                scratch.psql(script["database"], script["sql"], deadline_s=order.deadline_s)
+                scratch.psql(_conninfo(script["database"]), script["sql"], deadline_s=order.deadline_s)
             checks = _checked(order.checks, scratch)
             watch("check")
         finally:
@@ -91,21 +61,28 @@ def postgresql(order, folder):
         outcome = {"checks": checks, "reached": reached}
         if order.swap:
             scratch.finished()
-            outcome["kept"] = _in_place(facts, target)
-            watch("swap")
+            outcome["kept"] = _in_place(facts, data, target)
+        else:
+            _swap.rehearse([(target, data)])
+        watch("swap")
         return {**outcome, "seconds": watch.seconds}
     finally:
         shutil.rmtree(target, ignore_errors=True)
 
 
-def _in_place(facts, target):
+def _in_place(facts, data, target):
     """The restored cluster serves; the former data lies beside. Where it does not come up, the former one serves again."""
-    data = Path(facts["data_dir"])
-    kept = data.with_name(f"{data.name}.before-restore")
+    kept = _swap.aside(data)
+    _swap.removed(kept)
     _service("stop", facts["receiver"], optional=True)
     _service("stop", facts["service"], optional=not (data / "PG_VERSION").exists())
     data.mkdir(mode=0o700, exist_ok=True)  # where a disk was lost
-    _swap.exchange(target, data)
+    try:
+        _swap.exchange(target, data)
+    except CommandExecutionError:
+        _service("start", facts["service"], optional=True)
+        _service("start", facts["receiver"], optional=True)
+        raise
     try:
         _service("start", facts["service"])
         _answers(facts)
@@ -117,7 +94,6 @@ def _in_place(facts, target):
         raise CommandExecutionError(
             f"the restored cluster does not serve here, so the former one does again: {error}"
         ) from error
-    shutil.rmtree(kept, ignore_errors=True)
     target.rename(kept)
     _service("start", facts["receiver"], optional=True)  # which puts what it has of the former cluster aside
     return str(kept)
@@ -137,8 +113,8 @@ def _answers(facts):
 def reseed():
     """This server's cluster, made anew from the primary's."""
     facts = _postgresql.facts()
-    data = Path(facts["data_dir"])
-    kept = data.with_name(f"{data.name}.before-restore")
+    data = _places.real(facts["data_dir"])
+    kept = _swap.aside(data)
     elsewhere = [
         address for address in facts["members"].values()
         if _postgresql.is_primary(facts, address)
@@ -147,9 +123,10 @@ def reseed():
         raise CommandExecutionError(
             "no other member of this cluster is a primary, so there is nothing to be a standby of"
         )
+    _places.exchangeable(data)
+    _swap.removed(kept)
     _service("stop", facts["receiver"], optional=True)
     _service("stop", facts["service"])
-    shutil.rmtree(kept, ignore_errors=True)
     data.rename(kept)
     try:
         _commands.run([BEGIN], deadline_s=3600)
@@ -170,10 +147,15 @@ def reseed():
 
 def zodb(order, folder):
     """Data.fs with its blobs."""
-    facts, watch = _zodb.facts(), _Watch()
-    data, blobs = Path(facts["data"]), Path(facts["blobs"])
+    facts, watch = _zodb.facts(), _chains.Watch()
+    (data, beside), (blobs, _) = _zodb.places(facts)
     target = data.with_name(f".{data.name}.restored")
-    chain = _sound(order, folder)
+    pairs = [(target / "Data.fs", data), (target / "blobs", blobs)]
+    for _, place in pairs:
+        _places.exchangeable(place, beside)
+    manifests = _chains.described(order)
+    _files.room(_chains.need(folder, manifests), (data.parent, _zodb.laid_out(manifests), "the restored ZODB"))
+    chain = _chains.fetched(order, folder, manifests)
     watch("fetch")
     try:
         seen = _zodb.restore(facts, chain, target, order.deadline_s)
@@ -185,49 +167,68 @@ def zodb(order, folder):
         outcome["checks"] += _checked(order.checks, None)
         if order.swap:
             _files.given(target, _commands.account(facts["user"]))
-            _program("stop", facts)
-            for part, there in ((target / "Data.fs", data), (target / "blobs", blobs)):
-                _swap.exchange(part, there) if there.exists() else part.rename(there)
-            for name in (".index", ".tmp", ".lock"):
-                data.with_name(data.name + name).unlink(missing_ok=True)
-            _program("start", facts)
-            kept = data.with_name(f"{data.name}.before-restore")
-            shutil.rmtree(kept, ignore_errors=True)
-            target.rename(kept)
-            outcome["kept"] = str(kept)
-            watch("swap")
+            outcome["kept"] = _zodb_in_place(facts, pairs, target, _swap.aside(data))
+        else:
+            _swap.rehearse(pairs)
+        watch("swap")
         return {**outcome, "seconds": watch.seconds}
     finally:
         shutil.rmtree(target, ignore_errors=True)
 
 
+def _zodb_in_place(facts, pairs, target, kept):
+    """Both parts are exchanged while nobody serves them, or neither is."""
+    _swap.removed(kept)
+    _program("stop", facts)
+    try:
+        _swap.replace(pairs)
+        for name in (".index", ".tmp", ".lock"):
+            Path(facts["data"] + name).unlink(missing_ok=True)
+    finally:
+        _program("start", facts)
+    target.rename(kept)
+    return str(kept)
+
+
 def directories(order, folder):
     """Folders, each exchanged for what was restored beside it."""
-    watch, chain = _Watch(), _sound(order, folder)
-    parts = _files.read(chain[0] / _files.MANIFEST)["directories"]
+    watch, manifests = _chains.Watch(), _chains.described(order)
+    places = _places.apart(manifests[-1]["directories"], folder)
+    pairs = [(_fresh(place), place) for place in places.values()]
+    _trees.owners_known(manifests[-1])
+    for place in places.values():
+        _places.exchangeable(place)
+    unpacked = [(place.parent, _trees.laid_out(manifests, path), path) for path, place in places.items()]
+    _files.room(_chains.need(folder, manifests), *unpacked)
+    _chains.fetched(order, folder, manifests)
     watch("fetch")
-    outcome, made = {"checks": [], "reached": _files.read(chain[-1] / _files.MANIFEST)["began"], "kept": []}, []
     try:
-        for path, archive in parts.items():
-            target = Path(path).with_name(f".{Path(path).name}.restored")
-            shutil.rmtree(target, ignore_errors=True)
-            made.append((Path(path), target))
-            _trees.unpack([link / archive for link in chain], target, deadline_s=order.deadline_s)
-        outcome["checks"] = _checked(order.checks, None)
+        for path, place in places.items():
+            archives, fresh = [folder / link["id"] / link["directories"][path] for link in manifests], _fresh(place)
+            _swap.removed(fresh)
+            _trees.unpack(archives, fresh, order.deadline_s)
+        checks = _checked(order.checks, None)
         watch("recover")
+        kept = []
         if order.swap:
-            for path, target in made:
-                _swap.exchange(target, path) if path.exists() else target.rename(path)
-                kept = path.with_name(f"{path.name}.before-restore")
-                shutil.rmtree(kept, ignore_errors=True)
-                if target.exists():
-                    target.rename(kept)
-                    outcome["kept"].append(str(kept))
-            watch("swap")
-        return {**outcome, "seconds": watch.seconds}
+            for _, place in pairs:
+                _swap.removed(_swap.aside(place))
+            _swap.replace(pairs)
+            for fresh, place in pairs:
+                if fresh.exists():
+                    fresh.rename(_swap.aside(place))
+                    kept.append(str(_swap.aside(place)))
+        else:
+            _swap.rehearse(pairs)
+        watch("swap")
+        return {"checks": checks, "reached": manifests[-1]["began"], "kept": kept, "seconds": watch.seconds}
     finally:
-        for _, target in made:
-            shutil.rmtree(target, ignore_errors=True)
+        for fresh, _ in pairs:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _fresh(place):
+    return place.with_name(f".{place.name}.restored")
 
 
 KINDS = {"postgresql": postgresql, "zodb": zodb, "directories": directories}
@@ -241,11 +242,17 @@ def _checked(checks, scratch):
     return results
 
 
+def _conninfo(database):
+    """A database by its name, whatever is in it: libpq takes what has a `=` or begins with `postgresql:` for more than a name."""
+    quoted = database.replace("\\", "\\\\").replace("'", "\\'")
+    return f"dbname='{quoted}'"
+
+
 def _result_of(check, scratch):
     name = check["name"]
     try:
         if check.get("query"):
-            value = scratch.psql(check["database"], check["query"])
+            value = scratch.psql(_conninfo(check["database"]), check["query"])
         else:
             env = {"PGHOST": scratch.cluster["socket_dir"], "PGPORT": str(scratch.cluster["port"])} if scratch else {}
             value = _commands.run(
@@ -277,15 +284,3 @@ def _service(verb, name, optional=False):
 
 def _program(verb, facts):
     _commands.run(["supervisorctl", verb, facts["program"]], deadline_s=120)
-
-
-class _Watch:
-    """Seconds per part of a job: call it at the end of each."""
-
-    def __init__(self):
-        self.seconds, self._last = {}, time.monotonic()
-
-    def __call__(self, part):
-        now = time.monotonic()
-        self.seconds[part] = round(now - self._last, 2)
-        self._last = now

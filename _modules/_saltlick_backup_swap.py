@@ -3,8 +3,11 @@
 Sibling of `backup`.
 """
 
+import contextlib
 import ctypes
 import os
+import shutil
+from pathlib import Path
 
 from salt.exceptions import CommandExecutionError
 
@@ -13,13 +16,72 @@ _EXCHANGE = 2
 """Source: renameat2(2), RENAME_EXCHANGE."""
 
 
-def exchange(one, other):
+def exchange(fresh, place):
     """Both exist before and after, under each other's name; atomic. Raises: CommandExecutionError."""
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "renameat2"):
         raise CommandExecutionError(
             "this system cannot exchange two folders (renameat2), so nothing was put in their place"
         )
-    if libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _EXCHANGE):
+    if libc.renameat2(_AT_FDCWD, os.fsencode(fresh), _AT_FDCWD, os.fsencode(place), _EXCHANGE):
         code = ctypes.get_errno()
-        raise CommandExecutionError(f"{one} and {other} cannot be exchanged: {os.strerror(code)}")
+        raise CommandExecutionError(f"{fresh} and {place} cannot be exchanged: {os.strerror(code)}")
+
+
+def replace(pairs):
+    """Let each fresh file or folder take its place: all of these pairs, or none.
+
+    Where there was nothing, it is moved there; elsewhere `fresh` is afterwards what was there. Raises: CommandExecutionError.
+    """
+    with contextlib.ExitStack() as back:
+        for fresh, place in pairs:
+            if os.path.lexists(place):
+                exchange(fresh, place)
+                back.callback(exchange, fresh, place)
+            else:
+                _rename(fresh, place)
+                back.callback(_rename, place, fresh)
+        back.pop_all()
+
+
+def aside(path):
+    """Where what served is kept until the next time."""
+    return path.with_name(f"{path.name}.before-restore")
+
+
+def removed(path):
+    """Nothing is there any more. Raises: CommandExecutionError where it does not go."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise CommandExecutionError(f"{path} is left from an earlier restore and does not go: {error}") from error
+
+
+def rehearse(pairs):
+    """What `replace` does and what follows it, with an empty file or folder beside each place in the part of what serves.
+
+    What is fresh is removed with it. Raises: CommandExecutionError.
+    """
+    pairs = [(fresh, place.with_name(f".{place.name}.drill")) for fresh, place in pairs]
+    try:
+        for fresh, stand_in in pairs:
+            removed(stand_in)
+            stand_in.mkdir(mode=0o700) if fresh.is_dir() else stand_in.touch(mode=0o600)
+        replace(pairs)
+        for fresh, stand_in in pairs:
+            removed(aside(stand_in))
+            _rename(fresh, aside(stand_in))
+    finally:
+        for _, stand_in in pairs:
+            removed(stand_in)
+            removed(aside(stand_in))
+
+
+def _rename(path, to):
+    try:
+        Path(path).rename(to)
+    except OSError as error:
+        raise CommandExecutionError(f"{path} cannot be moved to {to}: {error.strerror}") from error

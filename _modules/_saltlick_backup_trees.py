@@ -1,89 +1,107 @@
-"""Folders, as GNU tar backs them up: whole, or what changed since. Sibling of `backup`.
+"""The folders of a job, an archive each. Sibling of `backup`."""
 
-tar keeps what it saw in a *snapshot file*. Each backup leaves its own here, so an incremental one goes on from exactly the
-backup it names, whatever runs failed in between; without that file it becomes a full one.
-"""
-
-import shutil
+import grp
+import pwd
+import re
 from pathlib import Path
 
 from salt.exceptions import CommandExecutionError
 
 try:
     import _saltlick_backup_commands as _commands
-    import _saltlick_backup_files as _files
+    import _saltlick_backup_places as _places
+    import _saltlick_backup_tar as _tar
 except ImportError:
     from saltlick.modules import _saltlick_backup_commands as _commands
-    from saltlick.modules import _saltlick_backup_files as _files
+    from saltlick.modules import _saltlick_backup_places as _places
+    from saltlick.modules import _saltlick_backup_tar as _tar
 
-CHANGED_MEANWHILE = 1
-"""Source: GNU tar's manual, exit status: some files differ, here those that were written to at that moment."""
-
-
-def pack(source, archive, state, name, backup, last, exclude=(), deadline_s=3600):
-    """Write a tar.gz of a folder: what changed since the backup `last`, or all where that is empty.
-
-    Returns whether it is incremental.
-    """
-    source = Path(source)
-    if not source.is_dir():
-        raise CommandExecutionError(f"{source} is no folder here")
-    fresh, before = snapshot(state, name, backup), snapshot(state, name, last) if last else None
-    fresh.unlink(missing_ok=True)
-    if before and before.exists():
-        shutil.copyfile(before, fresh)
-    words = [f"--exclude={pattern}" for pattern in exclude]
-    command = ["tar", "-C", source, f"--listed-incremental={fresh}", "--numeric-owner", *words, "-czf", archive, "."]
-    _commands.run(command, env={"GZIP": ""}, deadline_s=deadline_s, allowed=(0, CHANGED_MEANWHILE))
-    return bool(before and before.exists())
-
-
-def snapshot(state, name, backup):
-    """Where the snapshot file of a backup is."""
-    return state / f"{name}.{backup}.snar"
-
-
-def known(state, name, backup):
-    """Whether an incremental backup can go on from that one."""
-    return bool(backup) and snapshot(state, name, backup).exists()
-
-
-def shipped(state, backup):
-    """Of earlier backups no snapshot file is wanted any more."""
-    for path in state.glob("*.snar"):
-        if f".{backup}." not in path.name:
-            path.unlink()
-
-
-def unpack(archives, target, deadline_s=3600):
-    """A folder as it was at the last of these archives: what was deleted in between is gone again."""
-    _files.made(Path(target))
-    for archive in archives:
-        _commands.run(
-            ["tar", "-C", target, "--listed-incremental=/dev/null", "--numeric-owner", "-xzf", archive],
-            deadline_s=deadline_s,
-        )
+unpack = _tar.unpack
+OWNERS = """find "$1" -printf '%u %g\\n' 2>/dev/null | sort -u"""
+"""Every pair of owner and group, by name or else by number. What goes away meanwhile is not counted; tar says what cannot be
+read. Source: GNU find."""
 
 
 def take(folder, mode, last, options, state, deadline_s):
-    """As `postgresql.take`, for the folders of a job: `options["directories"]`."""
-    base = last["id"] if mode == "incr" and last else ""
-    names = {path: path.strip("/").replace("/", "-") for path in options["directories"]}
-    why = ""
-    if mode == "incr" and not all(known(state, name, base) for name in names.values()):
-        why, base = "this server does not know what the last backup held", ""
-    for path, name in names.items():
-        pack(path, folder / f"{name}.tar.gz", state, name, folder.name, base, deadline_s=deadline_s)
-    size = sum(
-        file.stat().st_size
-        for path in names
-        for file in Path(path).rglob("*")
-        if file.is_file() and not file.is_symlink()
-    )
-    version = _commands.run(["tar", "--version"]).splitlines()[0]
-    facts = {"mode": "incr" if base else "full", "raw_size": size, "role": "", "versions": {"tar": version}}
+    """As `postgresql.take`, for the folders of a job: `options["directories"]`.
+
+    The manifest has by folder its archive (`directories`) and its size in bytes (`raw_sizes`), the names of all who own
+    something there (`owners`), and what an operator should know (`warnings`).
+    """
+    places = _places.apart(options["directories"], state)
+    if missing := [path for path, place in places.items() if not place.is_dir()]:
+        raise CommandExecutionError(f"{', '.join(missing)}: no folder here")
+    archives = {path: f"{number:03d}-{_readable(path)}.tar.gz" for number, path in enumerate(places, 1)}
+    before, why = _before(last, archives, state) if mode == "incr" else ({}, "")
+    warnings = []
+    for path, place in places.items():
+        fresh = _tar.snapshot(state, folder.name, archives[path])
+        moved = _tar.pack(place, folder / archives[path], fresh, before.get(path), deadline_s=deadline_s)
+        warnings += [*_restless(path, moved), *_places.warnings(place)]
+    sizes = {path: 1024 * _tar.kilobytes(place) for path, place in places.items()}
     return {
-        **facts,
-        **({"why": why} if why else {}),
-        "directories": {path: f"{name}.tar.gz" for path, name in names.items()},
-    }
+        "mode": "incr" if before else "full", "role": "", "raw_size": sum(sizes.values()), "raw_sizes": sizes,
+        "directories": archives, "owners": _owners(places.values()), "warnings": warnings,
+        "versions": {"tar": _commands.run(["tar", "--version"]).splitlines()[0]}, **({"why": why} if why else {}),
+    }  # fmt: skip
+
+
+def _readable(path):
+    """For people who look into a store. The number before it is what tells archives apart: the manifest is their index."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", Path(path).name)[:60]
+
+
+def _before(last, archives, state):
+    """The snapshot file of each folder that an incremental backup goes on from; none, and why, where it cannot."""
+    if not last:
+        return {}, "there is no backup yet to go on from"
+    held = last["directories"]
+    if held.keys() != archives.keys():
+        return {}, "the last backup is of other folders"
+    files = {path: _tar.snapshot(state, last["id"], held[path]) for path in archives}
+    if not all(file.exists() for file in files.values()):
+        return {}, "this server does not know what the last backup held"
+    return files, ""
+
+
+def _restless(path, moved):
+    if moved:
+        some = ", ".join(moved[:3]) + (" …" if moved[3:] else "")
+        yield f"{path}: {len(moved)} files or folders changed or went away while they were read: {some}"
+
+
+def _owners(places):
+    pairs = [line.split(" ", 1) for place in places for line in _pairs(place)]
+    return {"users": sorted({user for user, _ in pairs}), "groups": sorted({group for _, group in pairs})}
+
+
+def _pairs(place):
+    return _commands.run(["sh", "-c", OWNERS, "sh", place]).splitlines()
+
+
+def owners_known(manifest):
+    """CommandExecutionError where a user or group that owns something in the backup is not here.
+
+    By number, as tar takes it then, it may be somebody else's.
+    """
+    owners = manifest["owners"]
+    users = [name for name in owners["users"] if not (name.isdigit() or _exists(pwd.getpwnam, name))]
+    groups = [name for name in owners["groups"] if not (name.isdigit() or _exists(grp.getgrnam, name))]
+    if users or groups:
+        lacking = [f"{what} {', '.join(names)}" for what, names in (("users", users), ("groups", groups)) if names]
+        raise CommandExecutionError(
+            f"{manifest['job']}/{manifest['id']} has files of {' and '.join(lacking)}, who are not on this server:"
+            " create them first, their numbers do not matter"
+        )
+
+
+def _exists(look, name):
+    try:
+        return bool(look(name))
+    except KeyError:
+        return False
+
+
+def laid_out(manifests, path):
+    """Bytes that a folder takes when it is restored."""
+    return max(manifest["raw_sizes"][path] for manifest in manifests)

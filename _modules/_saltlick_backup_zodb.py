@@ -14,14 +14,17 @@ from salt.exceptions import CommandExecutionError
 try:
     import _saltlick_backup_commands as _commands
     import _saltlick_backup_files as _files
-    import _saltlick_backup_trees as _trees
+    import _saltlick_backup_places as _places
+    import _saltlick_backup_tar as _tar
 except ImportError:
     from saltlick.modules import _saltlick_backup_commands as _commands
     from saltlick.modules import _saltlick_backup_files as _files
-    from saltlick.modules import _saltlick_backup_trees as _trees
+    from saltlick.modules import _saltlick_backup_places as _places
+    from saltlick.modules import _saltlick_backup_tar as _tar
 
 FACTS = Path("/etc/saltlick/zeo.json")
 TRIES = 3
+BLOBS = "blobs.tar.gz"
 LOOK = """
 import json, os, sys
 from ZODB.blob import is_blob_record
@@ -67,6 +70,12 @@ def take(folder, mode, last, state, deadline_s):
     )
 
 
+def places(site):
+    """Data.fs and its blobs, where they really are, each with the folder that they are restored in."""
+    data, blobs = _places.real(site["data"]), _places.real(site["blobs"])
+    return (data, data.parent), (blobs, data.parent)
+
+
 def _file(site):
     return Path(site["data"]).stat().st_ino
 
@@ -75,7 +84,7 @@ def _pair(site, folder, mode, last, state, deadline_s):
     repository = _files.made(state / "repozo")
     had = set(last["zodb"]["repozo"]) if mode == "incr" and last else set()
     why = ""
-    if mode == "incr" and not (had and had <= _names(repository) and _trees.known(state, "blobs", last["id"])):
+    if mode == "incr" and not (had and had <= _names(repository) and _tar.snapshot(state, last["id"], BLOBS).exists()):
         why, had = "this server does not know what the last backup held", set()
     if not had:
         _files.emptied(repository)
@@ -99,22 +108,18 @@ def _pair(site, folder, mode, last, state, deadline_s):
         if path.name.split(".")[0] + ".fsz" in have:
             shutil.copyfile(path, place / path.name)
     base = last["id"] if had else ""
+    raw_size = Path(site["data"]).stat().st_size
     if Path(site["blobs"]).is_dir():
-        _trees.pack(
-            site["blobs"],
-            folder / "blobs.tar.gz",
-            state,
-            "blobs",
-            folder.name,
-            base,
-            exclude=["./tmp"],
-            deadline_s=deadline_s,
-        )
+        fresh, before = (_tar.snapshot(state, backup, BLOBS) if backup else None for backup in (folder.name, base))
+        before = before if before and before.exists() else None
+        _tar.pack(site["blobs"], folder / BLOBS, fresh, before, exclude=["./tmp"], deadline_s=deadline_s)
+        raw_size += 1024 * _tar.kilobytes(site["blobs"])
     facts = {
         "mode": "incr" if base else "full",
-        "raw_size": Path(site["data"]).stat().st_size,
+        "raw_size": raw_size,
         "role": "",
         "versions": _versions(site),
+        "warnings": [line for place, beside in places(site) for line in _places.warnings(place, beside)],
     }
     return {**facts, **({"why": why} if why else {}), "zodb": {"repozo": sorted(have)}}
 
@@ -146,9 +151,14 @@ def restore(site, chain, target, deadline_s):
             shutil.copyfile(path, repository / path.name)
     _commands.run([site["repozo"], "-R", "-r", repository, "-o", target / "Data.fs"], deadline_s=deadline_s)
     shutil.rmtree(repository)
-    archives = [folder / "blobs.tar.gz" for folder in chain if (folder / "blobs.tar.gz").exists()]
-    _trees.unpack(archives, target / "blobs", deadline_s=deadline_s)
+    archives = [folder / BLOBS for folder in chain if (folder / BLOBS).exists()]
+    _tar.unpack(archives, target / "blobs", deadline_s=deadline_s)
     return look(site, target / "Data.fs", target / "blobs")
+
+
+def laid_out(manifests):
+    """Bytes that a restore takes beside what serves: Data.fs and blobs, and repozo's files that they are made from."""
+    return max(link["raw_size"] for link in manifests) + sum(link["size"] for link in manifests)
 
 
 def look(site, data, blobs):

@@ -13,8 +13,9 @@ LAST_LINES = 5
 
 
 def run(
-    command, user="", environ=None, umask=0o077, deadline_s=600, allowed=(0,), output=None, given=None, shown=" ".join
-):
+    command, user="", environ=None, umask=0o077, deadline_s=600, allowed=(0,), output=None, given=None, shown=" ".join,
+    remarks=None,
+):  # fmt: skip
     """
     Run a command in a session of its own and return what it printed, as text.
 
@@ -26,6 +27,8 @@ def run(
         exit codes that are no failure
     shown
         makes text of the command for errors
+    remarks
+        a list that takes the lines of its standard error, whatever its exit code is
 
     CommandExecutionError with the command, its exit code and its last lines when it fails. One that does not end within
     ``deadline_s`` is killed with all of its processes.
@@ -47,8 +50,11 @@ def run(
         if isinstance(error, subprocess.TimeoutExpired):
             raise CommandExecutionError(f"{shown(command)}: no end after {deadline_s:g} s") from None
         raise
+    lines = errors.decode("utf-8", "replace").strip().splitlines()
+    if remarks is not None:
+        remarks += lines
     if process.returncode not in allowed:
-        last = " / ".join(errors.decode("utf-8", "replace").strip().splitlines()[-LAST_LINES:])
+        last = " / ".join(lines[-LAST_LINES:])
         raise CommandExecutionError(f"{shown(command)} failed ({process.returncode}): {last or 'it printed nothing'}")
     return (printed or b"").decode("utf-8", "replace")
 

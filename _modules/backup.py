@@ -21,17 +21,21 @@ from salt.exceptions import CommandExecutionError
 for _helper in [name for name in sys.modules if name.startswith(("_saltlick_backup_", "_saltlick_user_"))]:
     sys.modules.pop(_helper, None)
 try:  # Beside this file first, as Salt's loader has it: an installed wheel may be another version.
+    import _saltlick_backup_chains as _chains
     import _saltlick_backup_files as _files
     import _saltlick_backup_postgresql as _postgresql
     import _saltlick_backup_restores as _restores
     import _saltlick_backup_stores as _stores
+    import _saltlick_backup_tar as _tar
     import _saltlick_backup_trees as _trees
     import _saltlick_backup_zodb as _zodb
 except ImportError:
+    from saltlick.modules import _saltlick_backup_chains as _chains
     from saltlick.modules import _saltlick_backup_files as _files
     from saltlick.modules import _saltlick_backup_postgresql as _postgresql
     from saltlick.modules import _saltlick_backup_restores as _restores
     from saltlick.modules import _saltlick_backup_stores as _stores
+    from saltlick.modules import _saltlick_backup_tar as _tar
     from saltlick.modules import _saltlick_backup_trees as _trees
     from saltlick.modules import _saltlick_backup_zodb as _zodb
 
@@ -80,8 +84,8 @@ def take(store, job, backup, kind, mode="full", options=None, environment="", de
         facts = _taken(kind, folder, mode, last, options or {}, state, deadline_s)
         if not backup.endswith(facts["mode"]):
             backup = f"{backup.rpartition('-')[0]}-{facts['mode']}"
+            _tar.renamed(state, folder.name, backup)
             folder = folder.rename(spool / backup)
-            _trees_follow(state, backup)
         manifest = {
             "format": FORMAT, "id": backup, "job": job, "environment": environment, "kind": kind, "server": __opts__["id"],
             "base": last["base"] or last["id"] if facts["mode"] == "incr" else "",
@@ -108,7 +112,8 @@ def take(store, job, backup, kind, mode="full", options=None, environment="", de
 
 def holds(kind, directories=(), **_):
     """
-    Tell whether this server has what a job backs up, and in which role.
+    Tell whether this server has what a job backs up, and in which role. Tablespaces of its own are not covered by a backup, so
+    a server of PostgreSQL that has some does not hold it; `why` names them.
 
     Returns ``{"holds": True, "role": "standby", "why": ""}``; `role` is ``primary`` or ``standby`` for PostgreSQL, else empty.
 
@@ -120,7 +125,9 @@ def holds(kind, directories=(), **_):
     """
     try:
         if kind == "postgresql":
-            return {"holds": True, "role": _postgresql.role(_postgresql.facts()), "why": ""}
+            cluster = _postgresql.facts()
+            role, why = _postgresql.role(cluster), _postgresql.uncovered(cluster)
+            return {"holds": not why, "role": role, "why": why}
         if kind == "zodb":
             _zodb.facts()
     except CommandExecutionError as error:
@@ -200,7 +207,9 @@ def verify(store, job, backup, deadline_s=3600):
     place, began = _stores.opened(__pillar__.get("stores"), store), time.time()
     folder = _files.emptied(_base() / "verify" / job) / backup
     try:
-        manifest = _restores.fetched(place, job, backup, folder, deadline_s)
+        (manifest,) = _chains.manifests(place, job, [backup])
+        _files.room(_chains.need(folder, [manifest]))
+        place.get(job, backup, folder, deadline_s=deadline_s)
         problems = _files.differences(folder, manifest)
     finally:
         _files.emptied(folder.parent)
@@ -317,13 +326,7 @@ def _shipped(kind, state, manifest):
     if kind == "postgresql":
         _postgresql.shipped(manifest)
     else:
-        _trees.shipped(state, manifest["id"])
-
-
-def _trees_follow(state, backup):
-    """Snapshot files go by the id."""
-    for path in state.glob(f"*.{backup.rpartition('-')[0]}-*.snar"):
-        path.rename(path.with_name(f"{path.name.split('.')[0]}.{backup}.snar"))
+        _tar.shipped(state, manifest["id"])
 
 
 def _latest(place, job):
@@ -331,7 +334,7 @@ def _latest(place, job):
     with tempfile.TemporaryDirectory() as folder:
         place.manifests(Path(folder), [job])
         manifests = [_files.read(path) for path in sorted(Path(folder).glob(f"{job}/*/{_files.MANIFEST}"))]
-    return max(manifests, key=lambda manifest: manifest["ended"], default={})
+    return max(manifests, key=lambda manifest: (manifest["ended"], manifest["id"]), default={})
 
 
 def _taken_back(place, job, backup):

@@ -64,3 +64,17 @@ ensure_browser() {
   [ "${CI:-}" != true ] || { echo "saltlick: under CI=true a Chromium is required (Debian: apt install chromium)" >&2; exit 1; }
   say "no Chromium: the tests that need one are skipped (Debian: apt install chromium)"
 }
+
+# What tests of backed up folders make and compare: ACLs, extended attributes, capabilities, and a real rsync daemon. Where they
+# are not and may not be installed, those tests are skipped by name; under CI=true that is an error.
+ensure_file_tools() {
+  local name lacking=
+  for name in rsync setfacl setfattr setcap; do
+    PATH=$PATH:/usr/sbin:/sbin command -v "$name" >/dev/null 2>&1 || lacking="$lacking $name"
+  done
+  [ -n "$lacking" ] || return 0
+  if may_install && (install_packages acl attr libcap2-bin rsync); then return; fi
+  [ "${CI:-}" != true ] ||
+    { echo "saltlick: under CI=true these are required:$lacking (Debian: apt install acl attr libcap2-bin rsync)" >&2; exit 1; }
+  say "without$lacking the tests of backed up folders are skipped (Debian: apt install acl attr libcap2-bin rsync)"
+}

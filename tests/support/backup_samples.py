@@ -89,6 +89,7 @@ class Servers(FakeFleet):
         super().__init__()
         self.manifests = [manifest(backup) for backup in there]
         self.unfinished: list[str] = []
+        self.remarks: list[str] = []
         self.roles = dict(roles or {"prod-db-1": "primary", "prod-db-2": "standby"})
         self._jobs: dict[str, Reply] = {}
 
@@ -120,7 +121,7 @@ class Servers(FakeFleet):
     def _backup_take(self, server: str, call: Call) -> Reply:
         _, job_name, name, _ = call.args
         at = datetime.strptime(name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
-        self.manifests.append(manifest(backup(at, id=name, job=job_name, server=server)))
+        self.manifests.append({**manifest(backup(at, id=name, job=job_name, server=server)), "warnings": self.remarks})
         return Reply(True, self.manifests[-1])
 
     def _backup_prune(self, server: str, call: Call) -> Reply:

@@ -102,4 +102,4 @@ def primary(servers: Sequence[str], context: BackupContext) -> str:
 def _why(reply: Reply) -> str:
     if not reply.ok:
         return reply.error
-    return str(reply.value.get("role") or reply.value.get("why") or "has it")
+    return str(reply.value.get("why") or reply.value.get("role") or "has it")

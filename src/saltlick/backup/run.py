@@ -17,7 +17,8 @@ from saltlick.fleet.ports import Call
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupResult:
-    """How a run ended well. `warning` where the backup is good and what should have been deleted is not."""
+    """How a run ended well. `warning` where the backup is good and something is not: what was read changed
+    meanwhile, it could not be restored where it came from, or what should have been deleted is not."""
 
     backup: Backup
     manifest: Mapping[str, Any]
@@ -42,7 +43,8 @@ def take(subject: BackupJob, mode: str, context: BackupContext, *, who: str = ""
     backup = Backup.read(taken)
     context.notify("", {"job": subject.name, "step": "done", "backup": backup.id, "size": backup.size})
     deleted, warning = _tidied(subject, server, context)
-    return BackupResult(backup=backup, manifest=taken, deleted=deleted, warning=warning)
+    warnings = [*taken.get("warnings", ()), *([warning] if warning else [])]
+    return BackupResult(backup=backup, manifest=taken, deleted=deleted, warning="; ".join(warnings))
 
 
 def _taken(subject: BackupJob, mode: str, server: str, context: BackupContext) -> Any:

@@ -44,6 +44,21 @@ def test_a_failure_has_the_command_its_code_and_its_last_lines(command: Any) -> 
         command.run(["true"], "nosuch")
 
 
+def test_what_it_remarks_is_kept_whatever_its_exit_code(command: Any) -> None:
+    from salt.exceptions import CommandExecutionError
+
+    for code, failed in ((0, False), (3, True)):
+        remarks: list[str] = []
+        try:
+            assert (
+                command.run(["sh", "-c", f"echo out; echo one >&2; echo two >&2; exit {code}"], remarks=remarks)
+                == "out\n"
+            )
+        except CommandExecutionError:
+            assert failed
+        assert remarks == ["one", "two"]
+
+
 def test_at_its_deadline_it_ends_with_all_that_it_began(command: Any, tmp_path: Path) -> None:
     from salt.exceptions import CommandExecutionError
 

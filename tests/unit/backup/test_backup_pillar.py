@@ -78,6 +78,12 @@ def test_backups_are_read(prod):
     assert jobs["files"].keep.daily == 7
 
 
+def test_folders_whose_names_look_alike_are_folders_of_their_own(prod):
+    folders = ["/srv/a/b", "/srv/a-b", "/srv/a_b", "/srv/a.restored"]
+    backup = made("backup", BACKUP, {"change": {"jobs.files.directories": folders}})
+    assert parse_backups({**backup, "stores": STORES}, prod).jobs["files"].options == {"directories": folders}
+
+
 @pytest.mark.parametrize("case", cases("backup"), ids=lambda case: case["says"])
 def test_backups_that_are_wrong(case, prod):
     with pytest.raises(InvalidInput) as caught:

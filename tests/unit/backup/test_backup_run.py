@@ -40,6 +40,27 @@ def test_no_database_anywhere(tmp_path: Path) -> None:
     assert "prod-db-1" in entry.error
 
 
+def test_what_backups_do_not_cover_is_said_before_a_job_begins(tmp_path: Path) -> None:
+    servers = Servers()
+    why = "this server has tablespaces of its own, which backups do not cover: fast (/srv/fast)"
+    servers.answers["backup.holds"] = lambda server, call: Reply(True, {"holds": False, "role": "primary", "why": why})
+    with pytest.raises(
+        NotReady, match=r"prod-db-1: this server has tablespaces .*; prod-db-2: this server has tablespaces"
+    ):
+        take(subject(), "full", stage(servers, tmp_path))
+    assert servers.called("backup.take") == []
+
+
+def test_what_the_server_remarks_is_shown_with_what_was_not_deleted(tmp_path: Path) -> None:
+    servers = Servers(*nightly(9))
+    servers.remarks = ["/srv/cache: 2 files went away", "/srv/uploads is a mount point here"]
+    servers.answers["backup.prune"] = lambda server, call: Reply(False, error="read only")
+    taken = take(subject(), "full", stage(servers, tmp_path))
+    assert taken.warning == (
+        "/srv/cache: 2 files went away; /srv/uploads is a mount point here; nothing old was deleted: prod-db-2: read only"
+    )
+
+
 def test_what_is_not_wanted_any_more_and_what_killed_runs_left_is_deleted(tmp_path: Path) -> None:
     there = nightly(3)
     servers = Servers(*there)

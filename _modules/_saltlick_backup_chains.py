@@ -1,0 +1,79 @@
+"""The chain of backups that a restore is made of: described by its manifests, then fetched and verified. Sibling of `backup`."""
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from salt.exceptions import CommandExecutionError
+
+try:
+    import _saltlick_backup_files as _files
+except ImportError:
+    from saltlick.modules import _saltlick_backup_files as _files
+
+
+@dataclass(frozen=True)
+class Order:
+    """What `backup.restore` was asked for."""
+
+    place: Any
+    job: str
+    chain: tuple
+    until: str
+    scripts: tuple
+    checks: tuple
+    swap: bool
+    deadline_s: float
+
+
+def manifests(place, job, backups):
+    """What a store says of these backups, before any of them is fetched. Raises: CommandExecutionError where it has none."""
+    with tempfile.TemporaryDirectory() as folder:
+        place.manifests(Path(folder), [job])
+        facts = {backup: _files.read(Path(folder) / job / backup / _files.MANIFEST) for backup in backups}
+    if lacking := [f"{job}/{backup}" for backup in backups if not facts[backup]]:
+        raise CommandExecutionError(f"store {place.name} has no finished backup {', '.join(lacking)}")
+    return [facts[backup] for backup in backups]
+
+
+def described(order):
+    """The manifests of a chain, in order, each of which follows on the one before. Raises: CommandExecutionError."""
+    links, before = manifests(order.place, order.job, order.chain), ""
+    for link in links:
+        if link["previous"] != before:
+            raise CommandExecutionError(
+                f"{order.job}/{link['id']} does not follow on {before or 'nothing: it is incremental'}"
+            )
+        before = link["id"]
+    return links
+
+
+def fetched(order, folder, manifests):
+    """The local folders of a chain, every file of them as its manifest says. Raises: CommandExecutionError."""
+    folders = []
+    for facts in manifests:
+        there = Path(folder) / facts["id"]
+        order.place.get(order.job, facts["id"], there, deadline_s=order.deadline_s)
+        if problems := _files.differences(there, facts):
+            raise CommandExecutionError(f"{order.job}/{facts['id']} is damaged: {'; '.join(problems)}")
+        folders.append(there)
+    return folders
+
+
+def need(folder, manifests):
+    """The room that the chain itself takes, as `_saltlick_backup_files.room` has it."""
+    return folder, sum(link["size"] for link in manifests), "what is fetched"
+
+
+class Watch:
+    """Seconds per part of a job: call it at the end of each."""
+
+    def __init__(self):
+        self.seconds, self._last = {}, time.monotonic()
+
+    def __call__(self, part):
+        now = time.monotonic()
+        self.seconds[part] = round(now - self._last, 2)
+        self._last = now
