@@ -127,7 +127,7 @@ def test_files_render(minion):
         assert "None" not in text
 
 
-FAILOVER = {
+FAILOVER: dict[str, Any] = {
     "roles": ["postgresql", "etcd"],
     "etcd": {"clusters": {"shop": {"members": {"test-app-1": "10.20.10.11", "b": "10.20.10.12", "c": "10.20.10.13"}}}},
     "postgresql": {
