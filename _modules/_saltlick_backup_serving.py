@@ -30,7 +30,7 @@ def check(facts):
     if not facts.get("patroni"):
         return
     for name, address in facts["members"].items():
-        if _postgresql.is_primary(facts, address):  # this server does not let itself in
+        if name != facts["name"] and _postgresql.is_primary(facts, address):
             raise CommandExecutionError(f"{name} is the primary of this cluster: what is restored goes there")
 
 

@@ -37,7 +37,7 @@ def status():
 
     Returns ``role`` (``primary``, ``standby``, ``down``), ``seen`` (from what), ``streams`` (of a primary: ``name``, ``state``,
     ``sync``, ``lag`` in bytes for each standby), ``receiving`` (of a standby: whether it streams), ``members`` (the cluster's
-    servers), and ``patroni``, empty without failover: ``answers``, ``why``, ``paused``, ``pending_restart``, ``synchronous``,
+    servers), and ``patroni``, empty without failover: ``answers``, ``why``, ``paused``, ``pending_restart``,
     ``voices`` (members of etcd and whether each answers).
 
     CLI Example:
@@ -66,7 +66,7 @@ def status():
 def _of_patroni(facts):
     if not facts.get("patroni"):
         return {}
-    answer = {"answers": True, "why": "", "paused": False, "pending_restart": False, "synchronous": False}
+    answer = {"answers": True, "why": "", "paused": False, "pending_restart": False}
     try:
         member = _patroni.member(facts)
         answer["paused"] = bool(member.get("pause"))
@@ -94,8 +94,7 @@ def switchover(primary, within_s=60):
         salt prod-db-2 database.switchover prod-db-1
     """
     facts, began = _with_patroni(), time.monotonic()
-    me = __grains__["id"]  # noqa: F821
-    _patroni.changed(facts, "/switchover", {"leader": primary, "candidate": me}, timeout_s=float(within_s))
+    _patroni.changed(facts, "/switchover", {"leader": primary, "candidate": facts["name"]}, timeout_s=float(within_s))
     _patroni.wait(facts, "/primary", float(within_s))
     return {"seconds": round(time.monotonic() - began, 1)}
 
@@ -115,10 +114,10 @@ def promote(within_s=60):
     """
     facts, began = _postgresql.facts(), time.monotonic()
     for name, address in facts["members"].items():
-        if name != __grains__["id"] and _postgresql.is_primary(facts, address):  # noqa: F821
+        if name != facts["name"] and _postgresql.is_primary(facts, address):
             raise CommandExecutionError(f"{name} is a primary and answers: a second one would split the data")
     if facts.get("patroni"):
-        _patroni.changed(facts, "/failover", {"candidate": __grains__["id"]}, timeout_s=float(within_s))  # noqa: F821
+        _patroni.changed(facts, "/failover", {"candidate": facts["name"]}, timeout_s=float(within_s))
         _patroni.wait(facts, "/primary", float(within_s))
     elif _postgresql.ask(facts, f"select pg_promote(true, {int(within_s)})", deadline_s=int(within_s)) != "t":
         raise CommandExecutionError(f"PostgreSQL was not promoted within {within_s} s")
