@@ -15,6 +15,9 @@ environment:
       - {from: [10.10.0.0/16, 10.20.0.0/16], tcp: 4505-4506}
       # Their database servers bring backups, and fetch them.
       - {from: [10.10.0.0/16, 10.20.0.0/16], tcp: 873}
+      # And keep who of them is the primary, with it as the third voice.
+      - {from: 10.10.0.0/16, tcp: 2379-2380}
+      - {from: 10.20.0.0/16, tcp: 2381-2382}
       - {from: world, udp: 51820}          # WireGuard: the way in for operators
 
   servers:
@@ -24,7 +27,7 @@ environment:
       subnet: public
       firewall: salt-master
       boot: master
-      roles: [rsyncd]                      # it keeps the environments' backups
+      roles: [etcd, rsyncd]                # the third voice of their databases; it keeps their backups
       private_ips: [172.20.0.10]           # fixed: every minion's configuration holds it
       elastic_ip: true
       iam_policy: saltlick                 # as `saltlick iam-policy` prints it

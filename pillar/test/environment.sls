@@ -22,8 +22,9 @@ environment:
       - {from: control, tcp: 4505-4506}
     db:
       - {from: app, tcp: [5432, 8100]}
-      - {from: self, tcp: [873, 5432], ip_protocol: 112}      # rsync, replication, and VRRP: who is the master
-      - {from: control, tcp: 4505-4506}
+      # rsync, etcd, replication, Patroni, and VRRP
+      - {from: self, tcp: [873, 2381-2382, 5432, 8008], ip_protocol: 112}
+      - {from: control, tcp: [2381-2382, 4505-4506]}           # the master is the third voice of their etcd
 
   servers:                                 # configured in this order: databases before those who ask them
     db:
@@ -32,7 +33,7 @@ environment:
       subnet: private
       firewall: db
       private_ips: [10.20.10.20, 10.20.11.20]                # fixed: they name each other, and the application both
-      roles: [base, postgresql, zeo, keepalived, rsyncd, backup]
+      roles: [base, etcd, postgresql, zeo, keepalived, rsyncd, backup]
     app: {count: 2, type: t3.small, subnet: private, firewall: app, roles: [nginx, varnish, haproxy, app]}
 
   balancers:

@@ -17,6 +17,7 @@ CONTROL, PROD, TEST = "172.20.0.0/16", "10.10.0.0/16", "10.20.0.0/16"
 CIDRS = {"control": CONTROL, "prod": PROD, "test": TEST}
 DB_ADDRESSES = {"prod": ("10.10.10.20", "10.10.11.20"), "test": ("10.20.10.20", "10.20.11.20")}
 ZONES = ("us-east-1a", "us-east-1b")
+ETCD = {"prod": (2379, 2380), "test": (2381, 2382)}
 PEERED = ("prod", "test")
 LAYERS = ("public", "private")
 GONE = {"terminated", "shutting-down", "deleted", "deleting", "rejected", "failed", "expired"}
@@ -276,14 +277,19 @@ class Checker:
         lb, app, db = (self.id_of("sg", other, environment) or "?" for other in ("lb", "app", "db"))
         return {
             "salt-master": [
-                *(("tcp", first, last, CIDRS[peer]) for peer in PEERED for first, last in ((4505, 4506), (873, 873))),
+                *(
+                    ("tcp", first, last, CIDRS[peer])
+                    for peer in PEERED
+                    for first, last in ((4505, 4506), (873, 873), ETCD[peer])
+                ),
                 ("udp", 51820, 51820, WORLD),
             ],
             "lb": [("tcp", 80, 80, WORLD), ("tcp", 443, 443, WORLD)],
             "app": [("tcp", 80, 80, lb), ("tcp", 8080, 8080, app)],
             "db": [
                 *(("tcp", port, port, app) for port in (5432, 8100)),
-                *(("tcp", port, port, db) for port in (873, 5432)),
+                *(("tcp", port, port, db) for port in (873, 5432, 8008)),
+                ("tcp", *ETCD.get(environment, (0, 0)), db),
                 ("112", -1, -1, db),
             ],
         }[group]

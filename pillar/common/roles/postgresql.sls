@@ -1,4 +1,4 @@
-# PostgreSQL on the servers of the group db. The first begins as the primary and the others follow; after that they know.
+# PostgreSQL on the servers of the group db. Which of them is the primary, they decide themselves.
 {%- import_yaml 'passwords.sls' as passwords with context %}
 {%- import_yaml 'tuning.sls' as tuning with context %}
 postgresql:
@@ -8,6 +8,8 @@ postgresql:
 {%- endfor %}
   networks: {{ environment.subnets.private.cidrs | json }}
   replication: {password: {{ passwords.replication | json }}}
+  # A dead primary is replaced within half a minute (docs/database.md).
+  failover: {cluster: {{ environment.name }}, password: {{ passwords.failover | json }}}
   users:
     app: {password: {{ passwords.app | json }}}
   databases:
