@@ -27,8 +27,15 @@ NEXT_COMMANDS = {
 def conditions_of(job: RunningJob, environment: str) -> tuple[Condition, ...]:
     """How the things that a job was about stand in one of its environments after its end.
 
-    A backup that succeeded makes nothing green: whether all is well with it is the verdict of `backup.freshness`.
+    A backup that succeeded makes nothing green: whether all is well with it is the verdict of `backup.freshness`. A part of an
+    orchestration turns nothing red: the orchestration does, and names it.
     """
+    conditions = _ended(job, environment)
+    part = any(lease.joined for lease in job.leases)
+    return tuple(condition for condition in conditions if not (part and condition.red))
+
+
+def _ended(job: RunningJob, environment: str) -> tuple[Condition, ...]:
     request, feature = job.request, Feature(job.request.feature)
     whole = green(environment, feature, request.subject or request.action)
     if job.failed_subjects:
@@ -49,14 +56,14 @@ def green(environment: str, feature: Feature, name: str) -> Condition:
     return Condition(environment=environment, feature=feature, name=name, severity=Severity.OK)
 
 
-def failed(environment: str, feature: Feature, name: str, known: str, *, unknown: tuple[str, ...] = ()) -> Condition:
+def failed(environment: str, feature: Feature, name: str, *known: str, unknown: tuple[str, ...] = ()) -> Condition:
     """It is known to have failed."""
     return Condition(
         environment=environment,
         feature=feature,
         name=name,
         severity=Severity.FAILURE,
-        known=(known,),
+        known=known,
         unknown=unknown,
         next_commands=next_commands(environment, feature),
     )

@@ -148,13 +148,13 @@ def test_a_deployment_that_ends_early_is_red_and_one_that_ends_is_green(watched,
     (watched.folder / "srv/orch").symlink_to(CHECKOUT / "orch")
     watched.sls(
         "broken",
-        "lock:\n  environment.locked: [{name: one}, {reason: deploy}]\nwrong:\n  test.fail_without_changes: []\n",
+        "lock:\n  environment.locked: [{name: one}, {reason: deploy-environment}]\nwrong:\n  test.fail_without_changes: []\n",
     )
     assert watched.run("state.orchestrate", "broken", "pillarenv=one").code != 0
-    assert received.titles == ["RED one: environment deployment"]
+    assert received.titles == ["RED one: environment deploy-environment"]
     assert "ended before its last step" in received.posts[0]["message"]
     assert watched.run("state.orchestrate", "orch.deploy-environment", "pillarenv=one").code == 0
-    assert received.titles[1:] == ["GREEN one: environment deployment"]
+    assert received.titles[1:] == ["GREEN one: environment deploy-environment"]
 
 
 @pytest.mark.parametrize("feature", Feature)
@@ -172,3 +172,16 @@ def test_a_target_wants_what_it_wants(watched, received):
     declare(watched, {"targets": {"oncall": {"url": received.url, "features": ["backup"]}}})
     run_job(watched, "x")
     assert received.posts == []
+
+
+def test_a_part_of_an_orchestration_turns_the_orchestration_red_and_is_named(watched, received):
+    watched.sls(
+        "broken",
+        "lock:\n  environment.locked: [{name: one}, {reason: deploy-environment}, {failhard: True}]\n"
+        "networks:\n  environment.present: [{name: one}, {failhard: True}]\n",
+    )
+    watched.endpoint = "http://127.0.0.1:1"
+    assert watched.run("state.orchestrate", "broken", "pillarenv=one").code != 0
+    (post,) = received.posts
+    assert post["title"] == "RED one: environment deploy-environment"
+    assert any(line.startswith("Known: environment present: failed: ") for line in post["message"].splitlines())

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from saltlick.jobs.holder import Holder, LockLease, Mode
+from saltlick.jobs.processes import Process
 from saltlick.jobs.progress import Progress
 from saltlick.jobs.request import Caller, JobRequest
 from saltlick.jobs.running import RunningJob
@@ -80,3 +82,20 @@ def test_the_subject_is_the_action_where_nothing_else_is_said():
 
 def test_every_feature_has_a_next_command():
     assert NEXT_COMMANDS.keys() == set(Feature)
+
+
+@pytest.mark.parametrize(("outcome", "names"), [("failed", []), ("done", ["shop"])])
+def test_a_part_of_an_orchestration_turns_green_but_not_red(outcome, names):
+    holder = Holder(
+        environment="prod",
+        user="ann",
+        host="m",
+        process=Process(pid=1, started="then"),
+        mode=Mode.RUN,
+        reason="deploy",
+        since="",
+        job="1",
+    )
+    running = RunningJob(job().request, (LockLease(holder, joined=True),), job().progress)
+    running.ended(outcome, "x")
+    assert [condition.name for condition in conditions_of(running, "prod")] == names

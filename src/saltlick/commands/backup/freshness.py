@@ -19,31 +19,40 @@ from saltlick.notify.jobs import green, unseen
 from saltlick.notify.records import NotifyRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
-    from saltlick.backup.context import BackupJob
+    from saltlick.backup.context import BackupContext
     from saltlick.backup.freshness import FreshnessResult
-    from saltlick.commands.backup.context import DeclaredBackups
     from saltlick.jobs.progress import Progress
 
 LOOK = "freshness"
 """The look itself: what turns red when nobody can see how the backups stand."""
 
 
-def freshness(opts: Mapping[str, Any], request: BackupJobsRequest) -> CommandResult:
+def freshness(
+    opts: Mapping[str, Any],
+    request: BackupJobsRequest,
+    *,
+    open_context: Callable[..., AbstractContextManager[BackupContext]] = backup_context,
+) -> CommandResult:
     """Whether every job is what the pillar promises. Red ones are events on the bus, and people are told."""
     name = single_environment(opts, request.name)
     with job_progress(opts, request.caller.job_id) as progress:
         try:
             notify = declared_notify(opts, [name])
             declared = declared_backups(opts, name)
-            results = _results(opts, declared, declared.chosen(request.job) if request.job else (), progress)
+            jobs = declared.chosen(request.job)
+            with open_context(opts, name, progress) as context:
+                results = judged_freshness(jobs, context)
         except SaltlickError as error:
             if not request.job:
                 _look_failed(opts, name, str(error), progress)
             raise
         since = _announced(opts, notify, results, progress)
-    red = [job for job in results if not job.fresh]
+        red = [job for job in results if not job.fresh]
+        for job in red:
+            progress.step(name, f"backup/{job.job}/red", **report.verdict_data(job, since.get(job.job)))
     result: dict[str, Any] = {
         "environment": name,
         "fresh": not red,
@@ -54,18 +63,6 @@ def freshness(opts: Mapping[str, Any], request: BackupJobsRequest) -> CommandRes
     return CommandResult(
         result, lambda colour: report.verdicts_text(name, results, since, colour), FAILED if red else 0
     )
-
-
-def _results(
-    opts: Mapping[str, Any], declared: DeclaredBackups, jobs: Sequence[BackupJob], progress: Progress
-) -> tuple[FreshnessResult, ...]:
-    name = declared.environment.name
-    with backup_context(opts, name, progress) as context:
-        results = judged_freshness(jobs or tuple(declared.jobs.values()), context)
-    for job in results:
-        if not job.fresh:
-            progress.step(name, f"backup/{job.job}/red", **report.verdict_data(job, None))
-    return results
 
 
 def _announced(

@@ -15,7 +15,7 @@ from saltlick.commands.state import applied, planned, state
 from saltlick.engine import render
 from saltlick.engine.plan import Verb
 from saltlick.environment import provision
-from saltlick.jobs.history import JobHistory
+from saltlick.jobs.history import JobEntry, JobHistory
 from saltlick.jobs.holder import Mode
 from saltlick.kinds import KINDS
 from saltlick.notify.condition import Feature
@@ -23,7 +23,7 @@ from saltlick.notify.jobs import failed, green
 from saltlick.salt_io.pillar import require_pillarenv
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from saltlick.engine.apply import Outcome, Report
     from saltlick.engine.plan import Plan
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from saltlick.jobs.request import Caller
     from saltlick.jobs.running import RunningJob
     from saltlick.notify.condition import Condition
-
-DEPLOYMENT = "deployment"
 
 
 class LockedRequest(Request):
@@ -136,16 +134,24 @@ def _end_orchestration(opts: Mapping[str, Any], notify: Declared, caller: Caller
     """Record the end, and tell people; nothing where it has ended already."""
     (name,) = notify
     with open_store(opts) as store, job_progress(opts, caller.job_id) as progress:
-        if JobHistory(store).end_open(environment=name, action="orchestrate", jid=caller.job_id, outcome=outcome):
-            announce(opts, store, notify, [_deployment(name, caller, outcome)], progress.line)
+        history = JobHistory(store)
+        if history.end_open(environment=name, action="orchestrate", jid=caller.job_id, outcome=outcome):
+            entries = [entry for entry in history.history(name) if entry.jid == caller.job_id]
+            orchestration = next(entry for entry in entries if entry.action == "orchestrate")
+            parts = [entry for entry in entries if entry is not orchestration]
+            announce(opts, store, notify, [_condition(orchestration, parts)], progress.line)
 
 
-def _deployment(name: str, caller: Caller, outcome: str) -> Condition:
-    if outcome == "done":
-        return green(name, Feature.ENVIRONMENT, DEPLOYMENT)
-    known = f"the deployment by {caller.user} (job {caller.job_id}) ended before its last step"
-    unknown = "which servers have it: the answer of state.orchestrate names the step that failed"
-    return failed(name, Feature.ENVIRONMENT, DEPLOYMENT, known, unknown=(unknown,))
+def _condition(orchestration: JobEntry, parts: Sequence[JobEntry]) -> Condition:
+    name, what = orchestration.environment, orchestration.detail
+    if orchestration.outcome == "done":
+        return green(name, Feature.ENVIRONMENT, what)
+    known = (
+        f"{what} by {orchestration.user} (job {orchestration.jid}) ended before its last step",
+        *(f"{part.feature} {part.action}: {part.outcome}: {part.reason}" for part in parts if part.reason),
+    )
+    unknown = "how far it came: the answer of state.orchestrate names the step that failed"
+    return failed(name, Feature.ENVIRONMENT, what, *known, unknown=(unknown,))
 
 
 def _plan(estate: Estate, cloud: Any, replace: Words, prune: bool) -> Plan:
