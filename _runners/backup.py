@@ -14,6 +14,7 @@ What is tried is kept in ``<cachedir>/saltlick/backups.sqlite`` and told as even
 # ruff: noqa: F821 - Salt's loader puts the dunders in
 from saltlick.commands import arguments, result
 from saltlick.commands.backup import commands
+from saltlick.commands.backup import freshness as looks
 from saltlick.commands.backup import restore as restores
 
 __virtualname__ = "backup"
@@ -82,7 +83,9 @@ def verify(name=None, *rest, job="", backup="latest", lock_wait=0, **extra):
 
 def freshness(name=None, *rest, job="", **extra):
     """
-    Tell whether every job is what the pillar promises; exit code 4 and an event per red job when not.
+    Tell whether every job is what the pillar promises; exit code 4 and an event per red job when not, and those that the
+    pillar names under ``notify`` are told. The first line is the whole environment's, for a monitor; ``--out=json`` has
+    ``fresh`` and each job.
 
     Red is: no good backup, one that is too old, a run that failed or was killed, suspiciously less data, a damaged or vanished
     backup, a store that cannot be seen, a drill that failed or is too old.
@@ -93,7 +96,7 @@ def freshness(name=None, *rest, job="", **extra):
 
         salt-run backup.freshness prod
     """
-    return _run(commands.freshness, commands.BackupJobsRequest, name, *rest, **extra, job=job)
+    return _run(looks.freshness, commands.BackupJobsRequest, name, *rest, **extra, job=job)
 
 
 def restore(

@@ -14,7 +14,7 @@ try:
 except ImportError:  # Python 3.10
     import tomli as tomllib
 
-TREES = ("bootstrap", "custodian", "orch", "reactor", "salt")
+TREES = ("bootstrap", "custodian", "orch", "salt")
 LOADER_FOLDERS = {"_modules": "modules", "_output": "output", "_runners": "runners", "_states": "states"}
 
 
@@ -55,7 +55,7 @@ def test_wheel_carries_the_loader_folders(checkout, wheel, folder):
 @pytest.mark.parametrize("name", TREES)
 def test_wheel_carries_every_tree_that_exists(checkout, wheel, name):
     if not (checkout / name).is_dir():
-        assert name in {"custodian", "reactor"}, f"{name} is gone"
+        assert name == "custodian", f"{name} is gone"
         return
     assert {f"saltlick/_tree/{name}/{below}" for below in files(checkout, name)} <= wheel
 

@@ -66,6 +66,7 @@ CORE = (
     "offhours",
     "fleet",
     "jobs",
+    "notify",
     "schema",
     "engine",
     "kinds",

@@ -12,7 +12,7 @@ import pytest
 from support.source import CHECKOUT, SOURCE, read
 
 FEATURES = ("environment", "release", "backup", "refresh", "offhours", "database")
-FLOORS = ("fleet", "jobs", "schema", "engine", "kinds", "aws")
+FLOORS = ("fleet", "jobs", "notify", "schema", "engine", "kinds", "aws")
 BELOW = {"refresh": {"backup"}}
 """The one feature that stands on another: a refresh restores a backup."""
 DECLARED = "saltlick.environment.pillar"

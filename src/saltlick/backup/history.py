@@ -94,16 +94,22 @@ class BackupHistory:
             "select * from backup_attempts where environment = ? and job = ? order by number desc limit ?",
             (environment, job, limit),
         )
-        return tuple(self._attempt(row) for row in rows)
+        return tuple(self._attempt(row) for row in rows.fetchall())
 
     def _attempt(self, row: Mapping[str, Any]) -> BackupAttempt:
+        alive = row["ended"] is None and self._alive(row)
+        if (
+            row["ended"] is None and not alive
+        ):  # it may have ended between the look at its row and the look at its process
+            row = self._db.execute("select * from backup_attempts where number = ?", (row["number"],)).fetchone()
         ended = row["ended"]
-        process = Process(pid=row["pid"], started=row["started"])
         return BackupAttempt(
             number=row["number"], what=Attempt(row["what"]), job=row["job"],
             backup=row["backup"], server=row["server"], who=row["who"],
             began=datetime.fromtimestamp(row["began"], timezone.utc),
             ended=datetime.fromtimestamp(ended, timezone.utc) if ended is not None else None,
-            ok=bool(row["ok"]), error=row["error"], deleted=bool(row["deleted"]),
-            alive=ended is None and self._processes.find(row["pid"]) == process,
+            ok=bool(row["ok"]), error=row["error"], deleted=bool(row["deleted"]), alive=alive,
         )  # fmt: skip
+
+    def _alive(self, row: Mapping[str, Any]) -> bool:
+        return self._processes.find(row["pid"]) == Process(pid=row["pid"], started=row["started"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 from saltlick.backup.catalogue import Backup, Catalogue
@@ -103,27 +104,58 @@ def verified_text(verified: Mapping[str, Sequence[Verified]], colour: bool) -> s
     return "\n".join(lines)
 
 
-def verdict_data(verdict: FreshnessResult) -> dict[str, Any]:
-    """JSON-able."""
+def verdict_data(verdict: FreshnessResult, since: float | None) -> dict[str, Any]:
+    """JSON-able. `since` is when it turned red, in seconds since the epoch."""
     newest = backup_data(verdict.newest) if verdict.newest else None
     return {
         "job": verdict.job,
         "fresh": verdict.fresh,
+        "seen": not verdict.unseen,
         "age_s": verdict.age_s,
+        "since": since,
         "reasons": list(verdict.reasons),
+        "unknown": list(verdict.unknown),
+        "next": list(verdict.next_commands),
         "newest": newest,
     }
 
 
-def verdicts_text(verdicts: Iterable[FreshnessResult], colour: bool) -> str:
-    """A line per job, with a line per reason to worry below."""
+def verdicts_text(
+    environment: str, verdicts: Sequence[FreshnessResult], since: Mapping[str, float], colour: bool
+) -> str:
+    """A line for the environment, which is all that a monitor shows; then a line per job, with what is red about it below."""
     paint = painter(colour)
-    lines = []
+    red = [verdict for verdict in verdicts if not verdict.fresh]
+    lines = [paint("✗" if red else "+", f"{environment}: {_summary(verdicts, red)}")]
     for verdict in verdicts:
-        age = f"safe up to {span(verdict.age_s)} ago" if verdict.age_s is not None else "nothing is safe"
-        lines.append(paint("+" if verdict.fresh else "✗", f"{verdict.job}: {age}"))
-        lines += [f"    {reason}" for reason in verdict.reasons]
+        began = f", red since {_utc(since[verdict.job])}" if verdict in red and verdict.job in since else ""
+        lines.append(f"  {paint('+' if verdict.fresh else '✗', f'{verdict.job}: {_safe(verdict)}{began}')}")
+        lines += [f"      {reason}" for reason in verdict.reasons]
+        lines += [f"      it is not known {unknown}" for unknown in verdict.unknown]
+        lines += [f"      next: {command}" for command in verdict.next_commands]
     return "\n".join(lines)
+
+
+def _summary(verdicts: Sequence[FreshnessResult], red: Sequence[FreshnessResult]) -> str:
+    """`fresh`, or what is red; what cannot be seen is named apart from what is known to be wrong."""
+    unseen = [verdict.job for verdict in red if verdict.unseen]
+    wrong = [verdict.job for verdict in red if not verdict.unseen]
+    if not red:
+        oldest = max((verdict.age_s for verdict in verdicts if verdict.age_s is not None), default=0.0)
+        return f"all {len(verdicts)} backup jobs are fresh, safe up to {span(oldest)} ago"
+    parts = [f"RED: {', '.join(wrong)}"] if wrong else []
+    parts += [f"CANNOT BE SEEN: {', '.join(unseen)}"] if unseen else []
+    return f"{'; '.join(parts)} ({len(verdicts) - len(red)} of {len(verdicts)} backup jobs are fresh)"
+
+
+def _safe(verdict: FreshnessResult) -> str:
+    if verdict.unseen:
+        return "it cannot be seen what is safe"
+    return f"safe up to {span(verdict.age_s)} ago" if verdict.age_s is not None else "nothing is safe"
+
+
+def _utc(epoch: float) -> str:
+    return f"{datetime.fromtimestamp(epoch, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def restored_data(restored: Restored) -> dict[str, Any]:

@@ -70,8 +70,10 @@ def _tidied(subject: BackupJob, server: str, context: BackupContext) -> tuple[tu
             *_ruins(catalogue),
         )
         if gone:
+            context.history.deleted(
+                subject.environment, subject.name, gone
+            )  # first: nobody who looks now may miss them
             context.one(server, Call("backup.prune", (subject.job.store, subject.name, list(gone))))
-            context.history.deleted(subject.environment, subject.name, gone)
     except SaltlickError as error:
         return (), f"nothing old was deleted: {error}"
     return gone, ""

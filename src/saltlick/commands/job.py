@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saltlick.commands.announce import announce, declared_notify
 from saltlick.commands.terminal import colour_wanted
 from saltlick.jobs.history import JobHistory
 from saltlick.jobs.lock import Locks
 from saltlick.jobs.progress import Progress
 from saltlick.jobs.running import locked_job
 from saltlick.jobs.store import Store
+from saltlick.notify.jobs import conditions_of
 from saltlick.salt_io.events import MasterBus
 
 if TYPE_CHECKING:
@@ -59,16 +61,24 @@ def running_job(
 ) -> Iterator[RunningJob]:
     """Run the block as one job: under the locks of its environments, reported, and recorded in the history.
 
-    `explain` and `keep` as for `saltlick.jobs.running`; `open_locks` returns the locks of a master for a user.
+    `explain` and `keep` as for `saltlick.jobs.running`; `open_locks` returns the locks of a master for a user. Who is told is
+    read before anything is touched, and told after the locks are given back.
 
-    Raises: Locked with the holder.
+    Raises: Locked with the holder; InvalidInput where the pillar's `notify` is wrong.
     """
+    declared = declared_notify(opts, request.environments)
     locks = open_locks(opts, request.caller.user)
-    with (
-        open_store(opts) as store,
-        job_progress(opts, request.caller.job_id) as progress,
-        locked_job(
-            request, locks=locks, progress=progress, history=JobHistory(store), explain=explain, keep=keep
-        ) as job,
-    ):
-        yield job
+    with open_store(opts) as store, job_progress(opts, request.caller.job_id) as progress:
+        begun: list[RunningJob] = []
+        try:
+            with locked_job(
+                request, locks=locks, progress=progress, history=JobHistory(store), explain=explain, keep=keep
+            ) as job:
+                begun.append(job)
+                yield job
+        finally:
+            conditions = [
+                condition for job in begun for name in request.environments for condition in conditions_of(job, name)
+            ]
+            if begun:
+                announce(opts, store, declared, conditions, progress.line)

@@ -86,13 +86,14 @@ class JobHistory:
             (self._epoch(), outcome, reason, number),
         )
 
-    def end_open(self, *, environment: str, action: str, jid: str, outcome: str) -> None:
-        """Record the end of a job that another call of the same process began. One that has ended stays as it is."""
-        self._store.db.execute(
+    def end_open(self, *, environment: str, action: str, jid: str, outcome: str) -> bool:
+        """Record the end of a job that another call of the same process began. False where it has ended: it stays so."""
+        ended = self._store.db.execute(
             "UPDATE jobs SET ended = ?, outcome = ? WHERE environment = ? AND action = ? AND jid = ? AND pid = ? "
             "AND ended IS NULL",
             (self._epoch(), outcome, environment, action, jid, self._processes.mine().pid),
         )
+        return ended.rowcount > 0
 
     def history(self, environment: str, *, limit: int = 20) -> tuple[JobEntry, ...]:
         """The newest jobs of an environment, newest first; all with `limit` 0."""

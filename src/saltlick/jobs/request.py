@@ -33,6 +33,8 @@ class JobRequest:
     over_stale: bool = field(default=False)
     """Whether a lock whose process is gone is taken over: only where the job can start from any state."""
     succeeds: str = ""
+    subject: str = ""
+    """What turns red when the job fails and green when it is done, for `notify`; left out: the action."""
 
     @property
     def job_id(self) -> str:

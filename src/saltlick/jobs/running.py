@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from saltlick.errors import Locked, SaltlickError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from saltlick.jobs.holder import LockLease
     from saltlick.jobs.lock import Locks
@@ -36,10 +36,17 @@ class RunningJob:
         self.leases = leases
         self.progress = progress
         self.outcome, self.reason = DONE, ""
+        self.failed_subjects: dict[str, str] = {}
+        """What failed inside of a job that is about several things, with why."""
 
     def ended(self, outcome: str, reason: str = "") -> None:
         """Say how it ended where that is neither `done` nor an exception."""
         self.outcome, self.reason = outcome, reason
+
+    def failed(self, subjects: Mapping[str, str]) -> None:
+        """Say that these of several things failed, each with why; the job as a whole did what it could."""
+        self.failed_subjects |= subjects
+        self.ended(FAILED, "; ".join(f"{subject}: {why}" for subject, why in subjects.items()))
 
 
 def _as_it_is(refused: Locked) -> Locked:

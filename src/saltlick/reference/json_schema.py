@@ -15,6 +15,8 @@ from saltlick.backup.pillar import STORES_KEY, Backups, StoreSpec
 from saltlick.engine.resource import Join, Kind, Ref
 from saltlick.environment.pillar.model import Environment
 from saltlick.kinds import KINDS
+from saltlick.notify.pillar import NOTIFY_KEY as NOTIFY
+from saltlick.notify.pillar import Notify
 from saltlick.offhours.pillar import OFFHOURS_KEY as OFFHOURS
 from saltlick.offhours.pillar import OffHours
 from saltlick.refresh.pillar import REFRESH_KEY as REFRESH
@@ -29,6 +31,7 @@ ROOTS: Mapping[str, type[BaseModel]] = {
     OFFHOURS: OffHours,
     BACKUP: Backups,
     REFRESH: Refresh,
+    NOTIFY: Notify,
 }
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -21,6 +21,7 @@ from saltlick.backup.pillar.model import Backups, StoreSpec
 from saltlick.engine.resource import Effect, Kind
 from saltlick.environment.pillar.model import Environment
 from saltlick.kinds import KINDS
+from saltlick.notify.pillar import Notify
 from saltlick.offhours.pillar.model import OffHours
 from saltlick.refresh.pillar import Refresh
 from saltlick.release.pillar.model import Recipe
@@ -32,6 +33,7 @@ ROOTS: Mapping[str, type[BaseModel]] = {
     "refresh": Refresh,
     "stores.<name>": StoreSpec,
     "backup": Backups,
+    "notify": Notify,
 }
 """The pillar's top-level keys and the models that read them; every other section follows from their fields."""
 
@@ -49,7 +51,8 @@ application of the examples, `pillar/common/examples/plone/release.sls` for Plon
 
 When an environment is off is declared under the key `offhours`: `pillar/test/offhours.sls`, and [off-hours](offhours.md).
 What is backed up, and where to, is declared under `backup` and `stores`; whose data an environment gets, under `refresh`:
-`pillar/common/backup.sls`, `pillar/test/refresh.sls`, and [backups](backup.md).
+`pillar/common/backup.sls`, `pillar/test/refresh.sls`, and [backups](backup.md). Who is told when something turns red is declared
+under `notify`: [notifications](notify.md).
 
 Most of an environment is written in the short form. What that does not know goes into `resources`, the long form, where every
 kind of object and every property is at hand; an entry with `override: true` changes an object that the short form makes.

@@ -67,20 +67,24 @@ class SecretResolvingFleet:
         if not text.startswith(ADDRESS):
             return text
         if text not in self._secrets:
-            self._secrets[text] = self._look_up(text)
+            self._secrets[text] = look_up(self._opts, text)
         return self._secrets[text]
-
-    def _look_up(self, address: str) -> str:
-        """Raises: LookupError, without the driver's own words: they may hold what nobody should read."""
-        try:
-            secret = salt.utils.sdb.sdb_get(address, self._opts)
-        except Exception as error:  # of whatever driver
-            raise LookupError(f"{address} cannot be looked up on the master: {type(error).__name__}") from None
-        if not isinstance(secret, str) or not secret or secret == address:
-            raise LookupError(f"the master finds nothing at {address}")
-        return secret
 
     def _hidden(self, text: str) -> str:
         for address, secret in self._secrets.items():
             text = text.replace(secret, address)
         return text
+
+
+def look_up(opts: Mapping[str, Any], address: str) -> str:
+    """The secret at an `sdb://` address, as the master finds it.
+
+    Raises: LookupError, without the driver's own words: they may hold what nobody should read.
+    """
+    try:
+        secret = salt.utils.sdb.sdb_get(address, dict(opts))
+    except Exception as error:  # of whatever driver
+        raise LookupError(f"{address} cannot be looked up on the master: {type(error).__name__}") from None
+    if not isinstance(secret, str) or not secret or secret == address:
+        raise LookupError(f"the master finds nothing at {address}")
+    return secret

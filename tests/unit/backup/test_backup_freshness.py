@@ -39,7 +39,7 @@ class Past:
         self.history.end(self.history.begin("prod", what, "database", backup=backup), ok=ok, error=error)
 
     def judge(self, there: Catalogue | str, **more: Any) -> FreshnessResult:
-        return judge("database", job(**more), there, self.history.of("prod", "database"), NOW)
+        return judge("prod", "database", job(**more), there, self.history.of("prod", "database"), NOW)
 
 
 @pytest.fixture
@@ -62,9 +62,23 @@ def test_nothing_there(past: Past) -> None:
 
 
 def test_a_store_that_cannot_be_seen(past: Past) -> None:
-    assert past.judge("store vault cannot be looked at: refused").reasons == (
-        "store vault cannot be looked at: refused",
+    verdict = past.judge("store vault cannot be looked at: refused")
+    assert verdict.reasons == ("the store cannot be seen: store vault cannot be looked at: refused",)
+    assert verdict.unseen
+    assert verdict.age_s is None
+    assert verdict.unknown == (
+        "whether the backups are there and whole (no run ended well yet)",
+        "how far back everything is safe",
     )
+
+
+def test_what_the_history_knows_stays_known_when_the_store_cannot_be_seen(past: Past) -> None:
+    past.tried(NOW - HOUR, backup="database/1")
+    past.tried(NOW - timedelta(minutes=1), ok=False, error="no space left")
+    verdict = past.judge("refused")
+    assert verdict.reasons[1:] == ("the run of 2026-11-04 02:59:00 UTC failed: no space left",)
+    assert "the last run that ended well began at 2026-11-04 02:00:00 UTC" in verdict.unknown[0]
+    assert verdict.next_commands == ("salt-run backup.list prod job=database", "salt-run backup.run prod job=database")
 
 
 def test_too_old(past: Past) -> None:
@@ -88,7 +102,7 @@ def test_a_run_whose_process_is_gone(tmp_path: Path) -> None:
     history = BackupHistory(Store(tmp_path / "h.sqlite"), processes=machine, now=lambda: NOW - HOUR / 2)
     history.begin("prod", Attempt.TAKE, "database")
     machine.running.clear()
-    (reason,) = judge("database", job(), catalogue(*nightly(3)), history.of("prod", "database"), NOW).reasons
+    (reason,) = judge("prod", "database", job(), catalogue(*nightly(3)), history.of("prod", "database"), NOW).reasons
     assert reason == "the run of 2026-11-04 02:30:00 UTC was killed"
 
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from saltlick.backup import freshness as backup_freshness
 from saltlick.backup import report
 from saltlick.backup import verify as backup_verify
-from saltlick.backup.context import BackupContext, BackupJob, source
+from saltlick.backup.look import catalogues_of
 from saltlick.backup.run import take
 from saltlick.commands.arguments import Request, Text, WaitSeconds
 from saltlick.commands.backup.context import backup_context, declared_backups, shared_job
-from saltlick.commands.job import job_progress, running_job
+from saltlick.commands.job import running_job
 from saltlick.commands.result import CommandResult
 from saltlick.errors import InvalidInput, Problem, SaltlickError
 
 if TYPE_CHECKING:
     from saltlick.backup.catalogue import Catalogue
-    from saltlick.backup.freshness import FreshnessResult
 
 FAILED = SaltlickError.exit_code
 MODES = ("full", "incr")
@@ -61,7 +59,7 @@ def run(opts: Mapping[str, Any], request: TakeRequest) -> CommandResult:
             except SaltlickError as error:
                 failed[job.name] = error
         if failed:
-            running.ended("failed", _errors(failed))
+            running.failed({job: str(error) for job, error in failed.items()})
     result: dict[str, Any] = {
         "environment": name,
         "backups": [report.taken_data(backup) for backup in taken],
@@ -79,7 +77,7 @@ def list_(opts: Mapping[str, Any], request: BackupJobsRequest) -> CommandResult:
     """What the stores have."""
     declared = declared_backups(opts, request.name)
     with backup_context(opts, declared.environment.name) as context:
-        catalogues = _catalogues(declared.chosen(request.job), context)
+        catalogues = catalogues_of(declared.chosen(request.job), context)
     jobs = {job: _listed(catalogue) for job, catalogue in catalogues.items()}
     code = FAILED if any(isinstance(catalogue, str) for catalogue in catalogues.values()) else 0
     return CommandResult(
@@ -105,7 +103,7 @@ def verify(opts: Mapping[str, Any], request: VerifyRequest) -> CommandResult:
         damaged = {job: backup.problems for job, backups in verified.items() for backup in backups if backup.problems}
         error = "; ".join(f"{job}: {', '.join(problems)}" for job, problems in damaged.items())
         if damaged:
-            running.ended("failed", error)
+            running.failed({job: f"damaged: {', '.join(problems)}" for job, problems in damaged.items()})
     result: dict[str, Any] = {
         "environment": name,
         "jobs": {
@@ -116,46 +114,6 @@ def verify(opts: Mapping[str, Any], request: VerifyRequest) -> CommandResult:
     if damaged:
         result["error"] = error
     return CommandResult(result, lambda colour: report.verified_text(verified, colour), FAILED if damaged else 0)
-
-
-def freshness(opts: Mapping[str, Any], request: BackupJobsRequest) -> CommandResult:
-    """Whether every job is what the pillar promises. Red ones are events on the bus, too."""
-    declared = declared_backups(opts, request.name)
-    name = declared.environment.name
-    with (
-        job_progress(opts, request.caller.job_id) as progress,
-        backup_context(opts, name, progress) as context,
-    ):
-        results = judged_freshness(declared.chosen(request.job), context)
-        red = [job for job in results if not job.fresh]
-        for job in red:
-            progress.step(name, f"backup/{job.job}/red", **report.verdict_data(job))
-    result: dict[str, Any] = {"environment": name, "jobs": {job.job: report.verdict_data(job) for job in results}}
-    if red:
-        result["error"] = "; ".join(f"{job.job}: {reason}" for job in red for reason in job.reasons)
-    return CommandResult(result, lambda colour: report.verdicts_text(results, colour), FAILED if red else 0)
-
-
-def judged_freshness(jobs: Sequence[BackupJob], context: BackupContext) -> tuple[FreshnessResult, ...]:
-    """One result per job; a store that cannot be seen gives one, too."""
-    catalogues, now = _catalogues(jobs, context), context.today()
-    return tuple(
-        backup_freshness.judge(
-            job.name, job.job, catalogues[job.name], context.history.of(job.environment, job.name), now
-        )
-        for job in jobs
-    )
-
-
-def _catalogues(jobs: Sequence[BackupJob], context: BackupContext) -> dict[str, Catalogue | str]:
-    """By job; the error of one whose store cannot be seen."""
-    catalogues: dict[str, Catalogue | str] = {}
-    for job in jobs:
-        try:
-            catalogues[job.name] = context.catalogue(source(job, context), job.job.store, job.name)
-        except SaltlickError as error:
-            catalogues[job.name] = str(error)
-    return catalogues
 
 
 def _listed(catalogue: Catalogue | str) -> dict[str, Any]:

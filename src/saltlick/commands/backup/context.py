@@ -68,6 +68,7 @@ def shared_job(name: str, action: str, reason: str, caller: Caller, lock_wait_s:
         environments=(name,),
         feature="backup",
         action=action,
+        subject=reason,
         reason=reason,
         caller=caller,
         lock_wait_s=lock_wait_s,

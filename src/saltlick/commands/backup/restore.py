@@ -60,6 +60,7 @@ def restore(opts: Mapping[str, Any], request: RestoreRequest) -> CommandResult:
         caller=request.caller,
         lock_wait_s=request.lock_wait,
         over_stale=True,
+        subject=f"restore of {job.name} of {name}",
     )
     with running_job(opts, job_request) as running, backup_context(opts, name, running.progress) as context:
         user = request.caller.user

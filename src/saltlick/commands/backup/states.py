@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from saltlick.commands.backup.commands import BackupJobsRequest, TakeRequest, freshness, run
+from saltlick.commands.backup.commands import BackupJobsRequest, TakeRequest, run
 from saltlick.commands.backup.context import declared_backups
+from saltlick.commands.backup.freshness import freshness
 from saltlick.commands.state import state
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from saltlick import aws
 from saltlick.commands.arguments import Flag, Remark, Request, WaitSeconds, Words
 from saltlick.commands.environment.admission import forget_stale_keys
+from saltlick.commands.environment.drift import announced_drift
 from saltlick.commands.environment.estate import environments_of, load
 from saltlick.commands.job import running_job
 from saltlick.commands.result import CommandResult, plain
@@ -79,12 +80,15 @@ def destroy(opts: Mapping[str, Any], request: DestroyRequest) -> CommandResult:
         return dataclasses.replace(applied, result={**applied.result, "keys_forgotten": forgotten})
 
 
-def job_request(request: Request, names: tuple[str, ...], action: str, lock_wait_s: float) -> JobRequest:
+def job_request(
+    request: Request, names: tuple[str, ...], action: str, lock_wait_s: float, *, subject: str = ""
+) -> JobRequest:
     """The lock that a change of environments needs. A plan starts from any state, so a stale lock is taken over."""
     return JobRequest(
         environments=names,
         feature="environment",
         action=action,
+        subject=subject,
         reason=f"environment.{action} {','.join(names)}",
         caller=request.caller,
         lock_wait_s=lock_wait_s,
@@ -102,8 +106,7 @@ def _unconfirmed(estate: Estate, typed_back: str) -> CommandResult:
 
 def drift(opts: Mapping[str, Any], request: Request) -> CommandResult:
     """What differs between AWS and the pillar, whichever of them was changed."""
-    estate = load(opts, request.name)
-    plan = provision.plan(estate, aws.connect(estate.region), KINDS)
+    plan = announced_drift(opts, request.name, request.caller)
     result = render.data(plan)
     result["actions"] = [
         action for action in result["actions"] if action["action"] != "keep" or action.keys() & {"drift", "undecided"}

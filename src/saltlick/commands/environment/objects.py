@@ -159,6 +159,7 @@ def _job_request(place: Place, name: str, job_id: str) -> JobRequest:
         environments=(place.environment,),
         feature="environment",
         action="state",
+        subject=f"state {name}",
         reason=f"state {name}",
         caller=caller(job_id),
         over_stale=True,

@@ -5,22 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from saltlick import aws
+from saltlick.commands.announce import Declared, announce, declared_notify
 from saltlick.commands.arguments import Request, WaitSeconds, Words
 from saltlick.commands.environment.admission import forget_stale_keys
 from saltlick.commands.environment.commands import ApplyRequest, DestroyRequest, job_request
 from saltlick.commands.environment.estate import load
-from saltlick.commands.job import environment_locks, open_store, running_job
+from saltlick.commands.job import environment_locks, job_progress, open_store, running_job
 from saltlick.commands.state import applied, planned, state
 from saltlick.engine import render
 from saltlick.engine.plan import Verb
 from saltlick.environment import provision
-from saltlick.jobs.history import JobHistory
+from saltlick.jobs.history import JobEntry, JobHistory
 from saltlick.jobs.holder import Mode
 from saltlick.kinds import KINDS
+from saltlick.notify.condition import Feature
+from saltlick.notify.jobs import failed, green
 from saltlick.salt_io.pillar import require_pillarenv
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from saltlick.engine.apply import Outcome, Report
     from saltlick.engine.plan import Plan
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from saltlick.environment.provision import Estate
     from saltlick.jobs.request import Caller
     from saltlick.jobs.running import RunningJob
+    from saltlick.notify.condition import Condition
 
 
 class LockedRequest(Request):
@@ -45,7 +49,7 @@ def present(opts: Mapping[str, Any], name: str, caller: Caller, **given: Any) ->
         if opts.get("test"):
             estate = load(opts, name)
             return _shown(_plan(estate, aws.connect(estate.region), request.replace, request.prune))
-        with running_job(opts, job_request(request, (name,), "present", request.lock_wait)) as job:
+        with running_job(opts, job_request(request, (name,), "present", request.lock_wait, subject="apply")) as job:
             estate = load(opts, name, create_master_key=True)
             cloud = aws.connect(estate.region, notify=job.progress.line)
             return parts(estate, _plan(estate, cloud, request.replace, request.prune), cloud, job)
@@ -62,7 +66,7 @@ def absent(opts: Mapping[str, Any], name: str, caller: Caller, **given: Any) -> 
         if opts.get("test"):
             estate = load(opts, name)
             return _shown(provision.plan_destroy(estate, aws.connect(estate.region), KINDS, confirm=request.confirm))
-        with running_job(opts, job_request(request, (name,), "absent", request.lock_wait)) as job:
+        with running_job(opts, job_request(request, (name,), "absent", request.lock_wait, subject="destroy")) as job:
             estate = load(opts, name)
             cloud = aws.connect(estate.region, notify=job.progress.line)
             plan = provision.plan_destroy(estate, cloud, KINDS, confirm=request.confirm)
@@ -81,11 +85,12 @@ def locked(opts: Mapping[str, Any], name: str, caller: Caller, *, reason: str, *
         require_pillarenv(opts, name)
         request = LockedRequest.read(opts, caller, name, **given)
         locks = environment_locks(opts, caller.user)
+        notify = declared_notify(opts, [name])
         if opts.get("test"):
             holder = locks.read(name)
             return {"result": None, "comment": f"{name} is locked by {holder}" if holder else f"{name} would be locked"}
         lease = locks.take(name, reason=reason, job=caller.job_id, mode=Mode.RUN, wait_s=request.lock_wait)
-        locks.release_at_exit(lease, then=lambda: _end_orchestration(opts, name, caller, "failed"))
+        locks.release_at_exit(lease, then=lambda: _end_orchestration(opts, notify, caller, "failed"))
         _begin_orchestration(opts, name, caller, reason)
         return {"comment": "; ".join(part for part in (f"{name} is locked: {reason}", lease.notice) if part)}
 
@@ -100,7 +105,7 @@ def unlocked(opts: Mapping[str, Any], name: str, caller: Caller) -> dict[str, An
             return {"comment": f"{name} would be unlocked"}
         released = environment_locks(opts, caller.user).release_run(name)
         if released:
-            _end_orchestration(opts, name, caller, "done")
+            _end_orchestration(opts, declared_notify(opts, [name]), caller, "done")
         return {"comment": f"{name} is unlocked" if released else f"{name} was not locked by this run"}
 
     return state(name, step)
@@ -125,9 +130,28 @@ def _begin_orchestration(opts: Mapping[str, Any], name: str, caller: Caller, rea
         )
 
 
-def _end_orchestration(opts: Mapping[str, Any], name: str, caller: Caller, outcome: str) -> None:
-    with open_store(opts) as store:
-        JobHistory(store).end_open(environment=name, action="orchestrate", jid=caller.job_id, outcome=outcome)
+def _end_orchestration(opts: Mapping[str, Any], notify: Declared, caller: Caller, outcome: str) -> None:
+    """Record the end, and tell people; nothing where it has ended already."""
+    (name,) = notify
+    with open_store(opts) as store, job_progress(opts, caller.job_id) as progress:
+        history = JobHistory(store)
+        if history.end_open(environment=name, action="orchestrate", jid=caller.job_id, outcome=outcome):
+            entries = [entry for entry in history.history(name) if entry.jid == caller.job_id]
+            orchestration = next(entry for entry in entries if entry.action == "orchestrate")
+            parts = [entry for entry in entries if entry is not orchestration]
+            announce(opts, store, notify, [_condition(orchestration, parts)], progress.line)
+
+
+def _condition(orchestration: JobEntry, parts: Sequence[JobEntry]) -> Condition:
+    name, what = orchestration.environment, orchestration.detail
+    if orchestration.outcome == "done":
+        return green(name, Feature.ENVIRONMENT, what)
+    known = (
+        f"{what} by {orchestration.user} (job {orchestration.jid}) ended before its last step",
+        *(f"{part.feature} {part.action}: {part.outcome}: {part.reason}" for part in parts if part.reason),
+    )
+    unknown = "how far it came: the answer of state.orchestrate names the step that failed"
+    return failed(name, Feature.ENVIRONMENT, what, *known, unknown=(unknown,))
 
 
 def _plan(estate: Estate, cloud: Any, replace: Words, prune: bool) -> Plan:

@@ -8,8 +8,9 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from saltlick.commands.announce import announce, announce_failure, declared_notify
 from saltlick.commands.arguments import Flag, Remark, Request, Text, WaitSeconds
-from saltlick.commands.job import environment_locks, job_progress
+from saltlick.commands.job import environment_locks, job_progress, open_store
 from saltlick.commands.offhours.context import (
     OffHoursEnvironment,
     account_of,
@@ -18,12 +19,15 @@ from saltlick.commands.offhours.context import (
     offhours_environment,
     open_records,
 )
-from saltlick.commands.offhours.job import SwitchJob, outcome_data, switch_locked
+from saltlick.commands.offhours.job import SUBJECT, SwitchJob, outcome_data, switch_locked
 from saltlick.commands.result import CommandResult
-from saltlick.errors import InvalidInput, Problem, SaltlickError
+from saltlick.errors import InvalidInput, Locked, Problem, SaltlickError
+from saltlick.notify.condition import Feature
+from saltlick.notify.jobs import failed, green
 from saltlick.offhours import policies as custodian_policies
 from saltlick.offhours import switch, wording
 from saltlick.offhours.due import DueChange, KeepOn, due
+from saltlick.offhours.pillar import OFFHOURS_KEY
 from saltlick.offhours.records import OffHoursRecord
 from saltlick.offhours.schedule import OnOff, following
 from saltlick.offhours.turns import turns
@@ -81,10 +85,12 @@ def run(opts: Mapping[str, Any], request: SwitchRequest) -> CommandResult:
             opts, request.name, _now(), test=request.test, caller=request.caller, lock_wait_s=request.lock_wait
         )
     except SaltlickError as error:
-        _report_failure(opts, request, str(error))
+        _report_failure(opts, request, str(error), told=not isinstance(error, Locked))
         raise
     if result.retcode:
         _report_failure(opts, request, str(result.result.get("error", "")))
+    elif not request.test:
+        _report_success(opts, request)
     return result
 
 
@@ -171,11 +177,26 @@ def status(opts: Mapping[str, Any], request: Request) -> CommandResult:
     return CommandResult(result, "\n".join(_status_lines(switched, record, change, result, at)))
 
 
-def _report_failure(opts: Mapping[str, Any], request: SwitchRequest, error: str) -> None:
-    """The answers of a schedule are read by nobody: a failure is in the log, and an event for reactors."""
+def _report_failure(opts: Mapping[str, Any], request: SwitchRequest, error: str, *, told: bool = True) -> None:
+    """The answers of a schedule are read by nobody: a failure is in the log, an event for reactors, and people are told.
+
+    Nobody is told where another job has the lock: the next run tries again.
+    """
     log.error("offhours.run %s: %s", request.name, error)
-    with job_progress(opts, request.caller.job_id) as progress:
-        progress.step(str(request.name), "offhours/failed", error=error)
+    name = str(request.name)
+    with job_progress(opts, request.caller.job_id) as progress, open_store(opts) as store:
+        progress.step(name, "offhours/failed", error=error)
+        if told and not request.test:
+            unknown = ("which of its servers are on: offhours.status shows it",)
+            condition = failed(name, Feature.OFFHOURS, SUBJECT, error, unknown=unknown)
+            announce_failure(opts, OFFHOURS_KEY, store, condition, progress.line)
+
+
+def _report_success(opts: Mapping[str, Any], request: SwitchRequest) -> None:
+    """What could not begin once can begin now; a switch that failed stays due, so it is green only after it was made."""
+    name = str(request.name)
+    with job_progress(opts, request.caller.job_id) as progress, open_store(opts) as store:
+        announce(opts, store, declared_notify(opts, [name]), [green(name, Feature.OFFHOURS, SUBJECT)], progress.line)
 
 
 def _by_hand(opts: Mapping[str, Any], request: SwitchRequest, side: OnOff) -> CommandResult:

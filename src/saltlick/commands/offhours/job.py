@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from saltlick.offhours.switch import OffHoursContext, SwitchReport
 
 
+SUBJECT = "switch"
+"""What is red where a change could not be made."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SwitchJob:
     """One switch: which way, since when it is due, and why. `still_due` is asked under the lock."""
@@ -94,6 +98,7 @@ def _running(
         environments=(name,),
         feature="offhours",
         action=job.side.value,
+        subject=SUBJECT,
         reason=f"offhours: {name} goes {job.side.value}",
         caller=caller,
         lock_wait_s=lock_wait_s,

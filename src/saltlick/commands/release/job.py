@@ -57,6 +57,7 @@ class ReleaseJob:
             environments=(self.environment,),
             feature="release",
             action=self.action,
+            subject=self.recipe.application,
             reason=self.reason,
             caller=caller,
             lock_wait_s=lock_wait_s,

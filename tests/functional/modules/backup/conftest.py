@@ -50,11 +50,11 @@ class Backups:
         self._number += 1
         backup = f"{T0 + timedelta(hours=self._number):%Y%m%dT%H%M%SZ}-{mode}"
         options = {"directories": [str(folder) for folder in folders]}
-        return self.module["backup.take"]("vault", self.job, backup, "directories", mode=mode, options=options)  # type: ignore[no-any-return]
+        return self.module["backup.take"]("vault", self.job, backup, "directories", mode=mode, options=options)
 
     def restore(self, *chain: dict[str, Any], swap: bool = True, **more: Any) -> dict[str, Any]:
         ids = [link["id"] for link in chain]
-        return self.module["backup.restore"]("vault", self.job, ids, "directories", swap=swap, **more)  # type: ignore[no-any-return]
+        return self.module["backup.restore"]("vault", self.job, ids, "directories", swap=swap, **more)
 
 
 @pytest.fixture

@@ -176,7 +176,12 @@ def test_a_drill_exchanges_beside_what_serves_and_leaves_nothing(
     calls: list[Any] = []
     swap = sys.modules["_saltlick_backup_swap"]
     real = swap.exchange
-    monkeypatch.setattr(swap, "exchange", lambda *names: (calls.append(names), real(*names))[1])
+
+    def noted(*names: Any) -> Any:
+        calls.append(names)
+        return real(*names)
+
+    monkeypatch.setattr(swap, "exchange", noted)
     inode = folder.stat().st_ino
     backups.restore(full, swap=False)
     assert (work / ".uploads.restored", work / ".uploads.drill") in calls
