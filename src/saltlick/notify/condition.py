@@ -24,6 +24,7 @@ class Feature(str, Enum):
     BACKUP = "backup"
     REFRESH = "refresh"
     OFFHOURS = "offhours"
+    DATABASE = "database"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ NEXT_COMMANDS = {
     Feature.RELEASE: ("salt-run release.status {environment}",),
     Feature.BACKUP: ("salt-run backup.freshness {environment}",),
     Feature.REFRESH: ("salt-run refresh.history {environment}",),
+    Feature.DATABASE: ("salt-run database.status {environment}",),
     Feature.OFFHOURS: ("salt-run offhours.status {environment}",),
 }
 """What shows how things stand, by whose it is."""

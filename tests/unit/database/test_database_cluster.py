@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from support.clock import FakeClock
 from saltlick.database import change, report
 from saltlick.database.change import DatabaseContext
 from saltlick.database.cluster import seen_cluster
+from saltlick.database.records import PrimaryRecords
 from saltlick.database.verdict import findings
 from saltlick.errors import NotReady, ServerFailed
 from saltlick.fleet.ports import Call, Reply
+from saltlick.jobs.store import Store
 
 ONE, TWO = "prod-db-1", "prod-db-2"
 VOICES = {ONE: True, TWO: True, "salt-master": True}
@@ -222,3 +225,9 @@ def test_failover_is_switched_by_the_first_server_that_does_it() -> None:
     assert not change.pause(context(servers), resume=True).after.paused
     with pytest.raises(NotReady, match="no server's Patroni answers"):
         change.pause(context(Servers({ONE: primary(managed=False), TWO: standby(managed=False)})), resume=False)
+
+
+def test_another_primary_is_noticed_once(tmp_path: Path) -> None:
+    records = PrimaryRecords(Store(tmp_path / "store.sqlite"))
+    assert [records.replaced("prod", server) for server in (ONE, ONE, TWO, TWO)] == ["", "", ONE, ""]
+    assert records.replaced("test", ONE) == ""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from saltlick.commands.arguments import Request, Text, WaitSeconds
 from saltlick.commands.context import declared_environment, master_ports
-from saltlick.commands.job import running_job
+from saltlick.commands.database.announced import announced
+from saltlick.commands.job import job_progress, running_job
 from saltlick.commands.result import CommandResult
 from saltlick.database import change, report
 from saltlick.database.change import DatabaseChange, DatabaseContext
@@ -50,6 +51,8 @@ def status(opts: Mapping[str, Any], request: DatabaseStatusRequest) -> CommandRe
     with _context(opts, request.name) as context:
         cluster = context.look()
     found = findings(cluster)
+    with job_progress(opts, request.caller.job_id) as progress:
+        announced(opts, request.caller.user, cluster, found, progress.line)
     red = any(finding.red for finding in found)
     return CommandResult(
         report.data(cluster, found),

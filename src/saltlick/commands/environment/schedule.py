@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from saltlick.backup.pillar import BACKUP_KEY, Backups, Timing, parse_backups
 from saltlick.commands.context import master_ports
 from saltlick.commands.state import state
-from saltlick.environment.pillar import parse_environment
+from saltlick.environment.pillar import declared_servers, parse_environment
 from saltlick.errors import ServerFailed
 from saltlick.fleet.ports import Call
 from saltlick.salt_io.pillar import pillar_of, require_pillarenv
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ANSWER_S = 60.0
 LOCK_WAIT_S = 3600
 """A deployment or a release that is under way when a backup is due: it comes after it."""
+DATABASE = Timing(cron="*/5 * * * *", every_s=None)
 FRESHNESS = Timing(cron="*/15 * * * *", every_s=None)
 
 
@@ -49,7 +50,14 @@ def wanted(opts: Mapping[str, Any], name: str) -> dict[str, dict[str, Any]]:
     jobs: dict[str, dict[str, Any]] = {}
     if BACKUP_KEY in pillar:
         jobs |= dict(of_backups(name, parse_backups(pillar, parse_environment(pillar, environment=name))))
-    return jobs
+    return jobs | dict(_of_databases(name, pillar))
+
+
+def _of_databases(name: str, pillar: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every five minutes whether the database cluster is well, where there is one."""
+    servers = declared_servers(parse_environment(pillar, environment=name))
+    if any("postgresql" in server.roles for server in servers):
+        yield f"{_mark(name)}database", _job("database.status", name, DATABASE, 0)
 
 
 def of_backups(name: str, backups: Backups) -> Iterator[tuple[str, dict[str, Any]]]:
