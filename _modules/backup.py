@@ -72,7 +72,7 @@ def take(store, job, backup, kind, mode="full", options=None, environment="", de
         salt prod-db-2 backup.take vault database 20261123T020000Z-full postgresql
     """
     _files.named(job, backup)
-    place, began = _stores.opened(__pillar__.get("stores"), store), time.time()
+    place, began = _stores.opened(__pillar__.get("stores"), store, __opts__), time.time()
     with _files.turn(_base(), job) as state:
         last = _latest(place, job) if mode == "incr" else {}
         spool = _files.emptied(_base() / "spool" / job)
@@ -161,7 +161,7 @@ def catalogue(store, jobs):
 
         salt prod-db-2 backup.catalogue vault '[database]'
     """
-    place = _stores.opened(__pillar__.get("stores"), store)
+    place = _stores.opened(__pillar__.get("stores"), store, __opts__)
     with tempfile.TemporaryDirectory() as folder:
         there = place.manifests(Path(folder), list(jobs))
         listing = {"manifests": [], "unfinished": [], "unreadable": []}
@@ -197,7 +197,7 @@ def verify(store, job, backup, deadline_s=3600):
         salt prod-db-2 backup.verify vault database 20261123T020000Z-full
     """
     _files.named(job, backup)
-    place, began = _stores.opened(__pillar__.get("stores"), store), time.time()
+    place, began = _stores.opened(__pillar__.get("stores"), store, __opts__), time.time()
     folder = _files.emptied(_base() / "verify" / job) / backup
     try:
         manifest = _restores.fetched(place, job, backup, folder, deadline_s)
@@ -222,7 +222,7 @@ def prune(store, job, backups):
 
         salt prod-db-2 backup.prune vault database '[20260101T020000Z-full]'
     """
-    place = _stores.opened(__pillar__.get("stores"), store)
+    place = _stores.opened(__pillar__.get("stores"), store, __opts__)
     for backup in backups:
         _files.named(job, backup)
         place.delete(job, backup)
@@ -272,7 +272,7 @@ def restore(store, job, chain, kind, until="", scripts=(), checks=(), swap=False
         raise CommandExecutionError(
             f"{__opts__['id']} is of production ({own['environment']}): what it has is not overwritten"
         )
-    place = _stores.opened(__pillar__.get("stores"), store)
+    place = _stores.opened(__pillar__.get("stores"), store, __opts__)
     with _files.turn(_base(), "restore"):
         order = _restores.Order(
             place, job, tuple(chain), str(until), tuple(scripts), tuple(checks), swap, float(deadline_s)

@@ -15,7 +15,14 @@ from saltlick.schema.fields import AbsolutePath, Label, Model, UserName, form
 Count = Annotated[StrictInt, Field(ge=0, le=1000)]
 Age = Annotated[StrictInt, Field(ge=60, le=366 * 86400)]
 Cron = Annotated[StrictStr, AfterValidator(cron)]
+BucketName = Annotated[
+    StrictStr,
+    form(r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of a bucket (write it like acme-backups)"),
+]
 Word = Annotated[StrictStr, form(r"[A-Za-z0-9._-]+", "a name of letters, digits, dots, hyphens and underscores")]
+
+
+SHORTEST_KEY = 16
 
 
 class Rsync(Model):
@@ -40,8 +47,8 @@ class Encryption(str, Enum):
 class S3(Model):
     """A bucket, or a part of one; encrypted on the server's side."""
 
-    bucket: StrictStr = Field(min_length=3, max_length=63, description="Name of the bucket. It is not made for you.")
-    prefix: StrictStr = Field("", description="Folder in it.")
+    bucket: BucketName = Field(description="Name of the bucket: one of `environment.buckets`, or one that is there.")
+    prefix: StrictStr = Field("", description="Folder in it; what the servers' role may see.")
     encryption: Encryption = Field(Encryption.S3, description="`AES256` (S3's key) or `aws:kms`.")
     key_id: StrictStr = Field("", description="Key of KMS, for `aws:kms`; left out: the account's own.")
     region: StrictStr = Field("", description="Its region.")
@@ -59,15 +66,28 @@ class S3(Model):
 
 
 class StoreSpec(Model):
-    """Where backups are kept: exactly one of `rsync` and `s3`. The servers read the same key from their own pillar."""
+    """Where backups are kept: exactly one of `rsync` and `s3`. The servers read the same key from their own pillar.
+
+    A text `sdb://profile/key` is looked up by the server that needs it, with its own configuration of that profile.
+    """
 
     rsync: Rsync | None = Field(None, description="A folder on another server.")
     s3: S3 | None = Field(None, description="A bucket.")
+    encryption_key: SecretStr | None = Field(
+        None,
+        description="For `s3`: servers encrypt with this key before anything leaves them (rclone's crypt). From a renderer or an "
+        "`sdb` address, not from git. Without it nobody can restore, so keep a copy outside of AWS.",
+    )
 
     @model_validator(mode="after")
     def _one(self) -> StoreSpec:
         if (self.rsync is None) == (self.s3 is None):
             raise ValueError("a store is exactly one of `rsync` and `s3`")
+        if self.rsync and self.encryption_key:
+            raise ValueError("`encryption_key` is for `s3`: an rsync store keeps files as they are")
+        key = self.encryption_key.get_secret_value() if self.encryption_key else None
+        if key is not None and not key.startswith("sdb://") and len(key) < SHORTEST_KEY:
+            raise ValueError(f"`encryption_key` has {len(key)} characters: make one of {SHORTEST_KEY} or more")
         return self
 
 
