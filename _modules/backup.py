@@ -5,7 +5,8 @@ job or log. In a store a backup is the folder ``<job>/<id>`` with a ``manifest.j
 is unfinished.
 
 Kinds: ``postgresql`` (pg_basebackup, and the WAL that pg_receivewal received), ``zodb`` (repozo, and the blobs with tar),
-``directories`` (tar). Needs Salt and the standard library only, with the helpers that lie beside it.
+``directories`` (tar), ``master`` (what a Salt master remembers). Needs Salt and the standard library only, with the helpers that
+lie beside it.
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
@@ -22,6 +23,7 @@ for _helper in [name for name in sys.modules if name.startswith(("_saltlick_back
     sys.modules.pop(_helper, None)
 try:  # Beside this file first, as Salt's loader has it: an installed wheel may be another version.
     import _saltlick_backup_files as _files
+    import _saltlick_backup_master as _master
     import _saltlick_backup_postgresql as _postgresql
     import _saltlick_backup_restores as _restores
     import _saltlick_backup_stores as _stores
@@ -29,6 +31,7 @@ try:  # Beside this file first, as Salt's loader has it: an installed wheel may 
     import _saltlick_backup_zodb as _zodb
 except ImportError:
     from saltlick.modules import _saltlick_backup_files as _files
+    from saltlick.modules import _saltlick_backup_master as _master
     from saltlick.modules import _saltlick_backup_postgresql as _postgresql
     from saltlick.modules import _saltlick_backup_restores as _restores
     from saltlick.modules import _saltlick_backup_stores as _stores
@@ -303,6 +306,52 @@ def reseed():
     return _restores.reseed()
 
 
+def recover_master(store, job="master", backup="", deadline_s=3600):
+    """
+    Make this machine the master that a backup is of: its keys, those of its minions, history, locks. Minions trust it as before.
+
+    For a new master in place of one that is lost, on that machine and by ``salt-call`` only: the master is stopped for it, and
+    its own minion restarted. What this master had is kept beside. The former master must be gone for good: two with one key
+    would both be obeyed.
+
+    store
+        name of a store in this minion's pillar
+    backup
+        its id; left out, the newest
+
+    Returns ``{"backup": "…", "kept": "<where the former things are>", "settings": [<files of master.d that were added>],
+    "master_finger": "…", "minions": [<whose keys are accepted>]}``.
+
+    Raises:
+        CommandExecutionError: not by ``salt-call``, no such backup, or a damaged one; then nothing was touched.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call backup.recover_master vault
+    """
+    if __opts__.get("__cli") != "salt-call":
+        raise CommandExecutionError("this stops the master: call it on the master itself, with salt-call")
+    place = _stores.opened(__pillar__.get("stores"), store, __opts__)
+    wanted = backup or _latest(place, job).get("id", "")
+    if not wanted:
+        raise CommandExecutionError(f"store {store} has no finished backup of {job}")
+    _files.named(job, wanted)
+    with _files.turn(_base(), "restore"):
+        folder = _files.emptied(_base() / "restore")
+        try:
+            manifest = _restores.fetched(place, job, wanted, folder / wanted, deadline_s)
+            if manifest["kind"] != "master":
+                raise CommandExecutionError(f"{job}/{wanted} is of kind {manifest['kind']}, and not of a master")
+            if problems := _files.differences(folder / wanted, manifest):
+                raise CommandExecutionError(f"{job}/{wanted} is damaged: {'; '.join(problems)}")
+            services = {verb: __salt__[f"service.{verb}"] for verb in ("stop", "start", "restart")}
+            return {"backup": wanted, **_master.recover(folder / wanted, __opts__, services, deadline_s)}
+        finally:
+            _files.emptied(folder)
+
+
 def _taken(kind, folder, mode, last, options, state, deadline_s):
     if kind == "postgresql":
         return _postgresql.take(folder, mode, last, options, deadline_s)
@@ -310,7 +359,9 @@ def _taken(kind, folder, mode, last, options, state, deadline_s):
         return _zodb.take(folder, mode, last, state, deadline_s)
     if kind == "directories":
         return _trees.take(folder, mode, last, options, state, deadline_s)
-    raise CommandExecutionError(f"{kind} is no kind of backup: postgresql, zodb, directories")
+    if kind == "master":
+        return _master.take(folder, __opts__, deadline_s)
+    raise CommandExecutionError(f"{kind} is no kind of backup: postgresql, zodb, directories, master")
 
 
 def _shipped(kind, state, manifest):

@@ -23,6 +23,7 @@ def findings(backups: Backups, stores: Mapping[str, Any], environment: Environme
         yield from _ages(job, where)
         if job.servers in environment.servers and job.store in stores:
             yield from _bucket(stores[job.store], environment, job.servers, (*where, "store"))
+        yield from _keys_of_master(job, stores.get(job.store), where)
         yield from repeated(job.directories or (), (*where, "directories"))
         if job.drill and job.drill.environment == environment.name and environment.production:
             yield at(
@@ -37,6 +38,13 @@ def _ages(job: BackupJobSpec, where: tuple[str, ...]) -> Iterator[PillarFinding]
         yield at(*where, "max_age_s", message=message)
     if job.splay_s and every and job.splay_s >= min(every):
         yield at(*where, "splay_s", message=f"{job.splay_s} s are as long as the {min(every)} s between two runs")
+
+
+def _keys_of_master(job: BackupJobSpec, store: Any, where: tuple[str, ...]) -> Iterator[PillarFinding]:
+    """Who has the key of a master commands all of its servers."""
+    if job.master and isinstance(store, Mapping) and not store.get("encryption_key"):
+        message = f"whoever reads store {job.store} would have the master's key: give it an encryption_key"
+        yield at(*where, "store", message=message)
 
 
 def _bucket(raw: Any, environment: Environment, group: str, where: tuple[str, ...]) -> Iterator[PillarFinding]:

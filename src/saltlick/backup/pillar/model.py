@@ -110,6 +110,7 @@ class BackupKind(str, Enum):
     POSTGRESQL = "postgresql"
     ZODB = "zodb"
     DIRECTORIES = "directories"
+    MASTER = "master"
 
 
 class Postgresql(Model):
@@ -122,6 +123,10 @@ class Postgresql(Model):
 
 class Zodb(Model):
     """A ZODB behind ZEO: Data.fs and its blobs, as one pair."""
+
+
+class SaltMaster(Model):
+    """What a Salt master remembers: its keys, those of its minions, history, attempts, releases and locks."""
 
 
 class RetentionSpec(Model):
@@ -183,11 +188,14 @@ class Drill(Model):
 
 
 class BackupJobSpec(Model):
-    """One thing that is backed up: exactly one of `postgresql`, `zodb` and `directories`."""
+    """One thing that is backed up: exactly one of `postgresql`, `zodb`, `directories` and `master`."""
 
     postgresql: Postgresql | None = Field(None, description="A cluster of PostgreSQL.")
     zodb: Zodb | None = Field(None, description="A ZODB behind ZEO.")
     directories: Annotated[tuple[AbsolutePath, ...], Field(min_length=1)] | None = Field(None, description="Folders.")
+    master: SaltMaster | None = Field(
+        None, description="The Salt master itself. It has to be encrypted: its store needs an `encryption_key`."
+    )
     servers: Label = Field(description="Server group that has it.")
     store: Label = Field(description="Where it goes.")
     full: Timing | None = Field(None, description="When everything is copied. Left out: only by hand.")
@@ -205,8 +213,10 @@ class BackupJobSpec(Model):
 
     @model_validator(mode="after")
     def _one_kind(self) -> BackupJobSpec:
-        if sum(kind is not None for kind in (self.postgresql, self.zodb, self.directories)) != 1:
-            raise ValueError("a job is exactly one of `postgresql`, `zodb` and `directories`")
+        if sum(kind is not None for kind in (self.postgresql, self.zodb, self.directories, self.master)) != 1:
+            raise ValueError("a job is exactly one of `postgresql`, `zodb`, `directories` and `master`")
+        if self.master and (self.incremental or self.drill):
+            raise ValueError("of a `master` there are full backups only, and no drill: its keys belong nowhere else")
         if self.incremental and not self.full:
             raise ValueError("`incremental` needs a `full` to build on")
         return self
@@ -216,6 +226,8 @@ class BackupJobSpec(Model):
         """What it backs up."""
         if self.postgresql:
             return BackupKind.POSTGRESQL
+        if self.master:
+            return BackupKind.MASTER
         return BackupKind.ZODB if self.zodb else BackupKind.DIRECTORIES
 
     @property
