@@ -3,7 +3,9 @@
 A store is a tree of folders `<job>/<id>/`. Secrets reach the tools by environment or standard input, never by command line.
 """
 
+import configparser
 import json
+import os
 import tempfile
 from pathlib import Path
 
@@ -58,6 +60,23 @@ def _looked_up(value, name, opts):
     if not isinstance(secret, str) or not secret or secret == value:
         raise CommandExecutionError(f"store {name}: this minion finds nothing at {value}")
     return secret
+
+
+def configured_endpoint():
+    """The `endpoint_url` that this machine's AWS configuration has for S3, or nothing: that is AWS.
+
+    AWS's own tools follow it; the rclone of most distributions does not. Source: AWS SDKs and Tools Reference Guide,
+    "Service-specific endpoints", with the default profile alone.
+    """
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        if os.environ.get(name):
+            return os.environ[name]
+    settings = configparser.ConfigParser(interpolation=None)
+    try:
+        settings.read(os.environ.get("AWS_CONFIG_FILE") or Path("~/.aws/config").expanduser())
+    except configparser.Error as error:
+        raise CommandExecutionError(f"this machine's AWS configuration cannot be read: {error}") from error
+    return settings.get("default", "endpoint_url", fallback="")
 
 
 class Rsync:
@@ -127,6 +146,7 @@ class S3:
         **_,
     ):
         self.name = name
+        endpoint = endpoint or configured_endpoint()
         self._root = "store:" + "/".join(part.strip("/") for part in (bucket, prefix) if part)
         declared = {
             "TYPE": "s3", "PROVIDER": "Other" if endpoint else "AWS", "ENDPOINT": endpoint, "REGION": region,

@@ -155,3 +155,28 @@ def test_a_damaged_object_is_seen(server: Server) -> None:
     server.s3.delete_object(Bucket=server.bucket, Key=name)
     (problem,) = server.call("verify", "vault", "files", FULL)["problems"]
     assert "is missing" in problem
+
+
+@pytest.mark.parametrize("by", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_CONFIG_FILE"])
+def test_the_endpoint_of_the_servers_own_configuration_counts(
+    server: Server, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    endpoint = server.declared.pop("endpoint")
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_CONFIG_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    settings = server.folder / "aws-config"
+    settings.write_text(f"[default]\nregion = us-east-1\nendpoint_url = {endpoint}\n")
+    monkeypatch.setenv(by, str(settings) if by == "AWS_CONFIG_FILE" else endpoint)
+    server.take(FULL)
+    assert f"prod/files/{FULL}/manifest.json.bin" in server.objects()
+
+
+def test_a_configuration_that_cannot_be_read_is_said(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.declared.pop("endpoint")
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    settings = server.folder / "aws-config"
+    settings.write_text("endpoint_url = http://nowhere\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(settings))
+    with pytest.raises(CommandExecutionError, match="this machine's AWS configuration cannot be read"):
+        server.take(FULL)

@@ -70,6 +70,18 @@ def test_a_store_and_its_bucket_agree_on_the_key() -> None:
     assert problems({"s3": {"bucket": NAME, "encryption": "aws:kms"}}, **secret) == []
 
 
+def test_a_store_says_the_region_of_its_bucket() -> None:
+    sydney = {
+        "region": "ap-southeast-2",
+        "zones": ["ap-southeast-2a", "ap-southeast-2b"],
+        "servers.db.buckets": {NAME: {}},
+    }
+    wrong = [f"backup.jobs.files.store: bucket {NAME} is in ap-southeast-2: give the store region: ap-southeast-2"]
+    assert problems({"s3": {"bucket": NAME}}, **sydney) == wrong
+    assert problems({"s3": {"bucket": NAME, "region": "eu-west-1"}}, **sydney) == wrong
+    assert problems({"s3": {"bucket": NAME, "region": "ap-southeast-2"}}, **sydney) == []
+
+
 @pytest.mark.parametrize("name", ["Acme", "ab", "a..b", "acme_backups", "acme-"])
 def test_names_that_no_bucket_has(name: str) -> None:
     assert problems({"s3": {"bucket": name}}) == [

@@ -12,6 +12,8 @@ from saltlick.environment.pillar.checks.findings import PillarFinding, at, repea
 from saltlick.environment.pillar.model import Environment
 
 HOUR_S = 3600
+FIRST_REGION = "us-east-1"
+"""The region that rclone takes where none is given."""
 
 
 def findings(backups: Backups, stores: Mapping[str, Any], environment: Environment) -> Iterator[PillarFinding]:
@@ -57,6 +59,10 @@ def _bucket(raw: Any, environment: Environment, group: str, where: tuple[str, ..
     if own and store.encryption.value != own.encryption:
         message = f"the store has encryption {store.encryption.value}, and bucket {name} has {own.encryption}"
         yield at(*where, message=f"{message}: make them equal")
+    if own and not store.endpoint and (store.region or FIRST_REGION) != environment.region:
+        yield at(
+            *where, message=f"bucket {name} is in {environment.region}: give the store region: {environment.region}"
+        )
     spec = environment.servers[group]
     if store.access_key or spec.iam_policy is not None or _given_by_hand(environment):
         return

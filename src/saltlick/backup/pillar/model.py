@@ -51,8 +51,12 @@ class S3(Model):
     prefix: StrictStr = Field("", description="Folder in it; what the servers' role may see.")
     encryption: Encryption = Field(Encryption.S3, description="`AES256` (S3's key) or `aws:kms`.")
     key_id: StrictStr = Field("", description="Key of KMS, for `aws:kms`; left out: the account's own.")
-    region: StrictStr = Field("", description="Its region.")
-    endpoint: StrictStr = Field("", description="Address of a service that speaks S3; left out: AWS.")
+    region: StrictStr = Field("", description="Its region; left out: us-east-1.")
+    endpoint: StrictStr = Field(
+        "",
+        description="Address of a service that speaks S3; left out: AWS, or what `endpoint_url` of the server's own AWS "
+        "configuration says.",
+    )
     access_key: SecretStr | None = Field(None, description="Left out with `secret_key`: the instance's own role.")
     secret_key: SecretStr | None = Field(None, description="Secret of `access_key`.")
 
