@@ -10,11 +10,11 @@ except ImportError:
 account = _command.account
 
 
-def run(command, user="", env=None, deadline_s=3600, output=None, allowed=(0,), remarks=None):
-    """What a command prints, as text (see ``_saltlick_user_command.run``). Secrets come by ``env`` and are in no error."""
+def run(command, user="", env=None, deadline_s=3600, output=None, allowed=(0,), remarks=None, given=None):
+    """What a command prints, as text (see ``_saltlick_user_command.run``). Secrets in ``env`` or ``given`` are in no error."""
     return _command.run(
         command, user=user, environ=_environment(user, env), deadline_s=deadline_s, output=output, allowed=allowed,
-        remarks=remarks,
+        remarks=remarks, given=given,
     )  # fmt: skip
 
 

@@ -5,7 +5,8 @@ job or log. In a store a backup is the folder ``<job>/<id>`` with a ``manifest.j
 is unfinished.
 
 Kinds: ``postgresql`` (pg_basebackup, and the WAL that pg_receivewal received), ``zodb`` (repozo, and the blobs with tar),
-``directories`` (tar). Needs Salt and the standard library only, with the helpers that lie beside it.
+``directories`` (tar), ``master`` (what a Salt master remembers). Needs Salt and the standard library only, with the helpers that
+lie beside it.
 """
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
@@ -23,6 +24,7 @@ for _helper in [name for name in sys.modules if name.startswith(("_saltlick_back
 try:  # Beside this file first, as Salt's loader has it: an installed wheel may be another version.
     import _saltlick_backup_chains as _chains
     import _saltlick_backup_files as _files
+    import _saltlick_backup_master as _master
     import _saltlick_backup_postgresql as _postgresql
     import _saltlick_backup_restores as _restores
     import _saltlick_backup_stores as _stores
@@ -32,6 +34,7 @@ try:  # Beside this file first, as Salt's loader has it: an installed wheel may 
 except ImportError:
     from saltlick.modules import _saltlick_backup_chains as _chains
     from saltlick.modules import _saltlick_backup_files as _files
+    from saltlick.modules import _saltlick_backup_master as _master
     from saltlick.modules import _saltlick_backup_postgresql as _postgresql
     from saltlick.modules import _saltlick_backup_restores as _restores
     from saltlick.modules import _saltlick_backup_stores as _stores
@@ -76,7 +79,7 @@ def take(store, job, backup, kind, mode="full", options=None, environment="", de
         salt prod-db-2 backup.take vault database 20261123T020000Z-full postgresql
     """
     _files.named(job, backup)
-    place, began = _stores.opened(__pillar__.get("stores"), store), time.time()
+    place, began = _stores.opened(__pillar__.get("stores"), store, __opts__), time.time()
     with _files.turn(_base(), job) as state:
         last = _latest(place, job) if mode == "incr" else {}
         spool = _files.emptied(_base() / "spool" / job)
@@ -168,7 +171,7 @@ def catalogue(store, jobs):
 
         salt prod-db-2 backup.catalogue vault '[database]'
     """
-    place = _stores.opened(__pillar__.get("stores"), store)
+    place = _stores.opened(__pillar__.get("stores"), store, __opts__)
     with tempfile.TemporaryDirectory() as folder:
         there = place.manifests(Path(folder), list(jobs))
         listing = {"manifests": [], "unfinished": [], "unreadable": []}
@@ -204,7 +207,7 @@ def verify(store, job, backup, deadline_s=3600):
         salt prod-db-2 backup.verify vault database 20261123T020000Z-full
     """
     _files.named(job, backup)
-    place, began = _stores.opened(__pillar__.get("stores"), store), time.time()
+    place, began = _stores.opened(__pillar__.get("stores"), store, __opts__), time.time()
     folder = _files.emptied(_base() / "verify" / job) / backup
     try:
         (manifest,) = _chains.manifests(place, job, [backup])
@@ -231,7 +234,7 @@ def prune(store, job, backups):
 
         salt prod-db-2 backup.prune vault database '[20260101T020000Z-full]'
     """
-    place = _stores.opened(__pillar__.get("stores"), store)
+    place = _stores.opened(__pillar__.get("stores"), store, __opts__)
     for backup in backups:
         _files.named(job, backup)
         place.delete(job, backup)
@@ -281,7 +284,7 @@ def restore(store, job, chain, kind, until="", scripts=(), checks=(), swap=False
         raise CommandExecutionError(
             f"{__opts__['id']} is of production ({own['environment']}): what it has is not overwritten"
         )
-    place = _stores.opened(__pillar__.get("stores"), store)
+    place = _stores.opened(__pillar__.get("stores"), store, __opts__)
     with _files.turn(_base(), "restore"):
         order = _restores.Order(
             place, job, tuple(chain), str(until), tuple(scripts), tuple(checks), swap, float(deadline_s)
@@ -312,6 +315,52 @@ def reseed():
     return _restores.reseed()
 
 
+def recover_master(store, job="master", backup="", deadline_s=3600):
+    """
+    Make this machine the master that a backup is of: its keys, those of its minions, history, locks. Minions trust it as before.
+
+    For a new master in place of one that is lost, on that machine and by ``salt-call`` only: the master is stopped for it, and
+    its own minion restarted. What this master had is kept beside. The former master must be gone for good: two with one key
+    would both be obeyed.
+
+    store
+        name of a store in this minion's pillar
+    backup
+        its id; left out, the newest
+
+    Returns ``{"backup": "…", "kept": "<where the former things are>", "settings": [<files of master.d that were added>],
+    "master_finger": "…", "minions": [<whose keys are accepted>]}``.
+
+    Raises:
+        CommandExecutionError: not by ``salt-call``, no such backup, or a damaged one; then nothing was touched.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call backup.recover_master vault
+    """
+    if __opts__.get("__cli") != "salt-call":
+        raise CommandExecutionError("this stops the master: call it on the master itself, with salt-call")
+    place = _stores.opened(__pillar__.get("stores"), store, __opts__)
+    wanted = backup or _latest(place, job).get("id", "")
+    if not wanted:
+        raise CommandExecutionError(f"store {store} has no finished backup of {job}")
+    _files.named(job, wanted)
+    with _files.turn(_base(), "restore"):
+        folder = _files.emptied(_base() / "restore")
+        try:
+            manifest = _restores.fetched(place, job, wanted, folder / wanted, deadline_s)
+            if manifest["kind"] != "master":
+                raise CommandExecutionError(f"{job}/{wanted} is of kind {manifest['kind']}, and not of a master")
+            if problems := _files.differences(folder / wanted, manifest):
+                raise CommandExecutionError(f"{job}/{wanted} is damaged: {'; '.join(problems)}")
+            services = {verb: __salt__[f"service.{verb}"] for verb in ("stop", "start", "restart")}
+            return {"backup": wanted, **_master.recover(folder / wanted, __opts__, services, deadline_s)}
+        finally:
+            _files.emptied(folder)
+
+
 def _taken(kind, folder, mode, last, options, state, deadline_s):
     if kind == "postgresql":
         return _postgresql.take(folder, mode, last, options, deadline_s)
@@ -319,7 +368,9 @@ def _taken(kind, folder, mode, last, options, state, deadline_s):
         return _zodb.take(folder, mode, last, state, deadline_s)
     if kind == "directories":
         return _trees.take(folder, mode, last, options, state, deadline_s)
-    raise CommandExecutionError(f"{kind} is no kind of backup: postgresql, zodb, directories")
+    if kind == "master":
+        return _master.take(folder, __opts__, deadline_s)
+    raise CommandExecutionError(f"{kind} is no kind of backup: postgresql, zodb, directories, master")
 
 
 def _shipped(kind, state, manifest):

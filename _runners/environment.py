@@ -76,7 +76,7 @@ def apply(name=None, *rest, replace=None, prune=False, lock_wait=0, **extra):
     )
 
 
-def destroy(name=None, *rest, confirm="", lock_wait=0, **extra):
+def destroy(name=None, *rest, confirm="", keep=None, lock_wait=0, **extra):
     """
     Delete everything of the environment, in order, under its lock.
 
@@ -88,6 +88,9 @@ def destroy(name=None, *rest, confirm="", lock_wait=0, **extra):
     confirm
         The same again, typed by hand. Without it, what would be deleted is shown, and nothing is touched.
 
+    keep
+        Buckets that stay with what is in them: ``bucket/backups``. One that is not empty is refused otherwise.
+
     lock_wait
         Seconds to wait for another job's lock.
 
@@ -98,8 +101,18 @@ def destroy(name=None, *rest, confirm="", lock_wait=0, **extra):
     .. code-block:: bash
 
         salt-run environment.destroy test confirm=test
+        salt-run environment.destroy test confirm=test keep=bucket/backups
     """
-    return _run(commands.destroy, commands.DestroyRequest, name, *rest, **extra, confirm=confirm, lock_wait=lock_wait)
+    return _run(
+        commands.destroy,
+        commands.DestroyRequest,
+        name,
+        *rest,
+        **extra,
+        confirm=confirm,
+        keep=keep,
+        lock_wait=lock_wait,
+    )
 
 
 def show(name=None, *rest, **extra):

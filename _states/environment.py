@@ -52,7 +52,7 @@ def present(name, replace=None, prune=False, lock_wait=0):
     return states.present(__opts__, name, _caller(), replace=replace, prune=prune, lock_wait=lock_wait)
 
 
-def absent(name, confirm, lock_wait=0):
+def absent(name, confirm, keep=None, lock_wait=0):
     """
     Delete everything of the environment, in order. Production and protected resources are refused.
 
@@ -62,6 +62,9 @@ def absent(name, confirm, lock_wait=0):
     confirm
         The environment's name once more.
 
+    keep
+        Buckets that stay with what is in them: ``bucket/backups``. One that is not empty is refused otherwise.
+
     IAM: observe and destroy actions of all kinds.
 
     .. code-block:: yaml
@@ -70,7 +73,7 @@ def absent(name, confirm, lock_wait=0):
           environment.absent:
             - confirm: {{ pillar.confirm }}
     """
-    return states.absent(__opts__, name, _caller(), confirm=confirm, lock_wait=lock_wait)
+    return states.absent(__opts__, name, _caller(), confirm=confirm, keep=keep, lock_wait=lock_wait)
 
 
 def admitted(name, deadline_s=None):

@@ -1,6 +1,8 @@
 # Deletes everything of one environment, in order, and forgets its servers' keys. Refuses production and protected resources.
 #
 #   salt-run state.orchestrate orch.destroy-environment pillarenv=test pillar='{"confirm": "test"}'
+#
+# A bucket with backups in it is refused; with "keep": "bucket/backups" it stays, and all else goes.
 {%- set name = opts.get('pillarenv') or '' %}
 {%- set found = salt['saltutil.runner']('environment.validate', arg=[name]) %}
 
@@ -27,6 +29,7 @@ everything:
   environment.absent:
     - name: {{ name }}
     - confirm: {{ pillar.get('confirm', '') | json }}
+    - keep: {{ pillar.get('keep', []) | json }}
     - failhard: True
     - require:
       - environment: lock

@@ -17,9 +17,9 @@ from saltlick.kinds import KINDS
 if TYPE_CHECKING:
     from types import ModuleType
 
-IAM_ACTION = re.compile(r"(ec2|elasticloadbalancing|iam|ssm):[A-Z][A-Za-z]+")
+IAM_ACTION = re.compile(r"(ec2|elasticloadbalancing|iam|s3|ssm|tag):[A-Z][A-Za-z]+")
 NAMES = {
-    "elastic_ip", "iam_role", "image", "instance", "instance_profile", "internet_gateway", "key_pair", "listener",
+    "bucket", "elastic_ip", "iam_role", "image", "instance", "instance_profile", "internet_gateway", "key_pair", "listener",
     "load_balancer", "nat_gateway", "peering", "route", "route_table", "route_table_association", "security_group",
     "security_group_rules", "subnet", "target_group", "target_registration", "vpc",
 }  # fmt: skip

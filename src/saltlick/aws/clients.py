@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from botocore.model import OperationModel
 
+AWS_DOMAIN = ".amazonaws.com"
 CONNECTIONS = 64
 """As many as the engine has calls in flight, so that no call waits for a connection."""
 
@@ -59,14 +60,17 @@ class Clients:
 
             self._core = botocore.session.get_session()
             self._session = boto3.session.Session(botocore_session=self._core, region_name=self.region)
-        return self._session.client(
-            service,
-            config=Config(
-                retries={"total_max_attempts": 1, "mode": "standard"},
-                max_pool_connections=CONNECTIONS,
-                connect_timeout=5,
-                read_timeout=60,
-                tcp_keepalive=True,
-                user_agent_extra="saltlick",
-            ),
+        config = Config(
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            max_pool_connections=CONNECTIONS,
+            connect_timeout=5,
+            read_timeout=60,
+            tcp_keepalive=True,
+            user_agent_extra="saltlick",
         )
+        client = self._session.client(service, config=config)
+        if service == "s3" and AWS_DOMAIN not in client.meta.endpoint_url:
+            # Other services that speak S3 have no host name for each bucket.
+            config = config.merge(Config(s3={"addressing_style": "path"}))
+            return self._session.client(service, config=config)
+        return client

@@ -69,13 +69,13 @@ class AwsReading:
         self._answers: Once[tuple[Answer, ...]] = Once(keep=True)
 
     def read(self, service: str, operation: str, key: str, /, **parameters: Any) -> tuple[Mapping[str, Any], ...]:
-        """All items under `key` of all pages; a single object under `key` comes as the only item.
+        """All items under `key` of all pages; a single object under `key` comes as the only item, a text as `{key: text}`.
 
         Raises: AwsError, AwsUnclear.
         """
         request = question(service, operation, parameters)
         pages = self._answers.get(request, lambda: self._pages(service, operation, parameters))
-        return tuple(item for page in pages for item in _items(page.get(key)))
+        return tuple(item for page in pages for item in _items(key, page.get(key)))
 
     def _pages(self, service: str, operation: str, parameters: Mapping[str, Any]) -> tuple[Answer, ...]:
         def send(**page_parameters: Any) -> Answer:
@@ -89,7 +89,9 @@ class AwsReading:
         return tuple(Paginator(send, *paging).paginate(**parameters))
 
 
-def _items(page: Any) -> list[Mapping[str, Any]]:
+def _items(key: str, page: Any) -> list[Mapping[str, Any]]:
     if not page:
         return []
+    if isinstance(page, str):
+        return [{key: page}]
     return [page] if isinstance(page, Mapping) else list(page)

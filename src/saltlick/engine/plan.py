@@ -47,7 +47,8 @@ class Action:
 class Plan:
     """All actions in an order in which they can be applied, and the observed objects that are not declared.
 
-    `missing` are references to objects of environments outside this plan that do not exist yet.
+    `missing` are references to objects of environments outside this plan that do not exist yet. `kept` are objects that a destroy
+    leaves because they were named.
     """
 
     environments: tuple[str, ...]
@@ -55,6 +56,7 @@ class Plan:
     undeclared: tuple[Observed, ...]
     missing: tuple[Ref, ...]
     snapshot: Snapshot
+    kept: tuple[Observed, ...] = ()
 
     @property
     def counts(self) -> Mapping[str, int]:

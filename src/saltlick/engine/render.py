@@ -50,6 +50,9 @@ def _environment(plan: Plan, environment: str, names: Mapping[str, Key], paint: 
         lines.append(
             "  " + paint("?", f"? {observed.key.address}  {observed.id}  ours but not declared (prune=True deletes it)")
         )
+    for observed in plan.kept:
+        if observed.key.environment == environment:
+            lines.append("  " + paint("?", f"= {observed.key.address}  {observed.id}  kept with what is in it"))
     return lines
 
 
@@ -160,6 +163,7 @@ def data(plan: Plan) -> dict[str, Any]:
         "actions": [_action_data(action) for action in plan.actions],
         "undeclared": [{"address": str(o.key), "id": o.id} for o in plan.undeclared],
         "missing": sorted({str(ref.key) for ref in plan.missing}),
+        **({"kept": [str(observed.key) for observed in plan.kept]} if plan.kept else {}),
     }
 
 

@@ -212,6 +212,10 @@ class Kind(ABC):
         """Delete the object and wait until it is gone enough for what it pointed to. Gone already is fine."""
         raise TypeError(f"{self.name} cannot be destroyed")
 
+    def holds(self, cloud: Cloud, observed: Observed) -> str:
+        """Why the object must not be destroyed with its environment (a bucket with backups in it), or nothing."""
+        return ""
+
     def normalise(self, field_name: str, value: Any) -> Any:
         """Bring a resolved wanted value to the form `observe` gives, so that equality is sameness."""
         return value

@@ -93,22 +93,30 @@ def show(estate: Estate, cloud: Cloud, kinds: Mapping[str, Kind]) -> tuple[Obser
     return tuple(observed for observed in _everything(snapshot) if _ours(estate, kinds, observed))
 
 
-def plan_destroy(estate: Estate, cloud: Cloud, kinds: Mapping[str, Kind], *, confirm: str) -> Plan:
+def plan_destroy(
+    estate: Estate, cloud: Cloud, kinds: Mapping[str, Kind], *, confirm: str, keep: Iterable[str] = ()
+) -> Plan:
     """The plan that deletes every tagged object of the estate's environments. `confirm` must repeat their names.
 
+    `keep` names buckets that stay with what is in them (`bucket/backups`, `prod:bucket/backups`, or the bucket's own name).
+
     Raises: InvalidInput when an environment is marked production or holds protected resources, `confirm` is not the
-    names, or an object of another environment leans on one of ours.
+    names, an object of another environment leans on one of ours, or one that is not to be kept holds data.
     """
     _require_destroyable(estate, confirm)
     everything = tuple(_everything(observe(kinds, cloud, estate.scope(*estate.others))))
     doomed = [observed for observed in everything if _ours(estate, kinds, observed)]
     _require_alone(estate, everything, doomed)
+    kept = _kept(kinds, doomed, keep)
+    doomed = [observed for observed in doomed if observed not in kept]
+    _require_no_data(cloud, kinds, doomed)
     return Plan(
         environments=estate.environments,
         actions=tuple(planning.deletion(observed) for observed in doomed),
         undeclared=(),
         missing=(),
         snapshot=Snapshot(),
+        kept=kept,
     )
 
 
@@ -145,6 +153,33 @@ def _require_alone(estate: Estate, everything: Iterable[Observed], doomed: Itera
         for observed in everything
         if observed.key.environment not in estate.environments
         for reference in sorted(observed.references & ours.keys())
+    ]
+    if problems:
+        raise InvalidInput(problems, what="destroy")
+
+
+def _kept(kinds: Mapping[str, Kind], doomed: Iterable[Observed], keep: Iterable[str]) -> tuple[Observed, ...]:
+    """What was named to stay. Raises: InvalidInput when that is nothing, or something that holds no data."""
+    holders = [observed for observed in doomed if type(kinds[observed.key.kind]).holds is not Kind.holds]
+    chosen = {
+        word: tuple(each for each in holders if word in (str(each.key), each.key.address, each.id))
+        for word in dict.fromkeys(keep)
+    }
+    choices = ", ".join(observed.key.address for observed in holders) or "there is none here"
+    problems = [
+        Problem(f"keep={word}", f"names no bucket of these environments ({choices})")
+        for word, matching in chosen.items()
+        if not matching
+    ]
+    if problems:
+        raise InvalidInput(problems, what="destroy")
+    return tuple(observed for matching in chosen.values() for observed in matching)
+
+
+def _require_no_data(cloud: Cloud, kinds: Mapping[str, Kind], doomed: Iterable[Observed]) -> None:
+    reasons = ((observed.key, kinds[observed.key.kind].holds(cloud, observed)) for observed in doomed)
+    problems = [
+        Problem(str(key), f"{reason}. To destroy the rest: keep={key.address}") for key, reason in reasons if reason
     ]
     if problems:
         raise InvalidInput(problems, what="destroy")

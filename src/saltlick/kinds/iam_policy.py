@@ -1,7 +1,8 @@
 """The minimal IAM policy that Saltlick needs: the union of the kinds' own lists.
 
 Looking is allowed everywhere. Making is, too: what is not there yet has no tag to go by. Changing and deleting is allowed on
-objects that carry our tag, where AWS supports it; the few calls that also touch objects without tags (a network
+objects that carry our tag, where AWS supports it, and on buckets of the same account, but not what is in them. The few
+calls that also touch objects without tags (a network
 interface, a rule made by hand) are allowed on all.
 
 Whoever may write IAM roles can give themselves more: an account that does not want its Salt master to make roles leaves the
@@ -14,6 +15,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from saltlick.engine.resource import TAG_ENVIRONMENT, Kind
+
+OF_THIS_ACCOUNT: Mapping[str, Any] = {"StringEquals": {"aws:ResourceAccount": "${aws:PrincipalAccount}"}}
+"""Only on buckets of the same account. S3 judges tags of a bucket only where that was switched on for the bucket."""
 
 OURS: Mapping[str, Any] = {"Null": {f"aws:ResourceTag/{TAG_ENVIRONMENT}": "false"}}
 """Only on objects that have our tag."""
@@ -113,10 +117,12 @@ def policy(kinds: Mapping[str, Kind] | None = None) -> dict[str, Any]:
     reads = {action for action in every if reads_only(action)}
     rest = every - reads - set(SPECIAL)
     roles = {action for action in rest if action.startswith("iam:")}
+    buckets = {action for action in rest if action.startswith("s3:")} - {"s3:CreateBucket"}
     statements = [
         _allow("Look", reads),
-        _allow("Make", rest - roles - ON_OURS),
+        _allow("Make", rest - roles - buckets - ON_OURS),
         _allow("ChangeOurs", rest & ON_OURS, OURS),
+        _allow("ChangeBuckets", buckets, OF_THIS_ACCOUNT),
         _allow("Roles", roles - ROLES_ON_OURS),
         _allow("ChangeOurRoles", roles & ROLES_ON_OURS, OURS),
         *_special(every),

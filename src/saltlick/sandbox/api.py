@@ -17,6 +17,10 @@ from xml.sax.saxutils import escape
 from saltlick.sandbox.faults import Fault, FaultInjector
 
 READING = ("Describe", "Get", "List", "Lookup", "Search")
+STORAGE = "s3"
+"""Its calls have no form to read, only contents, and nothing of them becomes a machine."""
+MOTO = {"S3_IGNORE_SUBDOMAIN_BUCKETNAME": "true"}
+"""Environment in which moto reads the bucket from the path, whatever the host name: instances ask `aws.saltlick.internal`."""
 Environ = dict[str, Any]
 Answer = Callable[[Mapping[str, str]], "bytes | None"]
 
@@ -39,7 +43,7 @@ class ApiCall:
 
     @property
     def reading(self) -> bool:
-        return self.action.startswith(READING)
+        return self.service == STORAGE or self.action.startswith(READING)
 
 
 def parse_call(environ: Environ) -> ApiCall:
@@ -52,10 +56,11 @@ def parse_call(environ: Environ) -> ApiCall:
 
 def call_of(body: bytes, target: str, authorization: str) -> ApiCall:
     """The call of a request, by its body and its headers `X-Amz-Target` and `Authorization`."""
-    form = {} if target else {key: values[0] for key, values in parse_qs(body.decode("utf-8", "replace")).items()}
-    action = target.rpartition(".")[2] or form.get("Action", "")
     scope = authorization.partition("Credential=")[2].split(",")[0].split("/")
     service = scope[3] if len(scope) > 4 else ""
+    plain = {} if target or service == STORAGE else parse_qs(body.decode("utf-8", "replace"))
+    form = {key: values[0] for key, values in plain.items()}
+    action = target.rpartition(".")[2] or form.get("Action", "")
     return ApiCall(action=action, service=service, parameters=form)
 
 

@@ -18,6 +18,7 @@ import docker
 
 from saltlick.errors import InvalidInput, SaltlickError
 from saltlick.sandbox import conflicts, engine, git, image, packets, process
+from saltlick.sandbox.api import MOTO
 from saltlick.sandbox.docker_host import DockerHost
 from saltlick.sandbox.faults import Faults
 from saltlick.sandbox.settings import Settings
@@ -187,7 +188,7 @@ class Sandbox:
         command = [sys.executable, "-m", "saltlick.sandbox.serve", str(self.settings.directory)]
         # The hypervisor is AWS: nothing in its surroundings may send it looking for another one.
         clean = {"AWS_ENDPOINT_URL": "", "SALTLICK_SANDBOX_FAULTS": json.dumps(asdict(faults or Faults()))}
-        process.start(self._pid_file, command, self._log, clean)
+        process.start(self._pid_file, command, self._log, {**clean, **MOTO})
         process.wait_until(
             "starting the hypervisor",
             self._answers,

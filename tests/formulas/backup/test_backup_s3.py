@@ -13,6 +13,9 @@ from werkzeug.serving import make_server
 
 pytestmark = pytest.mark.e2e
 
+KEY = "needle-in-the-haystack-0123456789"
+"""What the servers encrypt with before anything leaves them."""
+
 
 class Bucket:
     """A service that speaks S3, at the address of this machine in the servers' network; it can be away."""
@@ -47,6 +50,10 @@ def bucket(vault: Vault) -> Iterator[Bucket]:
     stores = {
         **vault.server.suite.pillar["stores"],
         "offsite": {"s3": {**s3, "access_key": "key", "secret_key": "s3cret"}},
+        "encrypted": {
+            "s3": {**s3, "prefix": "encrypted", "access_key": "key", "secret_key": "s3cret"},
+            "encryption_key": KEY,
+        },
     }
     vault.server.apply(stores=stores)
     yield made
@@ -88,6 +95,30 @@ def test_pruned_in_a_bucket(vault: Vault, bucket: Bucket) -> None:
     vault.call("prune", "offsite", "database", [link])
     assert not [key for key in bucket.names() if link in key]
     assert [each["id"] for each in vault.call("catalogue", "offsite", ["database"])["manifests"]] != [link]
+
+
+def test_encrypted_before_it_leaves_the_server_and_back(vault: Vault, bucket: Bucket) -> None:
+    write(vault, 2)
+    rows = int(orders(vault))
+    full = vault.call("take", "encrypted", "database", vault.next_id("full"), "postgresql")
+    write(vault, 4)
+    link = vault.call("take", "encrypted", "database", vault.next_id("incr"), "postgresql", mode="incr")
+    assert link["previous"] == full["id"]
+    keys = [key for key in bucket.names() if key.startswith("encrypted/")]
+    assert f"encrypted/database/{full['id']}/manifest.json.bin" in keys
+    for key in keys:
+        content = bucket.client.get_object(Bucket="acme-backups", Key=key)["Body"].read()
+        assert content.startswith(b"RCLONE\0\0"), key
+    assert vault.call("verify", "encrypted", "database", full["id"])["problems"] == []
+    chain = [full["id"], link["id"]]
+    vault.call("restore", "encrypted", "database", chain, "postgresql", checks=counted(rows + 4))
+
+
+def test_the_key_is_left_nowhere_on_the_server(vault: Vault, bucket: Bucket) -> None:
+    """But in the pillar, which is a file of the server here; on a real one it comes from the master."""
+    assert bucket.names()
+    places = "/var/log /var/cache/salt /var/lib/saltlick /tmp /root/.config /root/.cache /etc/rclone.conf"
+    assert vault.server.run(f"grep -rlF {KEY} {places} 2>/dev/null || true").strip() == ""
 
 
 def test_a_bucket_that_does_not_answer(vault: Vault, bucket: Bucket) -> None:

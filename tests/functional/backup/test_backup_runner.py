@@ -49,3 +49,18 @@ def test_an_orchestrated_backup_that_is_not_made_fails_the_run(two):
     retcode, wrong = orchestrated(two, "backup", "one", job="database")
     assert retcode != 0
     assert "no salt-master runs here" in wrong["backups"]
+
+
+def test_a_master_is_not_restored_by_a_command_that_it_would_have_to_survive(two):
+    text = PILLAR.format(
+        name="two", store="vault", production="false", cidr="10.62.0.0/16", subnet="10.62.0.0/24", source="one"
+    )
+    jobs = "    salt: {master: {}, servers: db, store: bucket, full: {every_s: 3600}}\n"
+    bucket = "  bucket: {s3: {bucket: acme, access_key: a, secret_key: b}, encryption_key: needle-in-the-haystack}\n"
+    two.pillar("two", text.replace("backup:\n", f"{bucket}backup:\n").replace("  jobs:\n", f"  jobs:\n{jobs}"))
+    done = answer(two, "backup.restore", "two", "job=salt", "confirm=two")
+    assert done["retcode"] == 2
+    assert done["problems"] == [
+        "job: a master is recovered on its own machine: salt-call backup.recover_master bucket salt"
+    ]
+    assert "needle" not in str(done)

@@ -61,7 +61,7 @@ def client(calls: list[Call]) -> AwsCloud:
             "us-east-1", clock=FakeClock(), on_call=lambda service, operation, _: calls.append((service, operation))
         )
         with mock_aws():
-            for service in ("ec2", "elbv2", "iam", "ssm"):
+            for service in ("ec2", "elbv2", "iam", "resourcegroupstaggingapi", "s3", "ssm"):
                 cloud._sender.clients.of(service)
         return cloud
 

@@ -69,6 +69,7 @@ ESTATE = (
       ingress=(web(22, "10.0.0.0/8"), web(80, ref("security_group/lb")), web(8080, ref("security_group/app"), "itself"))),
     _("image", "app", name="saltlick-test-*", owner="self"),
     _("key_pair", "deploy", public_key=PUBLIC_KEY),
+    _("bucket", "backups", bucket_name="acme-backups", region="us-east-1"),
     _("iam_role", "app", role_name="prod-app", policy=policy("ec2:DescribeInstances")),
     _("iam_role", "other", role_name="prod-other", policy=policy("ec2:DescribeVpcs")),
     _("instance_profile", "app", profile_name="prod-app", role=ref("iam_role/app")),
@@ -110,6 +111,13 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], ...]] = {
         {"ingress": (Rule(protocol="112", from_port=-1, to_port=-1, source=ref("security_group/app")),)},
     ),
     "key_pair/deploy": (),
+    "bucket/backups": (
+        {"versioning": False},
+        {"encryption": "aws:kms", "key_id": "alias/backups"},
+        {"block_public": False},
+        {"abort_days": 2},
+        {"noncurrent_days": 90},
+    ),
     "iam_role/app": ({"policy": policy("ec2:DescribeVpcs")},),
     "instance_profile/app": ({"role": ref("iam_role/other")},),
     "instance/app-1": ({"security_groups": (ref("security_group/lb"), ref("security_group/app"))},),
@@ -128,6 +136,7 @@ A server's profile is replaced, too, but moto shows its old one ever after; givi
 """
 
 CUT_OFF: Mapping[str, str] = {
+    "bucket/backups": "put_public_access_block",
     "vpc/main": "modify_vpc_attribute",
     "internet_gateway/main": "attach_internet_gateway",
     "subnet/a": "modify_subnet_attribute",

@@ -56,3 +56,20 @@ def test_the_endpoint_of_the_environment_is_honoured(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     assert Clients("eu-west-1").of("iam").meta.endpoint_url == "http://127.0.0.1:9"
+
+
+def test_buckets_are_in_the_path_where_the_endpoint_is_not_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another service has no host name for each bucket."""
+    from saltlick.aws.clients import Clients
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://aws.example.internal")
+    other = Clients("eu-west-1").of("s3")
+    where = {"ClientMethod": "list_objects_v2", "Params": {"Bucket": "acme-backups"}}
+    assert other.generate_presigned_url(**where).startswith("http://aws.example.internal/acme-backups?")
+    assert other.meta.config.max_pool_connections == CONNECTIONS
+    assert other.meta.config.retries["total_max_attempts"] == 1
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    aws = Clients("eu-west-1").of("s3")
+    assert aws.generate_presigned_url(**where).startswith("https://acme-backups.s3.")

@@ -44,19 +44,37 @@ RARE = {
     ("nat_gateway", "ec2:DescribeNatGateways"),
     ("load_balancer", "elasticloadbalancing:DescribeLoadBalancers"),
     ("instance", "ec2:DescribeInstances"),
+    ("bucket", "s3:GetBucketVersioning"),
+    ("bucket", "s3:ListBucketVersions"),
 }
 """Made only while something is in the way or slow; other tests see them."""
-SERVICES = {"elbv2": "elasticloadbalancing"}
+SERVICES = {"elbv2": "elasticloadbalancing", "resourcegroupstaggingapi": "tag"}
+ACTIONS = {
+    "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
+    "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
+    "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
+    "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",
+    "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+    "s3:PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
+    "s3:ListObjectVersions": "s3:ListBucketVersions",
+}
+"""Calls whose action has another name. Source: S3 User Guide, "Required permissions for Amazon S3 API operations"."""
+MOTO_CALLS_IT = {
+    "tag:GetResources": "tagging:GetResources",
+    "s3:GetBucketPublicAccessBlock": "s3:ListBucket",
+    "s3:PutBucketPublicAccessBlock": "s3:CreateBucket",
+}
+"""Actions that moto judges under a name of its own."""
 
 
 def actions(calls: list[Call]) -> set[str]:
     """The IAM actions behind the calls made since the last look."""
-    found = {
+    names = {
         f"{SERVICES.get(service, service)}:{''.join(word.title() for word in operation.split('_'))}"
         for service, operation in calls
     }
     calls.clear()
-    return found
+    return {ACTIONS.get(name, name) for name in names}
 
 
 @pytest.mark.parametrize("address", CHANGES)
@@ -98,7 +116,8 @@ ALL = [resource for resource in ESTATE if resource.key.address != "internet_gate
 
 def build_and_destroy(allowed: Collection[str]) -> None:
     """Everything, made and destroyed by a user with exactly these actions; moto cannot judge conditions."""
-    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(allowed), "Resource": "*"}]}
+    by_moto = [MOTO_CALLS_IT.get(action, action) for action in allowed]
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": by_moto, "Resource": "*"}]}
 
     @set_initial_no_auth_action_count(4)
     def run() -> None:
@@ -147,6 +166,8 @@ def test_the_policy_suffices() -> None:
         "elasticloadbalancing:RegisterTargets",
         "iam:PutRolePolicy",
         "iam:DeleteInstanceProfile",
+        "s3:PutLifecycleConfiguration",
+        "s3:DeleteBucket",
     ],
 )
 def test_without_one_of_its_actions_it_does_not(action: str) -> None:
@@ -178,3 +199,11 @@ def test_a_policy_of_some_kinds_is_of_those_only() -> None:
         *(action for wanted in KINDS["vpc"].iam.values() for action in wanted),
         *BEYOND_KINDS,
     }
+
+
+def test_nothing_in_a_bucket_can_be_read_written_or_deleted_and_buckets_of_others_not_changed() -> None:
+    assert not {action for action in every_action() if action.startswith("s3:") and "Object" in action}
+    bound = {"StringEquals": {"aws:ResourceAccount": "${aws:PrincipalAccount}"}}
+    for statement in policy()["Statement"]:
+        changing = {a for a in statement["Action"] if a.startswith(("s3:Put", "s3:Delete"))}
+        assert not changing or statement.get("Condition") == bound

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from support.pillar_cases import cases, pillar, spot
+from support.pillar_cases import cases, changed, pillar, spot
 
 from saltlick.backup.pillar import BackupKind, parse_backups
 from saltlick.environment.pillar import parse_environment
@@ -19,7 +19,7 @@ from saltlick.refresh.pillar import parse_refresh
 
 STORES = {
     "vault": {"rsync": {"address": "172.20.0.10", "module": "prod-backups", "user": "prod", "password": "x"}},
-    "offsite": {"s3": {"bucket": "acme-backups", "encryption": "aws:kms", "key_id": "alias/backups"}},
+    "offsite": {"s3": {"bucket": "acme-backups", "prefix": "prod", "encryption": "aws:kms", "key_id": "alias/backups"}},
 }
 BACKUP = yaml.safe_load("""
 jobs:
@@ -51,7 +51,9 @@ application: {servers: app, stop: [service.stop app], start: [service.start app]
 
 @pytest.fixture(scope="module")
 def prod():
-    return parse_environment(pillar("prod"), environment="prod")
+    return parse_environment(
+        changed(pillar("prod"), {"servers.app.buckets": {"acme-backups": {"prefix": "prod"}}}), environment="prod"
+    )
 
 
 @pytest.fixture(scope="module")

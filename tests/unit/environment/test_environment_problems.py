@@ -11,7 +11,7 @@ from support.pillar_cases import cases, changed, pillar
 from saltlick.environment.pillar import check_environment, parse_environment
 from saltlick.errors import InvalidInput
 
-TOPICS = ("reading", "network", "firewall", "servers", "balancers", "long_form", "together")
+TOPICS = ("reading", "network", "firewall", "servers", "balancers", "buckets", "long_form", "together")
 
 
 def problems_of(case):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,7 +14,7 @@ import pytest
 
 from saltlick.errors import InvalidInput
 from saltlick.sandbox.answers import console_output, new_vpc, target_health
-from saltlick.sandbox.api import Api, ApiCall
+from saltlick.sandbox.api import MOTO, Api, ApiCall
 from saltlick.sandbox.balancer import HEALTHY
 from saltlick.sandbox.cloud import SandboxTarget
 from saltlick.sandbox.faults import Fault, FaultInjector, Faults, parse
@@ -157,3 +160,36 @@ def test_bad_faults_are_refused_all_at_once() -> None:
     assert len(refused.value.problems) == 2
     with pytest.raises(InvalidInput, match="gravity"):
         parse({"gravity": 1})
+
+
+def test_storage_wakes_nobody_and_its_contents_are_no_form() -> None:
+    world = World()
+    assert world.ask("Action=RunInstances&MinCount=1", service="s3") == b"moto"
+    assert world.reached == [b"Action=RunInstances&MinCount=1"]
+    assert world.changed == []
+
+
+BUCKET = """
+import io
+from moto.server import DomainDispatcherApplication, create_backend_app
+from saltlick.sandbox.settings import AWS_HOST
+application = DomainDispatcherApplication(create_backend_app)
+scope = "AWS4-HMAC-SHA256 Credential=K/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=x"
+def ask(method, path):
+    def start(status, headers, exc_info=None):
+        print(method, path, status)
+    return b"".join(application({
+        "REQUEST_METHOD": method, "PATH_INFO": path, "RAW_URI": path, "QUERY_STRING": "", "HTTP_HOST": AWS_HOST,
+        "SERVER_NAME": AWS_HOST, "SERVER_PORT": "80", "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(),
+        "CONTENT_LENGTH": "0", "HTTP_AUTHORIZATION": scope,
+    }, start)).decode()
+ask("PUT", "/acme-backups")
+print(ask("GET", "/"))
+"""
+
+
+def test_instances_find_buckets_in_the_path_of_the_one_host_name_that_they_have() -> None:
+    environment = {**os.environ, **MOTO}
+    run = subprocess.run([sys.executable, "-c", BUCKET], env=environment, capture_output=True, text=True, check=True)
+    assert "PUT /acme-backups 200" in run.stdout
+    assert "<Name>acme-backups</Name>" in run.stdout

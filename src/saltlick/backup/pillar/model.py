@@ -15,7 +15,14 @@ from saltlick.schema.fields import AbsolutePath, Label, Model, UserName, form
 Count = Annotated[StrictInt, Field(ge=0, le=1000)]
 Age = Annotated[StrictInt, Field(ge=60, le=366 * 86400)]
 Cron = Annotated[StrictStr, AfterValidator(cron)]
+BucketName = Annotated[
+    StrictStr,
+    form(r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of a bucket (write it like acme-backups)"),
+]
 Word = Annotated[StrictStr, form(r"[A-Za-z0-9._-]+", "a name of letters, digits, dots, hyphens and underscores")]
+
+
+SHORTEST_KEY = 16
 
 
 class Rsync(Model):
@@ -40,12 +47,16 @@ class Encryption(str, Enum):
 class S3(Model):
     """A bucket, or a part of one; encrypted on the server's side."""
 
-    bucket: StrictStr = Field(min_length=3, max_length=63, description="Name of the bucket. It is not made for you.")
-    prefix: StrictStr = Field("", description="Folder in it.")
+    bucket: BucketName = Field(description="Name of the bucket: one of `environment.buckets`, or one that is there.")
+    prefix: StrictStr = Field("", description="Folder in it; what the servers' role may see.")
     encryption: Encryption = Field(Encryption.S3, description="`AES256` (S3's key) or `aws:kms`.")
     key_id: StrictStr = Field("", description="Key of KMS, for `aws:kms`; left out: the account's own.")
-    region: StrictStr = Field("", description="Its region.")
-    endpoint: StrictStr = Field("", description="Address of a service that speaks S3; left out: AWS.")
+    region: StrictStr = Field("", description="Its region; left out: us-east-1.")
+    endpoint: StrictStr = Field(
+        "",
+        description="Address of a service that speaks S3; left out: AWS, or what `endpoint_url` of the server's own AWS "
+        "configuration says.",
+    )
     access_key: SecretStr | None = Field(None, description="Left out with `secret_key`: the instance's own role.")
     secret_key: SecretStr | None = Field(None, description="Secret of `access_key`.")
 
@@ -59,15 +70,28 @@ class S3(Model):
 
 
 class StoreSpec(Model):
-    """Where backups are kept: exactly one of `rsync` and `s3`. The servers read the same key from their own pillar."""
+    """Where backups are kept: exactly one of `rsync` and `s3`. The servers read the same key from their own pillar.
+
+    A text `sdb://profile/key` is looked up by the server that needs it, with its own configuration of that profile.
+    """
 
     rsync: Rsync | None = Field(None, description="A folder on another server.")
     s3: S3 | None = Field(None, description="A bucket.")
+    encryption_key: SecretStr | None = Field(
+        None,
+        description="For `s3`: servers encrypt with this key before anything leaves them (rclone's crypt). From a renderer or an "
+        "`sdb` address, not from git. Without it nobody can restore, so keep a copy outside of AWS.",
+    )
 
     @model_validator(mode="after")
     def _one(self) -> StoreSpec:
         if (self.rsync is None) == (self.s3 is None):
             raise ValueError("a store is exactly one of `rsync` and `s3`")
+        if self.rsync and self.encryption_key:
+            raise ValueError("`encryption_key` is for `s3`: an rsync store keeps files as they are")
+        key = self.encryption_key.get_secret_value() if self.encryption_key else None
+        if key is not None and not key.startswith("sdb://") and len(key) < SHORTEST_KEY:
+            raise ValueError(f"`encryption_key` has {len(key)} characters: make one of {SHORTEST_KEY} or more")
         return self
 
 
@@ -90,6 +114,7 @@ class BackupKind(str, Enum):
     POSTGRESQL = "postgresql"
     ZODB = "zodb"
     DIRECTORIES = "directories"
+    MASTER = "master"
 
 
 class Postgresql(Model):
@@ -102,6 +127,10 @@ class Postgresql(Model):
 
 class Zodb(Model):
     """A ZODB behind ZEO: Data.fs and its blobs, as one pair."""
+
+
+class SaltMaster(Model):
+    """What a Salt master remembers: its keys, those of its minions, history, attempts, releases and locks."""
 
 
 class RetentionSpec(Model):
@@ -163,11 +192,14 @@ class Drill(Model):
 
 
 class BackupJobSpec(Model):
-    """One thing that is backed up: exactly one of `postgresql`, `zodb` and `directories`."""
+    """One thing that is backed up: exactly one of `postgresql`, `zodb`, `directories` and `master`."""
 
     postgresql: Postgresql | None = Field(None, description="A cluster of PostgreSQL.")
     zodb: Zodb | None = Field(None, description="A ZODB behind ZEO.")
     directories: Annotated[tuple[AbsolutePath, ...], Field(min_length=1)] | None = Field(None, description="Folders.")
+    master: SaltMaster | None = Field(
+        None, description="The Salt master itself. It has to be encrypted: its store needs an `encryption_key`."
+    )
     servers: Label = Field(description="Server group that has it.")
     store: Label = Field(description="Where it goes.")
     full: Timing | None = Field(None, description="When everything is copied. Left out: only by hand.")
@@ -185,8 +217,10 @@ class BackupJobSpec(Model):
 
     @model_validator(mode="after")
     def _one_kind(self) -> BackupJobSpec:
-        if sum(kind is not None for kind in (self.postgresql, self.zodb, self.directories)) != 1:
-            raise ValueError("a job is exactly one of `postgresql`, `zodb` and `directories`")
+        if sum(kind is not None for kind in (self.postgresql, self.zodb, self.directories, self.master)) != 1:
+            raise ValueError("a job is exactly one of `postgresql`, `zodb`, `directories` and `master`")
+        if self.master and (self.incremental or self.drill):
+            raise ValueError("of a `master` there are full backups only, and no drill: its keys belong nowhere else")
         if self.incremental and not self.full:
             raise ValueError("`incremental` needs a `full` to build on")
         return self
@@ -196,6 +230,8 @@ class BackupJobSpec(Model):
         """What it backs up."""
         if self.postgresql:
             return BackupKind.POSTGRESQL
+        if self.master:
+            return BackupKind.MASTER
         return BackupKind.ZODB if self.zodb else BackupKind.DIRECTORIES
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from saltlick.backup import report, restores
 from saltlick.backup.context import BackupContext, BackupJob
+from saltlick.backup.pillar import BackupKind
 from saltlick.backup.restores import RestoreTarget
 from saltlick.backup.run import take
 from saltlick.commands.arguments import Remark, Text, WaitSeconds
@@ -47,6 +48,7 @@ def restore(opts: Mapping[str, Any], request: RestoreRequest) -> CommandResult:
     """Restore a job's data, here or in another environment, to a moment or to all there is."""
     declared = declared_backups(opts, request.name)
     job = _single(declared.chosen(request.job))
+    _require_restorable(job)
     moment = _moment(request.time)
     goal = declared_environment(opts, request.to)[0] if request.to else declared.environment
     target = _target(job, goal, declared, request)
@@ -138,6 +140,15 @@ def _take_newest(
         take(job, "incr", context, who=user)
     except SaltlickError as error:
         progress.line(f"{job.name}: nothing newer than what the store has can be had: {error}")
+
+
+def _require_restorable(job: BackupJob) -> None:
+    """Raises: InvalidInput for a master, which cannot be stopped by a command of its own."""
+    if job.job.kind is BackupKind.MASTER:
+        message = (
+            f"a master is recovered on its own machine: salt-call backup.recover_master {job.job.store} {job.name}"
+        )
+        raise InvalidInput([Problem("job", message)], what="backup.restore")
 
 
 def _target(job: BackupJob, goal: Environment, declared: DeclaredBackups, request: RestoreRequest) -> RestoreTarget:

@@ -41,9 +41,10 @@ class ApplyRequest(EnvironmentPlanRequest):
 
 
 class DestroyRequest(Request):
-    """`confirm` is the names, typed back."""
+    """`confirm` is the names, typed back; `keep` names buckets that stay."""
 
     confirm: Remark = ""
+    keep: Words = ()
     lock_wait: WaitSeconds = 0
 
 
@@ -70,11 +71,11 @@ def destroy(opts: Mapping[str, Any], request: DestroyRequest) -> CommandResult:
     names = environment_names(opts, request.name)
     typed_back = ",".join(names)
     if request.confirm != typed_back:
-        return _unconfirmed(load(opts, names), typed_back)
+        return _unconfirmed(load(opts, names), typed_back, request.keep)
     with running_job(opts, job_request(request, names, "destroy", request.lock_wait)) as job:
         estate = load(opts, names)
         cloud = aws.connect(estate.region, notify=job.progress.line)
-        plan = provision.plan_destroy(estate, cloud, KINDS, confirm=typed_back)
+        plan = provision.plan_destroy(estate, cloud, KINDS, confirm=typed_back, keep=request.keep)
         applied = _applied(plan, provision.carry_out(estate, plan, cloud, KINDS, job))
         forgotten = forget_stale_keys(opts, names, cloud)
         return dataclasses.replace(applied, result={**applied.result, "keys_forgotten": forgotten})
@@ -96,8 +97,8 @@ def job_request(
     )
 
 
-def _unconfirmed(estate: Estate, typed_back: str) -> CommandResult:
-    plan = provision.plan_destroy(estate, aws.connect(estate.region), KINDS, confirm=typed_back)
+def _unconfirmed(estate: Estate, typed_back: str, keep: tuple[str, ...]) -> CommandResult:
+    plan = provision.plan_destroy(estate, aws.connect(estate.region), KINDS, confirm=typed_back, keep=keep)
     count = len(plan.actions)
     error = f"nothing was touched: to delete these {count} resources, type the name back as confirm={typed_back}"
     result = {**render.data(plan), "error": error}
@@ -179,11 +180,14 @@ def _applied(plan: Plan, report: Report) -> CommandResult:
     result = {"environments": list(plan.environments), "counts": dict(plan.counts), **render.report_data(report)}
     if report.failed:
         result["error"] = provision.failures(report)
+    if plan.kept:
+        result["kept"] = [str(observed.key) for observed in plan.kept]
     return CommandResult(
-        result, lambda colour: _applied_text(report, colour), ApplyFailed.exit_code if report.failed else 0
+        result, lambda colour: _applied_text(plan, report, colour), ApplyFailed.exit_code if report.failed else 0
     )
 
 
-def _applied_text(report: Report, colour: bool) -> str:
+def _applied_text(plan: Plan, report: Report, colour: bool) -> str:
     failed = [render.progress(outcome, colour=colour) for outcome in report.failed]
-    return "\n".join([*failed, render.report_text(report, colour=colour)])
+    kept = [f"kept with what is in it: {observed.key} {observed.id}" for observed in plan.kept]
+    return "\n".join([*failed, *kept, render.report_text(report, colour=colour)])

@@ -65,11 +65,12 @@ def absent(opts: Mapping[str, Any], name: str, caller: Caller, **given: Any) -> 
         request = DestroyRequest.read(opts, caller, name, **given)
         if opts.get("test"):
             estate = load(opts, name)
-            return _shown(provision.plan_destroy(estate, aws.connect(estate.region), KINDS, confirm=request.confirm))
+            cloud = aws.connect(estate.region)
+            return _shown(provision.plan_destroy(estate, cloud, KINDS, confirm=request.confirm, keep=request.keep))
         with running_job(opts, job_request(request, (name,), "absent", request.lock_wait, subject="destroy")) as job:
             estate = load(opts, name)
             cloud = aws.connect(estate.region, notify=job.progress.line)
-            plan = provision.plan_destroy(estate, cloud, KINDS, confirm=request.confirm)
+            plan = provision.plan_destroy(estate, cloud, KINDS, confirm=request.confirm, keep=request.keep)
             deleted = parts(estate, plan, cloud, job)
             forgotten = forget_stale_keys(opts, [name], cloud)
             deleted["changes"] |= {key: {"key": "forgotten", "why": why} for key, why in forgotten.items()}

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr
 
+from saltlick.environment.pillar.buckets import BucketSpec
 from saltlick.environment.pillar.network import FirewallRule, Tier
 from saltlick.environment.pillar.servers import ImageSpec, LoadBalancerSpec, ServerGroup
 from saltlick.schema.fields import AwsNetwork, Label, Labels, Model, TagKey, TagValue, form
@@ -83,6 +84,7 @@ class Environment(Model):
     )
     servers: Mapping[Label, ServerGroup] = Field(default_factory=dict, description="Server groups by name.")
     balancers: Mapping[Label, LoadBalancerSpec] = Field(default_factory=dict, description="Load balancers by name.")
+    buckets: Mapping[Label, BucketSpec] = Field(default_factory=dict, description="Buckets of S3 by name, for backups.")
     image: ImageSpec | None = Field(None, description="Machine image of all server groups that name none.")
     key_pairs: Mapping[StrictStr, StrictStr] = Field(default_factory=dict, description="Public keys by name.")
     tags: Mapping[TagKey, TagValue] = Field(default_factory=dict, description="Tags on every object.")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictInt, StrictStr, model_validator
 
+from saltlick.environment.pillar.buckets import BucketAccess, BucketName
 from saltlick.kinds.instance import DEFAULT_VOLUME_GB
 from saltlick.schema.fields import Address, Label, Labels, Model, form
 
@@ -79,6 +80,10 @@ class ServerGroup(Model):
     )
     iam_policy: Literal["saltlick"] | Mapping[str, Any] | None = Field(
         None, description="What its instances may do in AWS: a policy document, or `saltlick` for what a master needs."
+    )
+    buckets: Mapping[BucketName, BucketAccess] = Field(
+        default_factory=dict,
+        description="What its instances may do in buckets, by their names in S3; buckets of other environments, too.",
     )
     protected: bool = Field(False, description="Refuse to destroy or replace these servers.")
     ready_s: StrictInt | None = Field(None, ge=1, description="In place of `deadlines.ready_s`.")

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from saltlick.environment.pillar.checks import balancers, firewall, longform, network, peers, servers
+from saltlick.environment.pillar.checks import balancers, buckets, firewall, longform, network, peers, servers
 from saltlick.environment.pillar.checks.findings import PillarFinding
 from saltlick.environment.pillar.expand import addresses
 from saltlick.environment.pillar.model import Environment
 from saltlick.errors import InvalidInput, Problem
 from saltlick.schema.problems import ENVIRONMENT_KEY, path
 
-_OWN = (network.findings, peers.names, firewall.findings, servers.findings, balancers.findings, longform.findings)
+_OWN = (
+    network.findings,
+    peers.names,
+    firewall.findings,
+    servers.findings,
+    balancers.findings,
+    buckets.findings,
+    longform.findings,
+)
 
 
 def own_findings(environment: Environment) -> tuple[PillarFinding, ...]:

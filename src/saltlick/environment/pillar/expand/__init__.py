@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from saltlick.engine.resource import Resource
-from saltlick.environment.pillar.expand import balancers, firewall, longform, network, peering, servers
+from saltlick.environment.pillar.expand import balancers, buckets, firewall, longform, network, peering, servers
 from saltlick.environment.pillar.expand.servers import FirstBoot
 from saltlick.environment.pillar.layout import DeclaredServer
 from saltlick.environment.pillar.model import Environment
@@ -29,6 +29,7 @@ def _short_form(environment: Environment, peers: Mapping[str, Environment], boot
         *firewall.resources(environment, peers),
         *servers.resources(environment, peers, boot),
         *balancers.resources(environment),
+        *buckets.resources(environment),
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from saltlick.engine.resource import Ref, Resource, Text
 from saltlick.environment.pillar import layout
 from saltlick.environment.pillar.expand import peering
+from saltlick.environment.pillar.expand.buckets import statements
 from saltlick.environment.pillar.expand.draft import Draft
 from saltlick.environment.pillar.expand.network import GATEWAY, way_out
 from saltlick.environment.pillar.model import Environment
@@ -74,7 +75,7 @@ def _instance(
         subnet=draft.ref(f"subnet/{server.subnet}"),
         security_groups=tuple(draft.ref(f"security_group/{name}") for name in sorted(spec.firewall)),
         user_data=boot.user_data(server, environment, peers),
-        profile=draft.ref(f"instance_profile/{server.group}") if spec.iam_policy else None,
+        profile=draft.ref(f"instance_profile/{server.group}") if has_role(spec) else None,
         key_pair=_key_pair(draft, spec),
         private_ip=server.private_ip,
         volume_gb=spec.volume_gb,
@@ -100,12 +101,17 @@ def _elastic_ip(draft: Draft, server: layout.DeclaredServer) -> Resource:
 
 
 def _role(draft: Draft, group: str, spec: ServerGroup) -> Iterator[Resource]:
-    if spec.iam_policy is None:
+    if not has_role(spec):
         return
     name = role_name(draft.environment, group)
-    policy = _policy(spec)
+    policy = _policy(draft.environment.region, spec)
     yield draft("iam_role", group, name, role_name=name, policy=policy)
     yield draft("instance_profile", group, name, profile_name=name, role=draft.ref(f"iam_role/{group}"))
+
+
+def has_role(spec: ServerGroup) -> bool:
+    """Whether the servers of a group may do anything in AWS."""
+    return bool(spec.iam_policy is not None or spec.buckets)
 
 
 def role_name(environment: Environment, group: str) -> str:
@@ -113,9 +119,17 @@ def role_name(environment: Environment, group: str) -> str:
     return group if environment.servers[group].names else f"{environment.name}-{group}"
 
 
-def _policy(spec: ServerGroup) -> str:
+def _policy(region: str, spec: ServerGroup) -> str:
+    document = _own_policy(spec)
+    if spec.buckets:
+        own = document.get("Statement", [])
+        document["Statement"] = [*([own] if isinstance(own, Mapping) else own), *statements(region, spec.buckets)]
+    return json.dumps(document, sort_keys=True)
+
+
+def _own_policy(spec: ServerGroup) -> dict[str, Any]:
     if spec.iam_policy == "saltlick":
         from saltlick.kinds.iam_policy import policy
 
-        return json.dumps(policy(), sort_keys=True)
-    return json.dumps(spec.iam_policy, sort_keys=True)
+        return policy()
+    return dict(spec.iam_policy or {"Version": "2012-10-17"})
