@@ -6,7 +6,7 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
@@ -26,6 +26,8 @@ class Webhook:
     url: str = ""
     posts: list[dict[str, Any]] = field(default_factory=list)
     status: int = 200
+    on_post: Callable[[], object] = lambda: None
+    """What happens while the sender waits for the answer."""
 
     @property
     def titles(self) -> list[str]:
@@ -40,6 +42,7 @@ def webhook() -> Iterator[Webhook]:
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            received.on_post()
             if received.status < 400:
                 received.posts.append(body)
             self.send_response(received.status)

@@ -8,7 +8,7 @@ import pytest
 from support.receivers import declare
 from support.salt_master import CHECKOUT
 
-from saltlick.commands.job import open_store, running_job
+from saltlick.commands.job import environment_locks, open_store, running_job
 from saltlick.errors import ServerFailed
 from saltlick.jobs.history import JobHistory
 from saltlick.jobs.request import Caller, JobRequest
@@ -76,10 +76,21 @@ def test_a_message_that_is_not_delivered_changes_no_result_and_is_tried_again(wa
 
 def test_the_lock_is_free_when_people_are_told(watched, received):
     """A slow pager keeps nobody waiting."""
-    with contextlib.suppress(ServerFailed), running_job(watched.opts, request()):
-        raise ServerFailed("x")
+    holders = []
+    received.on_post = lambda: holders.append(environment_locks(watched.opts, "bob").read("one"))
+    run_job(watched, "x")
+    assert holders == [None]
+
+
+def test_a_store_that_takes_nothing_changes_no_result(watched, received, capsys):
+    with open_store(watched.opts) as store:
+        store.create("create table notify_states (something_else text)")
     run_job(watched)
-    assert len(received.posts) == 2
+    assert "notify: nobody was told: OperationalError (a defect in saltlick; see the log)" in capsys.readouterr().err
+    with open_store(watched.opts) as store:
+        (entry,) = JobHistory(store).history("one")
+    assert entry.outcome == "done"
+    assert received.posts == []
 
 
 def test_drift_is_a_warning_until_it_is_applied(watched, received):
