@@ -82,8 +82,8 @@ def _aim(cluster, target, until):
 
 LOGINS = r"""
 with role as (select * from pg_authid where rolname !~ '^pg_'),
-own (place, statement, condition) as (
-    select 1,
+own (place, number, statement, condition) as (
+    select 1, 0,
         format('create role %I', rolname) || case when rolsuper then ' superuser' else ' nosuperuser' end
         || case when rolcreatedb then ' createdb' else ' nocreatedb' end
         || case when rolcreaterole then ' createrole' else ' nocreaterole' end
@@ -95,7 +95,7 @@ own (place, statement, condition) as (
         format('%L not in (table saltlick_known)', rolname)
     from role
     union all
-    select 2,
+    select 2, 0,
         format('grant %I to %I', above.rolname, below.rolname) || case
             when to_jsonb(given) ? 'set_option' then format(' with admin %s, inherit %s, set %s', admin_option,
                 to_jsonb(given) ->> 'inherit_option', to_jsonb(given) ->> 'set_option')
@@ -104,7 +104,7 @@ own (place, statement, condition) as (
             || ' and exists (select from pg_roles where rolname = %1$L)', above.rolname, below.rolname)
     from pg_auth_members given join pg_authid above on above.oid = roleid join role below on below.oid = member
     union all
-    select 3,
+    select 3, number,
         format('alter role %I', rolname) || case when datname is null then '' else format(' in database %I', datname) end
         || format(' set %I to ', split_part(setting, '=', 1)) || case
             when split_part(setting, '=', 1) in ('local_preload_libraries', 'search_path', 'session_preload_libraries',
@@ -116,23 +116,23 @@ own (place, statement, condition) as (
         || case when datname is null then ''
             else format(' and exists (select from pg_database where datname = %L)', datname) end
     from pg_db_role_setting join role on role.oid = setrole left join pg_database base on base.oid = setdatabase,
-    unnest(setconfig) setting
+    unnest(setconfig) with ordinality config (setting, number)
     union all
-    select 4,
+    select 4, 0,
         format('alter role %I login', rolname) || case when rolreplication then ' replication' else '' end
         || case when rolcreatedb then ' createdb' else '' end
         || format(' password %L', rolpassword),
         'true'
     from role where rolcanlogin and rolpassword is not null
     union all
-    select 5,
+    select 5, 0,
         format('alter role %I valid until %L', rolname, coalesce(rolvaliduntil, 'infinity')),
         format('exists (select from pg_roles where rolname = %L and rolvaliduntil is distinct from %L)', rolname, rolvaliduntil)
         || case when rolpassword is null then format(' and %L not in (table saltlick_known)', rolname) else '' end
     from role
 )
 select 'create temporary table saltlick_known on commit drop as select rolname from pg_roles;' || E'\n'
-|| string_agg(format(E'select %L where %s \\gexec\n', statement, condition), '' order by place, statement) from own
+|| string_agg(format(E'select %L where %s \\gexec\n', statement, condition), '' order by place, number, statement) from own
 """
 """SQL for psql that gives another cluster the roles of this one that it does not have, as they are here: attributes,
 memberships, settings. Logins that both have keep the password that they have here, hashed, until when it is valid, and what they

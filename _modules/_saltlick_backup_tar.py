@@ -37,7 +37,7 @@ ENDED = re.compile(r"(/\S+/)?tar: Exiting with failure status due to previous er
 LOST = re.compile(r"(/\S+/)?tar: setxattrat: ")
 """An extended attribute or ACL that an archive has and the file system does not take: tar warns, with exit status 0."""
 
-SNAPSHOT = re.compile(rb"(\d+\0-?\d+\0\d+\0)\d+(\0\d+\0[^\0]+\0(?:[A-Z][^\0]*\0)*\0\0)")
+SNAPSHOT = re.compile(rb"(\d+\0-?\d+\0\d+\0)\d+(\0\d+\0[^\0]+\0(?=[A-Z\0]).*?\0\0)(?=\d|\Z)", re.DOTALL)
 """A folder in a snapshot file: nfs, seconds, nanoseconds, device, inode, name, entries. Source: GNU tar's manual, format 2."""
 HEADER = re.compile(rb"GNU tar-[^\n]*-2\n\d+\0\d+\0")
 
