@@ -7,13 +7,14 @@ try:
 except ImportError:
     from saltlick.modules import _saltlick_user_command as _command
 
-account = _command.account
+account, named = _command.account, _command.named
 
 
-def run(command, user="", env=None, deadline_s=3600, output=None, allowed=(0,)):
+def run(command, user="", env=None, deadline_s=3600, output=None, allowed=(0,), shown=" ".join):
     """What a command prints, as text (see ``_saltlick_user_command.run``). Secrets come by ``env`` and are in no error."""
+    environ = _environment(user, env)
     return _command.run(
-        command, user=user, environ=_environment(user, env), deadline_s=deadline_s, output=output, allowed=allowed
+        command, user=user, environ=environ, deadline_s=deadline_s, output=output, allowed=allowed, shown=shown
     )
 
 

@@ -79,6 +79,7 @@ def postgresql(order, folder):
         try:
             watch("recover")
             reached = _postgresql.ask(scratch.cluster, "select coalesce(pg_last_xact_replay_timestamp()::text, '')")
+            notes = scratch.asleep()
             if order.swap and (own := _recovery.logins(facts)):
                 # Whoever logs in here goes on with the password that he has here: the application, and standbys too.
                 scratch.psql("postgres", own)
@@ -88,7 +89,7 @@ def postgresql(order, folder):
             watch("check")
         finally:
             scratch.stop()
-        outcome = {"checks": checks, "reached": reached}
+        outcome = {"checks": checks, "reached": reached, "notes": notes}
         if order.swap:
             scratch.finished()
             outcome["kept"] = _in_place(facts, target)

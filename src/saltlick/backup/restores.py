@@ -38,6 +38,8 @@ class Restored:
     checks: tuple[Mapping[str, Any], ...]
     seconds: Mapping[str, float]
     kept: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    """What an operator has to know of the copy: what it left undone, and what starts by itself where it serves."""
 
 
 def restore(
@@ -167,4 +169,5 @@ def _restored(server: str, chain: tuple[Backup, ...], done: Mapping[str, Any], k
         checks=tuple(done.get("checks", ())),
         seconds=dict(done.get("seconds", {})),
         kept=dict(kept),
+        notes=tuple(done.get("notes", ())),
     )
