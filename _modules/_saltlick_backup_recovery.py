@@ -134,7 +134,9 @@ class Recovered(_scratch.Scratch):
     def finished(self):
         """As any `Scratch`; what the source was told by ALTER SYSTEM is in its place again."""
         super().finished()
-        (self.target / ASIDE).replace(self.target / AUTO)
+        (self.target / AUTO).unlink()
+        if (self.target / ASIDE).exists():
+            (self.target / ASIDE).rename(self.target / AUTO)
         shutil.rmtree(self.target / "saltlick-wal")
 
 

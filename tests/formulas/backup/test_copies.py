@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -166,6 +167,27 @@ def test_a_copy_that_a_killed_restore_left_is_stopped_and_made_anew(source: Vaul
     source.server.run("pgrep -f [s]altlick-scratch.conf")
     drilled(source, "subscriber")
     source.server.run("! pgrep -f [s]altlick-scratch.conf && ! ls -d /var/lib/postgresql/15/*restored")
+
+
+def test_into_another_environment_it_comes_cut_off_from_its_source(source: Vault) -> None:
+    """With what ALTER SYSTEM wrote there, and what was there before."""
+    sql(source, "alter system set work_mem = '6MB'")
+    own = {"environment": "test", "production": False}
+    pillar = source.server.suite.pillar
+    source.server.write("/srv/pillar/suite.sls", json.dumps({**pillar, "saltlick": own}))
+    sql(source, "alter system set archive_command = 'touch /tmp/archived'")
+    source.take("moving", "postgresql")
+    sql(source, "alter system reset archive_command")
+    try:
+        done = drilled(source, "moving", swap=True)
+        (note,) = (note for note in done["notes"] if note.startswith("subscription"))
+        assert note == "subscription feed in shop is disabled, and has no slot at its publisher any more"
+        assert sql(source, "select subenabled, subslotname is null from pg_subscription") == "f|t"
+        assert sql(source, "show work_mem") == "6MB"
+        assert sql(source, "select count(*) from pg_settings where setting like '%archived%'") == "0"
+        assert elsewhere(source, ACTIVE) == "f"
+    finally:
+        source.server.write("/srv/pillar/suite.sls", json.dumps(pillar))
 
 
 @pytest.fixture
