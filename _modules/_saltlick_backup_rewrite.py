@@ -51,7 +51,9 @@ triggers of cron.job, which want a library that is not loaded."""
 AUTO = "postgresql.auto.conf"
 """What ALTER SYSTEM wrote; in the data directory everywhere."""
 SIZE = "select coalesce(sum(pg_database_size(oid)), 0) from pg_database"
-DATABASES = "select datname from pg_database where datallowconn order by datname"
+DATABASES = "select datname from pg_database where datallowconn and datconnlimit <> -2 order by datname"
+"""Those that take connections. Source: PostgreSQL's manual, pg_database: -2 is one that a DROP was interrupted in."""
+CLOSED = "select datname from pg_database where (not datallowconn or datconnlimit = -2) and datname <> 'template0' order by 1"
 CUSTOM = "select name, setting from pg_settings where name like '%.%' and source = 'configuration file'"
 
 
@@ -77,11 +79,10 @@ def detached(scratch, anew):
         subscription = f"alter subscription {identifier(name)}"
         scratch.psql(database, f"{subscription} disable; {subscription} set (slot_name = none)")
         notes.append(f"subscription {name} in {database} {slept}")
-    closed = "select datname from pg_database where not datallowconn and datname <> 'template0' order by 1"
-    return notes + [
-        f"database {name} takes no connections and is left out"
-        for name in scratch.psql("postgres", closed).splitlines()
-    ]
+    if anew:
+        closed = scratch.psql("postgres", CLOSED).splitlines()
+        notes += [f"database {name} takes no connections and is left out" for name in closed]
+    return notes
 
 
 def rewritten(scratch, serving, target, logins, deadline_s):

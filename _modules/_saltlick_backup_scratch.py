@@ -25,7 +25,17 @@ OWN_FILES = (
     "saltlick-scratch.log",
 )
 """None of them a name that the formula's own configuration has, which lies in the data directory on some systems."""
-QUIET = "-c session_preload_libraries= -c local_preload_libraries= -c log_statement=none -c lock_timeout=60s"
+QUIET = " ".join(
+    f"-c {setting}"
+    for setting in (
+        "session_preload_libraries=",
+        "local_preload_libraries=",
+        "log_statement=none",
+        "default_transaction_read_only=off",
+        "statement_timeout=0",
+        "lock_timeout=60s",
+    )
+)
 """Of each session: stronger than what the copy has by ALTER ROLE and ALTER DATABASE. Nobody else is there to wait for, but
 transactions that were prepared."""
 DEAD = {

