@@ -65,7 +65,9 @@ def detached(scratch, anew):
     notes, slept = [], "is left out" if anew else "is disabled, and has no slot at its publisher any more"
     pending = "select gid, database from pg_prepared_xacts order by prepared"
     for gid, database in map(_fields, scratch.psql("postgres", pending).splitlines()):
-        _postgresql.ask({**scratch.cluster, "database": database}, f"rollback prepared {literal(gid)}")
+        _postgresql.ask(
+            {**scratch.cluster, "database": _scratch.conninfo(database)}, f"rollback prepared {literal(gid)}"
+        )
         notes.append(f"transaction {gid!r} in {database}, which was prepared, is rolled back")
     for database in databases(scratch):
         mappings = scratch.psql(database, "select usename, srvname from pg_user_mappings order by 1, 2").splitlines()
@@ -218,16 +220,11 @@ def _copied(scratch, fresh, database, dump, deadline_s):
     dumped = ["--format=directory", "--compress=0", "--no-sync", "--no-subscriptions", jobs, "-f", dump]
     # From version 18 on statistics can be dumped, too: they quote rows of before the masking.
     dumped += ["--no-statistics"] if scratch.version() >= 18 else []
-    _tool(scratch, "pg_dump", [*dumped, "-d", named(database)], deadline_s)
+    _tool(scratch, "pg_dump", [*dumped, "-d", _scratch.conninfo(database)], deadline_s)
     again = ["--clean", "--if-exists"] if begun else []  # initdb made these two
     beside = "template1" if database == "postgres" else "postgres"
     _tool(fresh, "pg_restore", ["--create", *again, "--exit-on-error", jobs, "-d", beside, dump], deadline_s)
     _traces.removed(dump)
-
-
-def named(database):
-    """A database's name as a connection string. Source: libpq, keyword/value connection strings."""
-    return "dbname='" + database.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _tool(server, name, words, deadline_s):

@@ -69,6 +69,14 @@ def control(cluster, target):
     return {name: value.strip() for name, _, value in (line.partition(":") for line in printed.splitlines())}
 
 
+def conninfo(database):
+    """A database's name as a connection string: libpq takes a name with `=` in it for one anyway.
+
+    Source: libpq, keyword/value connection strings.
+    """
+    return "dbname='" + database.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
 class Scratch:
     """A server over a data directory of its own, which listens on a socket in it and on nothing else."""
 
@@ -185,7 +193,8 @@ class Scratch:
         os.chown(script, owner.pw_uid, owner.pw_gid)
         command = [
             f"{self.cluster['bin_dir']}/psql", "-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse",
-            "--single-transaction", "-h", self.cluster["socket_dir"], "-p", self.cluster["port"], "-d", database,
+            "--single-transaction", "-h", self.cluster["socket_dir"], "-p", self.cluster["port"],
+            "-d", conninfo(database),
         ]  # fmt: skip
         env = {"PGOPTIONS": self.cluster["options"]}
         user, shown = self.cluster["user"], lambda _: f"psql -d {database}"
