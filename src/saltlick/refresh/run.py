@@ -105,26 +105,44 @@ def _discarded(server: str, context: BackupContext) -> str:
 
 
 def _exchange(asked: RefreshRequest, number: int, server: str, records: RefreshRecords, context: BackupContext) -> None:
-    """Without its users the data is exchanged for the new; where that fails they come back to the old."""
+    """Without its users the data is exchanged for the new; where that fails they come back to what is there."""
     hold, application = _job(asked, number), asked.how.application
+    job = f"{hold} exchange"
     try:
         if application:
             _run_steps(asked, asked.application, application.stop, context)
-        done = restores.exchanged(asked.subject, server, hold, context, job=f"{hold} exchange")
+        done = restores.exchanged(asked.subject, server, hold, context, job=job)
     except SaltlickError as error:
-        message = f"{error}. {_as_it_was(asked)}"
+        phase, outcome = _unexchanged(asked, server, job, context)
+        message = f"{error}. {outcome}"
         try:
             _started(asked, context)
         except SaltlickError as second:
-            message = f"{error}; and the application did not come back: {second}"
-        records.reached(number, RefreshPhase.FAILED, error=message)
+            message = f"{message}; and the application did not come back: {second}"
+        records.reached(number, phase, error=message)
         raise ServerFailed(message) from error
     records.reached(number, RefreshPhase.EXCHANGED, **_restored(done))
 
 
+def _unexchanged(asked: RefreshRequest, server: str, job: str, context: BackupContext) -> tuple[RefreshPhase, str]:
+    """How far a refresh is whose exchange gave no good answer, in a phase and in words."""
+    reply = context.fleet.run({server: Call("detached.status", (job,))}, deadline_s=60)[server]
+    state = reply.value["state"] if reply.ok else "silent"
+    if state in ("failed", "unknown"):  # it says so itself, or never began
+        return RefreshPhase.FAILED, _as_it_was(asked)
+    unsure = f"Whether {asked.target.environment} has the new data is not known"
+    if state == "lost":
+        return RefreshPhase.FAILED, f"{unsure}: {server} was interrupted; {_again(asked)}"
+    return RefreshPhase.READY, f"{unsure}: {server} is {state}; this goes on with it: {_again(asked)}"
+
+
 def _as_it_was(asked: RefreshRequest) -> str:
-    source, target = asked.subject.environment, asked.target.environment
-    return f"{target} is as it was; once this is mended: salt-run refresh.run source={source} target={target}"
+    return f"{asked.target.environment} is as it was; once this is mended: {_again(asked)}"
+
+
+def _again(asked: RefreshRequest) -> str:
+    """The command to type."""
+    return f"salt-run refresh.run source={asked.subject.environment} target={asked.target.environment}"
 
 
 def _started(asked: RefreshRequest, context: BackupContext) -> None:

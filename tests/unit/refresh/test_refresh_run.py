@@ -197,6 +197,25 @@ def test_an_exchange_that_fails_brings_the_application_back_to_what_it_had(tmp_p
     assert len(world.called("backup.restore")) == 2
 
 
+def test_of_an_exchange_without_an_answer_nothing_is_claimed_and_the_next_run_finds_out(tmp_path: Path) -> None:
+    world, kept = World(), records(tmp_path)
+    answered = world._one
+
+    def silent(server: str, call: Call) -> Reply:
+        if call.function == "detached.status" and str(call.args[0]).endswith("exchange"):
+            return Reply(False, error="no answer", silent=True)
+        return answered(server, call)
+
+    world._one = silent  # type: ignore[method-assign]
+    with pytest.raises(ServerFailed, match=r"no answer. Whether test has the new data is not known") as failed:
+        refresh(asked(), kept, stage(world, tmp_path, NOW))
+    assert "as it was" not in str(failed.value)
+    world._one = answered  # type: ignore[method-assign]
+    assert refresh(asked(), kept, stage(world, tmp_path, NOW)).phase is RefreshPhase.DONE
+    assert len(world.called("backup.restore")) == len(world.called("backup.exchange")) == 1
+    assert set(world.application.values()) == {"up"}
+
+
 def test_what_lies_ready_serves_only_while_it_is_as_new_as_data_has_to_be(tmp_path: Path) -> None:
     world, kept = World(), records(tmp_path)
 
