@@ -26,6 +26,22 @@ class Order:
     checks: tuple
     swap: bool
     deadline_s: float
+    anew: bool = False
+    """Written anew before it serves, so that nothing is left of what the scripts changed."""
+    hold: bool = False
+    """Left beside what serves, for `exchange`."""
+    environment: str = ""
+    """What this server belongs to; empty where its pillar does not say."""
+
+    @property
+    def serves(self):
+        """Whether it is to take the place of what serves, now or later."""
+        return self.swap or self.hold
+
+    def moves(self, manifest):
+        """Whether data is to serve that is another environment's, or is made like that."""
+        owner = manifest.get("environment", "")
+        return self.serves and (self.anew or (bool(owner and self.environment) and owner != self.environment))
 
 
 def manifests(place, job, backups):

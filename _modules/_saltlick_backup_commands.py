@@ -7,14 +7,16 @@ try:
 except ImportError:
     from saltlick.modules import _saltlick_user_command as _command
 
-account = _command.account
+account, named = _command.account, _command.named
 
 
-def run(command, user="", env=None, deadline_s=3600, output=None, allowed=(0,), remarks=None, given=None):
+def run(
+    command, user="", env=None, deadline_s=3600, output=None, allowed=(0,), remarks=None, given=None, shown=" ".join
+):  # fmt: skip
     """What a command prints, as text (see ``_saltlick_user_command.run``). Secrets in ``env`` or ``given`` are in no error."""
     return _command.run(
         command, user=user, environ=_environment(user, env), deadline_s=deadline_s, output=output, allowed=allowed,
-        remarks=remarks, given=given,
+        remarks=remarks, given=given, shown=shown,
     )  # fmt: skip
 
 

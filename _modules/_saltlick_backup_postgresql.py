@@ -24,6 +24,8 @@ except ImportError:
 FACTS = Path("/etc/saltlick/postgresql.json")
 SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{16})(\.partial)?")
 SEGMENT_BYTES = 16 * _files.MB
+"""Of backups whose manifests do not say it; `initdb --wal-segsize` makes clusters of other sizes."""
+LOG_BYTES = 1 << 32
 KEEP_RECEIVED = 8
 """Segments that stay in the archive folder after they are in a store, so that a run that failed later can be repeated."""
 RECEIVED_WITHIN_S = 60
@@ -44,8 +46,11 @@ def facts():
 
 def ask(cluster, query, deadline_s=30, host=None):
     """One value from the server, as its superuser by socket; from `host`, as the replication user with its passfile."""
-    where = ["-h", cluster["socket_dir"], "-p", cluster["port"], "-d", "postgres"]
-    env = {"PGCONNECT_TIMEOUT": "10", "PGOPTIONS": f"-c statement_timeout={deadline_s * 1000}"}
+    where = ["-h", cluster["socket_dir"], "-p", cluster["port"], "-d", cluster.get("database", "postgres")]
+    env = {
+        "PGCONNECT_TIMEOUT": "10",
+        "PGOPTIONS": f"{cluster.get('options', '')} -c statement_timeout={deadline_s * 1000}",
+    }
     if host:
         login = f"user={cluster['replication_user']} passfile={cluster['passfile']}"
         where = ["-d", f"host={host} port={cluster['port']} dbname=postgres {login}"]
@@ -104,29 +109,37 @@ def take(folder, mode, last, options, deadline_s):
         "role": role(cluster),
         "warnings": _places.warnings(_places.real(cluster["data_dir"])),
     }
-    system = ask(cluster, "select system_identifier from pg_control_system()")
+    own = {
+        "system": ask(cluster, "select system_identifier from pg_control_system()"),
+        "segment_bytes": int(ask(cluster, "select setting from pg_settings where name = 'wal_segment_size'")),
+    }
     if mode == "incr":
         try:
-            _same(last, system)
-            return {
-                **manifest,
-                "mode": "incr",
-                "postgresql": {"system": system, **_received(cluster, folder, last["postgresql"])},
-            }
+            _same(last, own)
+            wal = _received(cluster, folder, last["postgresql"], own["segment_bytes"])
+            return {**manifest, "mode": "incr", "postgresql": {**own, **wal}}
         except Chain as why:
             manifest["why"] = str(why)
             _files.emptied(folder)
-    return {**manifest, "mode": "full", "postgresql": {"system": system, **_base(cluster, folder, options, deadline_s)}}
+    base = _base(cluster, folder, options, own["segment_bytes"], deadline_s)
+    return {**manifest, "mode": "full", "postgresql": {**own, **base}}
 
 
-def _same(last, system):
+def _same(last, own):
     if not last:
         raise Chain("there is no backup yet that WAL could join on to")
-    if last["postgresql"]["system"] != system:
+    if last["postgresql"]["system"] != own["system"]:
         raise Chain("the last backup is of another database cluster")
+    if (size := segment_bytes(last["postgresql"])) != own["segment_bytes"]:
+        raise Chain(f"the last backup has WAL in segments of {size} bytes, and this server of {own['segment_bytes']}")
 
 
-def _base(cluster, folder, options, deadline_s):
+def segment_bytes(part):
+    """Size of a WAL segment, as the `postgresql` of a manifest has it."""
+    return part.get("segment_bytes", SEGMENT_BYTES)
+
+
+def _base(cluster, folder, options, size, deadline_s):
     """`pg_basebackup` as compressed tar files, checksums in PostgreSQL's own manifest."""
     user = _commands.account(cluster["user"])
     place = folder / "base"
@@ -149,7 +162,7 @@ def _base(cluster, folder, options, deadline_s):
         "timeline": timeline,
         "start_lsn": ranges[0]["Start-LSN"],
         "end_lsn": end,
-        "next_segment": segment_number(end),
+        "next_segment": segment_number(end, size),
         "reaches": reaches,
     }
 
@@ -160,22 +173,30 @@ def position_of(lsn):
     return (int(high, 16) << 32) + int(low, 16)
 
 
-def segment_number(lsn):
-    """Which segment of 16 MiB an LSN lies in, counted over all logs."""
-    return position_of(lsn) // SEGMENT_BYTES
+def segment_number(lsn, size):
+    """Which segment of `size` bytes an LSN lies in, counted over all logs."""
+    return position_of(lsn) // size
 
 
-def _received(cluster, folder, last):
+def segment_of(match, size):
+    """The same of a segment's name.
+
+    Source: PostgreSQL's XLogFileName: timeline, log of 4 GiB, segment in it; eight hexadecimal digits each.
+    """
+    return int(match[2][:8], 16) * (LOG_BYTES // size) + int(match[2][8:], 16)
+
+
+def _received(cluster, folder, last, size):
     """The segments since the last backup, complete ones and the one in progress, with the histories of timelines."""
     archive = Path(cluster["archive_dir"])
     reaches, position, certain = _caught_up(cluster)
     segments = sorted(
-        (int(match[2][:8], 16) * 256 + int(match[2][8:], 16), match[1], bool(match[3]), path)
+        (segment_of(match, size), match[1], bool(match[3]), path)
         for path in archive.iterdir()
         if (match := SEGMENT.fullmatch(path.name))
     )
     wanted = [segment for segment in segments if segment[0] >= last["next_segment"]]
-    nothing_since = not wanted and position == last["next_segment"] * SEGMENT_BYTES
+    nothing_since = not wanted and position == last["next_segment"] * size
     if not nothing_since and (not wanted or wanted[0][0] != last["next_segment"]):
         has = f"begins at segment {wanted[0][0]}" if wanted else "ends before it"
         raise Chain(f"the last backup ends before segment {last['next_segment']}, and what was received here {has}")
@@ -184,7 +205,7 @@ def _received(cluster, folder, last):
         raise Chain(f"there are gaps in what was received between segments {numbers[0]} and {numbers[-1]}")
     timeline = max((int(segment[1], 16) for segment in wanted), default=last["timeline"])
     if timeline != last["timeline"]:
-        _branched(archive, timeline, last)
+        _branched(archive, timeline, last, size)
     wal = folder / "wal"
     wal.mkdir()
     for _, _, _, path in wanted:
@@ -202,7 +223,7 @@ def _received(cluster, folder, last):
     }
 
 
-def _branched(archive, timeline, last):
+def _branched(archive, timeline, last, size):
     """After a promotion or a restore the new timeline has to go on from what the last backup has, and not from before its end.
 
     Source: PostgreSQL's manual, timeline history files: a line per ancestor, its number and the LSN that it was left at.
@@ -212,7 +233,7 @@ def _branched(archive, timeline, last):
     left = {int(words[0]): words[1] for words in map(str.split, lines) if len(words) > 1 and words[0].isdigit()}
     if last["timeline"] not in left:
         raise Chain(f"timeline {timeline} is not known to go on from timeline {last['timeline']}")
-    if segment_number(left[last["timeline"]]) < last["next_segment"]:
+    if segment_number(left[last["timeline"]], size) < last["next_segment"]:
         raise Chain(
             f"timeline {timeline} branched off before the end of the last backup: it was restored, or a standby was behind"
         )
@@ -246,13 +267,11 @@ def _caught_up(cluster):
 
 def shipped(manifest):
     """Received segments that are safe in a store need not stay."""
-    archive = Path(facts()["archive_dir"])
+    archive, part = Path(facts()["archive_dir"]), manifest["postgresql"]
     for path in archive.iterdir():
         match = SEGMENT.fullmatch(path.name)
-        if match and not match[3]:
-            number = int(match[2][:8], 16) * 256 + int(match[2][8:], 16)
-            if number < manifest["postgresql"]["next_segment"] - KEEP_RECEIVED:
-                path.unlink()
+        if match and not match[3] and segment_of(match, segment_bytes(part)) < part["next_segment"] - KEEP_RECEIVED:
+            path.unlink()
 
 
 def now():

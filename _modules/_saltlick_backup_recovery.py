@@ -1,9 +1,6 @@
 """A PostgreSQL data directory from a backup, recovered by a server of its own. Sibling of `backup`."""
 
-import os
-import re
 import shutil
-import time
 from pathlib import Path
 
 from salt.exceptions import CommandExecutionError
@@ -12,14 +9,25 @@ try:
     import _saltlick_backup_commands as _commands
     import _saltlick_backup_files as _files
     import _saltlick_backup_postgresql as _postgresql
+    import _saltlick_backup_scratch as _scratch
 except ImportError:
     from saltlick.modules import _saltlick_backup_commands as _commands
     from saltlick.modules import _saltlick_backup_files as _files
     from saltlick.modules import _saltlick_backup_postgresql as _postgresql
+    from saltlick.modules import _saltlick_backup_scratch as _scratch
 
-MARK = "# saltlick: a restore"
 TOO_EARLY = "recovery ended before configured recovery target was reached"
 """Source: PostgreSQL 13 and later, xlogrecovery.c: fatal since then."""
+NEEDED = {
+    "max_connections": "max_connections",
+    "max_locks_per_transaction": "max_locks_per_xact",
+    "max_prepared_transactions": "max_prepared_xacts",
+    "max_wal_senders": "max_wal_senders",
+    "max_worker_processes": "max_worker_processes",
+}
+"""Settings, and what pg_controldata calls them."""
+OTHER_PROCESSES = 50
+AUTO, ASIDE = "postgresql.auto.conf", "saltlick-auto.conf"
 
 
 def lay_out(cluster, chain, target):
@@ -30,6 +38,7 @@ def lay_out(cluster, chain, target):
     """
     user = _commands.account(cluster["user"])
     base, target = chain[0] / "base", Path(target)
+    _scratch.Scratch(cluster, target).stop()  # of a restore that was killed
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(mode=0o700)
     wal = target / "saltlick-wal"
@@ -52,32 +61,87 @@ def lay_out(cluster, chain, target):
 
 
 def recover(cluster, target, until, deadline_s):
-    """Start a server of its own over a data directory, by no address but a socket in it, and let it recover.
+    """Start a server of its own over a data directory, which reaches nobody (`Scratch`), and let it recover.
 
-    `until` is a moment (`2026-11-23 02:00:00+00`), or empty for all there is. Returns the running `Scratch`.
+    `until` is a moment (`2026-11-23 02:00:00+00`), or empty for all there is. Returns the running `Recovered`.
     """
-    target = Path(target)
-    scratch = Scratch(cluster, target)
-    _aim(cluster, target, until)
-    try:
-        scratch.start(deadline_s)
-    except CommandExecutionError:
-        if not until or TOO_EARLY not in scratch.log(whole=True):
-            raise
-        # The WAL holds no transaction after that moment, so all there is, is what was there then.
-        _aim(cluster, target, "")
-        scratch.start(deadline_s)
-    return scratch
+    scratch = Recovered(cluster, target)
+    _aim(cluster, scratch.target, until)
+    needs = required(cluster, scratch.target)
+    while True:
+        try:
+            scratch.start(deadline_s, _at_least(needs))
+            return scratch
+        except CommandExecutionError:
+            grown = required(cluster, scratch.target)
+            if until and TOO_EARLY in scratch.log(whole=True):
+                # The WAL holds no transaction after that moment, so all there is, is what was there then.
+                until = ""
+                _aim(cluster, scratch.target, until)
+            elif grown == needs:
+                raise
+            needs = grown  # the source was given larger settings in the middle of this WAL
+
+
+def required(cluster, target):
+    """Settings that the source had, as far as the WAL was replayed: `{max_connections: 100, …}`."""
+    record = _scratch.control(cluster, target)
+    return {name: int(record[f"{word} setting"]) for name, word in NEEDED.items()}
+
+
+def _at_least(needs):
+    """The same settings, with a table of locks no smaller than the source's, whatever else the source had processes for."""
+    processes = needs["max_connections"] + needs["max_worker_processes"] + needs["max_wal_senders"] + OTHER_PROCESSES
+    return {**needs, "max_connections": processes}
 
 
 def _aim(cluster, target, until):
-    """Recovery is told where to end."""
+    """Recovery is told where to end; what the source was told by ALTER SYSTEM is laid aside."""
     lines = [f'restore_command = \'cp "{target}/saltlick-wal/%f" "%p"\'', "recovery_target_timeline = 'latest'"]
     lines += [f"recovery_target_time = '{until}'", "recovery_target_action = 'promote'"] if until else []
-    auto = target / "postgresql.auto.conf"
-    auto.write_text("\n".join([auto.read_text("utf-8").split(MARK)[0].rstrip("\n"), MARK, *lines, ""]))
+    auto, aside = target / AUTO, target / ASIDE
+    if auto.exists() and not aside.exists():
+        auto.rename(aside)
+    auto.write_text("".join(f"{line}\n" for line in lines))
     (target / "recovery.signal").touch()
     _files.given(target, _commands.account(cluster["user"]))
+
+
+class Recovered(_scratch.Scratch):
+    """The server over what was restored."""
+
+    def asleep(self):
+        """What this copy would do by itself where it served, a sentence each."""
+        prepared = self.psql("postgres", "select gid, database, prepared from pg_prepared_xacts order by prepared")
+        subscribed = self.psql(
+            "postgres",
+            "select s.subname, d.datname from pg_subscription s join pg_database d on d.oid = s.subdbid"
+            " where s.subenabled order by 1",
+        )
+        return [
+            *(
+                f"transaction {gid!r} in {database} is prepared since {at} and neither committed nor rolled back"
+                for gid, database, at in map(_fields, prepared.splitlines())
+            ),
+            *(
+                f"subscription {name} in {database} is enabled: it is asleep in a copy, and follows its publisher where"
+                " this cluster serves"
+                for name, database in map(_fields, subscribed.splitlines())
+            ),
+            *([f"the copy ran in this server's own network, because {self.obstacle}"] if self.obstacle else []),
+        ]
+
+    def finished(self):
+        """As any `Scratch`; what the source was told by ALTER SYSTEM is in its place again."""
+        super().finished()
+        (self.target / AUTO).unlink()
+        if (self.target / ASIDE).exists():
+            (self.target / ASIDE).rename(self.target / AUTO)
+        shutil.rmtree(self.target / "saltlick-wal")
+
+
+def _fields(line):
+    return line.split("\t")
 
 
 LOGINS = r"""
@@ -145,124 +209,3 @@ def logins(cluster):
         return _postgresql.ask(cluster, LOGINS)
     except CommandExecutionError:
         return ""  # its disk is gone: the logins are those of the backup
-
-
-class Scratch:
-    """A server beside the real one: another data directory, no network, a socket of its own."""
-
-    def __init__(self, cluster, target):
-        self.target = Path(target)
-        self.cluster = {**cluster, "socket_dir": str(self.target), "data_dir": str(self.target)}
-
-    def start(self, deadline_s):
-        """Returns once it takes writes. Raises: CommandExecutionError with the last lines of its log."""
-        own, user = self.target / "saltlick.conf", _commands.account(self.cluster["user"])
-        hba = self.target / "saltlick_hba.conf"
-        hba.write_text(f"local all {self.cluster['user']} peer\n")
-        settings = {
-            "listen_addresses": "''", "port": self.cluster["port"], "unix_socket_directories": f"'{self.target}'",
-            "hba_file": f"'{hba}'", "archive_mode": "off", "hot_standby": "off", "fsync": "on", "primary_conninfo": "''",
-            "synchronous_standby_names": "''", "primary_slot_name": "''", "autovacuum": "off", "ssl": "off",
-            "log_min_messages": "log",
-        }  # fmt: skip
-        own.write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
-        _files.given(self.target, user)
-        overriding = " ".join(
-            f"-c {name}={value}"
-            for name, value in settings.items()
-            if name
-            in ("primary_conninfo", "listen_addresses", "synchronous_standby_names", "archive_mode", "hot_standby")
-        )
-        words = [
-            "-D",
-            self.target,
-            "-l",
-            self.target / "saltlick.log",
-            "-w",
-            "-t",
-            int(deadline_s),
-            "-o",
-            f"-c config_file={own} {overriding}",
-        ]
-        deadline = time.monotonic() + deadline_s
-        try:
-            _commands.run(
-                [f"{self.cluster['bin_dir']}/pg_ctl", "start", *words],
-                user=self.cluster["user"],
-                deadline_s=deadline_s + 10,
-            )
-            while not self._takes_writes():
-                if time.monotonic() > deadline:
-                    raise CommandExecutionError(f"recovery did not end within {deadline_s:g} s")
-                time.sleep(0.5)
-        except CommandExecutionError as error:
-            self.stop()
-            raise CommandExecutionError(
-                f"the restored cluster did not come up: {error}; its log ends: {self.log()}"
-            ) from error
-
-    def _takes_writes(self):
-        """False while it recovers. Raises: CommandExecutionError when it has ended."""
-        try:
-            return _postgresql.ask(self.cluster, "select pg_is_in_recovery()") == "f"
-        except CommandExecutionError:
-            # Not before recovery is over does it talk to anybody.
-            _commands.run([f"{self.cluster['bin_dir']}/pg_ctl", "status", "-D", self.target], user=self.cluster["user"])
-            return False
-
-    def stop(self):
-        """Shut down cleanly, at once if it must be; nothing to do where it does not run."""
-        if not (self.target / "postmaster.pid").exists():
-            return
-        command = [f"{self.cluster['bin_dir']}/pg_ctl", "stop", "-D", self.target, "-w", "-t", "60", "-m"]
-        try:
-            _commands.run([*command, "fast"], user=self.cluster["user"], deadline_s=90)
-        except CommandExecutionError:
-            _commands.run([*command, "immediate"], user=self.cluster["user"], deadline_s=90)
-
-    def log(self, whole=False):
-        """The last lines it wrote that tell something; or all."""
-        path = self.target / "saltlick.log"
-        lines = path.read_text("utf-8", "replace").splitlines() if path.exists() else []
-        if whole:
-            return "\n".join(lines)
-        telling = [line for line in lines if re.search(r"FATAL|PANIC|ERROR|recovery", line)]
-        return " / ".join((telling or lines)[-4:]) or "nothing"
-
-    def psql(self, database, sql, deadline_s=600):
-        """Run SQL in one database of it, all or nothing; what it prints, a line per row, tabs between.
-
-        By a file of its user's own: what is in it may be a secret.
-        """
-        script = self.target / "saltlick.sql"
-        script.touch(mode=0o600)
-        script.write_text(sql, "utf-8")
-        user = _commands.account(self.cluster["user"])
-        os.chown(script, user.pw_uid, user.pw_gid)
-        where = ["-h", self.cluster["socket_dir"], "-p", self.cluster["port"], "-d", database]
-        command = [
-            f"{self.cluster['bin_dir']}/psql",
-            "-XAtqw",
-            "-F",
-            "\t",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "--single-transaction",
-            *where,
-        ]
-        try:
-            return _commands.run([*command, "-f", script], user=self.cluster["user"], deadline_s=deadline_s).rstrip(
-                "\n"
-            )
-        finally:
-            script.unlink()
-
-    def finished(self):
-        """Stop it and take out what only the recovery wanted: the data directory is then as any other."""
-        self.stop()
-        auto = self.target / "postgresql.auto.conf"
-        auto.write_text(auto.read_text("utf-8").split(MARK)[0])
-        for name in ("saltlick.conf", "saltlick_hba.conf", "saltlick.log", "backup_manifest", "backup_label.old"):
-            (self.target / name).unlink(missing_ok=True)
-        shutil.rmtree(self.target / "saltlick-wal", ignore_errors=True)
-        _files.given(self.target, _commands.account(self.cluster["user"]))

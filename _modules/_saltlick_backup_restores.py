@@ -1,155 +1,200 @@
 """Backups back into databases and folders: fetched, verified, tried beside what serves, then exchanged. Sibling of `backup`."""
 
-import shutil
-import time
 from pathlib import Path
 
 from salt.exceptions import CommandExecutionError
 
 try:
     import _saltlick_backup_chains as _chains
+    import _saltlick_backup_checks as _checks
     import _saltlick_backup_commands as _commands
     import _saltlick_backup_files as _files
+    import _saltlick_backup_masks as _masks
     import _saltlick_backup_places as _places
     import _saltlick_backup_postgresql as _postgresql
     import _saltlick_backup_recovery as _recovery
+    import _saltlick_backup_rewrite as _rewrite
+    import _saltlick_backup_scratch as _scratch
+    import _saltlick_backup_serving as _serving
     import _saltlick_backup_swap as _swap
+    import _saltlick_backup_traces as _traces
     import _saltlick_backup_trees as _trees
     import _saltlick_backup_zodb as _zodb
 except ImportError:
     from saltlick.modules import _saltlick_backup_chains as _chains
+    from saltlick.modules import _saltlick_backup_checks as _checks
     from saltlick.modules import _saltlick_backup_commands as _commands
     from saltlick.modules import _saltlick_backup_files as _files
+    from saltlick.modules import _saltlick_backup_masks as _masks
     from saltlick.modules import _saltlick_backup_places as _places
     from saltlick.modules import _saltlick_backup_postgresql as _postgresql
     from saltlick.modules import _saltlick_backup_recovery as _recovery
+    from saltlick.modules import _saltlick_backup_rewrite as _rewrite
+    from saltlick.modules import _saltlick_backup_scratch as _scratch
+    from saltlick.modules import _saltlick_backup_serving as _serving
     from saltlick.modules import _saltlick_backup_swap as _swap
+    from saltlick.modules import _saltlick_backup_traces as _traces
     from saltlick.modules import _saltlick_backup_trees as _trees
     from saltlick.modules import _saltlick_backup_zodb as _zodb
-
-BEGIN = "/usr/local/sbin/postgresql-begin"
-ANSWERS_WITHIN_S = 120
-Order = _chains.Order
 
 
 def postgresql(order, folder):
     """A cluster, recovered up to a moment."""
     facts, watch = _postgresql.facts(), _chains.Watch()
     data = _places.real(facts["data_dir"])
-    target = data.with_name(f"{data.name}.restored")
+    target, masked = _beside(data)
     _places.exchangeable(data)
+    if order.serves:
+        _serving.check(facts)
     manifests = _chains.described(order)
     _files.room(_chains.need(folder, manifests), (data.parent, _postgresql.laid_out(manifests), "the restored cluster"))
     chain = _chains.fetched(order, folder, manifests)
     watch("fetch")
+    moves = order.moves(manifests[0])
+    ready, stays = masked if order.anew else target, None
     try:
         _recovery.lay_out(facts, chain, target)
         watch("lay_out")
         scratch = _recovery.recover(facts, target, order.until, order.deadline_s)
         try:
             watch("recover")
-            reached = _postgresql.ask(scratch.cluster, "select coalesce(pg_last_xact_replay_timestamp()::text, '')")
-            if order.swap and (own := _recovery.logins(facts)):
-                # Whoever logs in here goes on with the password that he has here: the application, and standbys too.
-                scratch.psql("postgres", own)
-            for script in order.scripts:
-                scratch.psql(_conninfo(script["database"]), script["sql"], deadline_s=order.deadline_s)
-            checks = _checked(order.checks, scratch)
-            watch("check")
+            outcome = _proved(order, facts, scratch, masked, watch, moves=moves)
         finally:
             scratch.stop()
-        outcome = {"checks": checks, "reached": reached}
-        if order.swap:
+        held = {"target": str(ready), "source": manifests[0]["postgresql"]["system"] if order.anew else ""}
+        if order.serves and not order.anew:
             scratch.finished()
-            outcome["kept"] = _in_place(facts, data, target)
+            if moves:
+                _rewrite.configured(target, facts)
+        if order.hold:
+            outcome["held"], stays = held, ready
+        elif order.swap:
+            outcome["kept"] = postgresql_in_place(held)
         else:
             _swap.rehearse([(target, data)])
         watch("swap")
         return {**outcome, "seconds": watch.seconds}
     finally:
-        shutil.rmtree(target, ignore_errors=True)
+        for path in {target, masked} - {stays}:
+            _traces.removed(path)
 
 
-def _in_place(facts, data, target):
-    """The restored cluster serves; the former data lies beside. Where it does not come up, the former one serves again."""
+def _beside(data):
+    """Where a copy is recovered, and where one is written anew: beside what serves, on the same disk."""
+    return data.with_name(f"{data.name}.restored"), data.with_name(f"{data.name}.masked")
+
+
+def discard():
+    """Remove what an interrupted restore of a database left beside what serves, its servers stopped. The folders that went."""
+    if not _postgresql.FACTS.exists():
+        return []
+    facts = _postgresql.facts()
+    target, masked = _beside(_places.real(facts["data_dir"]))
+    left = [folder for folder in (target, masked, _rewrite.dump_of(masked)) if folder.exists()]
+    for folder in left:
+        _scratch.Scratch(facts, folder).stop()
+        _traces.removed(folder)
+    return [str(folder) for folder in left]
+
+
+def _proved(order, facts, scratch, masked, watch, moves):
+    """What the scripts make of the copy, and what the checks find; written anew into `masked` where that is asked for."""
+    reached = _postgresql.ask(scratch.cluster, "select coalesce(pg_last_xact_replay_timestamp()::text, '')")
+    outcome = {"reached": reached, "notes": scratch.asleep()}
+    # Whoever logs in here goes on with the password that he has here: the application, and standbys too.
+    logins = _recovery.logins(facts) if order.serves else ""
+    if moves:
+        if scratch.obstacle:
+            raise CommandExecutionError(
+                f"a copy of another environment is changed without a network only, and here it has one: {scratch.obstacle}"
+            )
+        outcome["notes"] = _rewrite.detached(scratch, order.anew)
+    if logins and not order.anew:
+        scratch.psql("postgres", logins)
+    _masks.sql(order.scripts, scratch, order.deadline_s)
+    watch("scripts")
+    if not order.anew:
+        outcome["checks"] = _checks.checked(order.checks, scratch)
+        watch("check")
+        return outcome
+    fresh = _rewrite.rewritten(scratch, facts, masked, logins, order.deadline_s)
+    try:
+        scratch.stop()
+        _traces.removed(scratch.target)
+        watch("rewrite")
+        outcome["checks"] = _checks.checked(order.checks, fresh)
+        watch("check")
+    finally:
+        fresh.stop()
+    _rewrite.completed(fresh, facts)
+    return outcome
+
+
+def postgresql_in_place(held):
+    """The restored cluster serves; the former data lies beside. Where it does not come up, the former one serves again.
+
+    What was written anew begins with an empty archive; and a former cluster that is itself a copy of the source (`source`: its
+    system identifier) is not kept. Returns where the former data is, or nothing.
+    """
+    facts, target = _postgresql.facts(), Path(held["target"])
+    data = _places.real(facts["data_dir"])
     kept = _swap.aside(data)
-    _swap.removed(kept)
-    _service("stop", facts["receiver"], optional=True)
-    _service("stop", facts["service"], optional=not (data / "PG_VERSION").exists())
+    _traces.removed(kept)
+    _serving.service("stop", facts["receiver"], optional=True)
+    _serving.stopped(facts, optional=not (data / "PG_VERSION").exists())
     data.mkdir(mode=0o700, exist_ok=True)  # where a disk was lost
     try:
         _swap.exchange(target, data)
     except CommandExecutionError:
-        _service("start", facts["service"], optional=True)
-        _service("start", facts["receiver"], optional=True)
+        _serving.started(facts)
+        _serving.service("start", facts["receiver"], optional=True)
         raise
     try:
-        _service("start", facts["service"])
-        _answers(facts)
+        _serving.started(facts, exchanged=True)
     except CommandExecutionError as error:
-        _service("stop", facts["service"], optional=True)
+        _serving.stopped(facts, optional=True)
         _swap.exchange(target, data)
-        _service("start", facts["service"])
-        _service("start", facts["receiver"], optional=True)
+        _serving.started(facts, exchanged=True)
+        _serving.service("start", facts["receiver"], optional=True)
         raise CommandExecutionError(
             f"the restored cluster does not serve here, so the former one does again: {error}"
         ) from error
-    target.rename(kept)
-    _service("start", facts["receiver"], optional=True)  # which puts what it has of the former cluster aside
-    return str(kept)
+    if held["source"] and held["source"] == _rewrite.system(facts, target):
+        _traces.removed(target)
+    else:
+        target.rename(kept)
+    if held["source"]:
+        _traces.cleared(facts["archive_dir"])
+    _serving.service("start", facts["receiver"], optional=True)  # which puts what it has of the former cluster aside
+    return str(kept) if kept.exists() else ""
 
 
-def _answers(facts):
-    deadline = time.monotonic() + ANSWERS_WITHIN_S
-    while True:
-        try:
-            return _postgresql.ask(facts, "select 1")
-        except CommandExecutionError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(1)
-
-
-def reseed():
-    """This server's cluster, made anew from the primary's."""
+def reseed(keep=True):
+    """This server's cluster, made anew from the primary's; without `keep`, nothing that was here stays."""
     facts = _postgresql.facts()
     data = _places.real(facts["data_dir"])
     kept = _swap.aside(data)
-    elsewhere = [
-        address for address in facts["members"].values()
-        if _postgresql.is_primary(facts, address)
-    ]  # fmt: skip
+    elsewhere = [address for address in facts["members"].values() if _postgresql.is_primary(facts, address)]
     if not elsewhere:
         raise CommandExecutionError(
             "no other member of this cluster is a primary, so there is nothing to be a standby of"
         )
     _places.exchangeable(data)
-    _swap.removed(kept)
-    _service("stop", facts["receiver"], optional=True)
-    _service("stop", facts["service"])
-    data.rename(kept)
-    try:
-        _commands.run([BEGIN], deadline_s=3600)
-        if not (data / "standby.signal").exists():  # the primary went away, and an empty cluster was begun
-            raise CommandExecutionError("there was no primary any more")
-    except CommandExecutionError as error:
-        shutil.rmtree(data, ignore_errors=True)
-        kept.rename(data)
-        _service("start", facts["service"])
-        raise CommandExecutionError(
-            f"no copy of the primary could be made, so what was here serves on: {error}"
-        ) from error
-    _service("start", facts["service"])
-    _answers(facts)
-    _service("start", facts["receiver"], optional=True)
-    return {"role": _postgresql.role(facts), "kept": str(kept)}
+    _traces.removed(kept)
+    _serving.service("stop", facts["receiver"], optional=True)
+    _serving.copied(facts, data, kept)
+    if not keep:
+        _traces.removed(kept)
+        _traces.cleared(facts["archive_dir"])
+    _serving.service("start", facts["receiver"], optional=True)
+    return {"role": _postgresql.role(facts), "kept": str(kept) if keep else ""}
 
 
 def zodb(order, folder):
     """Data.fs with its blobs."""
     facts, watch = _zodb.facts(), _chains.Watch()
     (data, beside), (blobs, _) = _zodb.places(facts)
-    target = data.with_name(f".{data.name}.restored")
+    target, stays = data.with_name(f".{data.name}.restored"), None
     pairs = [(target / "Data.fs", data), (target / "blobs", blobs)]
     for _, place in pairs:
         _places.exchangeable(place, beside)
@@ -160,34 +205,41 @@ def zodb(order, folder):
     try:
         seen = _zodb.restore(facts, chain, target, order.deadline_s)
         watch("recover")
-        outcome = {
-            "checks": [{"name": "every transaction and blob", "value": seen, "ok": True}],
-            "reached": seen["last"],
-        }
-        outcome["checks"] += _checked(order.checks, None)
-        if order.swap:
-            _files.given(target, _commands.account(facts["user"]))
-            outcome["kept"] = _zodb_in_place(facts, pairs, target, _swap.aside(data))
+        env = {"ZODB_DATA": str(target / "Data.fs"), "ZODB_BLOBS": str(target / "blobs")}
+        _masks.commands(order.scripts, env, order.deadline_s)
+        watch("scripts")
+        if order.anew:
+            seen = _zodb.rewritten(facts, target, order.deadline_s)
+            watch("rewrite")
+        whole = {"name": "every transaction and blob", "value": seen, "ok": True}
+        outcome = {"checks": [whole, *_checks.checked(order.checks, None, env)], "reached": seen["last"]}
+        held = {"target": str(target), "keep": not order.anew}
+        _files.given(target, _commands.account(facts["user"]))
+        if order.hold:
+            outcome["held"], stays = held, target
+        elif order.swap:
+            outcome["kept"] = zodb_in_place(held)
         else:
             _swap.rehearse(pairs)
         watch("swap")
         return {**outcome, "seconds": watch.seconds}
     finally:
-        shutil.rmtree(target, ignore_errors=True)
+        if target != stays:
+            _traces.removed(target)
 
 
-def _zodb_in_place(facts, pairs, target, kept):
-    """Both parts are exchanged while nobody serves them, or neither is."""
-    _swap.removed(kept)
+def zodb_in_place(held):
+    """Both parts are exchanged while nobody serves them, or neither is. Returns where the former pair is, or nothing."""
+    facts, target = _zodb.facts(), Path(held["target"])
+    (data, _), (blobs, _) = _zodb.places(facts)
     _program("stop", facts)
     try:
-        _swap.replace(pairs)
+        _swap.replace([(target / "Data.fs", data), (target / "blobs", blobs)])
         for name in (".index", ".tmp", ".lock"):
             Path(facts["data"] + name).unlink(missing_ok=True)
     finally:
         _program("start", facts)
-    target.rename(kept)
-    return str(kept)
+    return _kept(target, data, held["keep"])
 
 
 def directories(order, folder):
@@ -202,84 +254,58 @@ def directories(order, folder):
     _files.room(_chains.need(folder, manifests), *unpacked)
     _chains.fetched(order, folder, manifests)
     watch("fetch")
+    outcome, stays = {"checks": [], "reached": manifests[-1]["began"], "kept": []}, set()
     try:
         for path, place in places.items():
             archives, fresh = [folder / link["id"] / link["directories"][path] for link in manifests], _fresh(place)
-            _swap.removed(fresh)
+            _traces.removed(fresh)
             _trees.unpack(archives, fresh, order.deadline_s)
-        checks = _checked(order.checks, None)
+            _masks.commands(order.scripts, {"ORIGINAL": path, "RESTORED": str(fresh)}, order.deadline_s)
+        outcome["checks"] = _checks.checked(order.checks, None, {"RESTORED": str(pairs[0][0])})
         watch("recover")
-        kept = []
-        if order.swap:
-            for _, place in pairs:
-                _swap.removed(_swap.aside(place))
-            _swap.replace(pairs)
-            for fresh, place in pairs:
-                if fresh.exists():
-                    fresh.rename(_swap.aside(place))
-                    kept.append(str(_swap.aside(place)))
+        held = {"pairs": [[str(fresh), str(place)] for fresh, place in pairs], "keep": not order.anew}
+        if order.hold:
+            outcome["held"], stays = held, {fresh for fresh, _ in pairs}
+        elif order.swap:
+            outcome["kept"] = directories_in_place(held)
         else:
             _swap.rehearse(pairs)
         watch("swap")
-        return {"checks": checks, "reached": manifests[-1]["began"], "kept": kept, "seconds": watch.seconds}
+        return {**outcome, "seconds": watch.seconds}
     finally:
         for fresh, _ in pairs:
-            shutil.rmtree(fresh, ignore_errors=True)
+            if fresh not in stays:
+                _traces.removed(fresh)
+
+
+def directories_in_place(held):
+    """The restored folders are in their places, all or none. Returns where the former ones are, those that are kept."""
+    pairs = [(Path(fresh), Path(place)) for fresh, place in held["pairs"]]
+    for _, place in pairs:
+        _traces.removed(_swap.aside(place))
+    _swap.replace(pairs)
+    kept = [_kept(fresh, place, held["keep"]) for fresh, place in pairs if fresh.exists()]
+    return [path for path in kept if path]
 
 
 def _fresh(place):
     return place.with_name(f".{place.name}.restored")
 
 
+def _kept(former, place, keep):
+    """Lay what served aside, in the place of what lay there before; without `keep` both go."""
+    aside = _swap.aside(place)
+    _traces.removed(aside)
+    if not keep:
+        _traces.removed(former)
+        return ""
+    former.rename(aside)
+    return str(aside)
+
+
 KINDS = {"postgresql": postgresql, "zodb": zodb, "directories": directories}
-
-
-def _checked(checks, scratch):
-    """What each check found. Raises: CommandExecutionError with every one that failed."""
-    results = [_result_of(check, scratch) for check in checks]
-    if bad := [f"{result['name']}: {result['why']}" for result in results if not result["ok"]]:
-        raise CommandExecutionError(f"{len(bad)} of {len(results)} checks failed: {'; '.join(bad)}")
-    return results
-
-
-def _conninfo(database):
-    """A database by its name, whatever is in it: libpq takes what has a `=` or begins with `postgresql:` for more than a name."""
-    quoted = database.replace("\\", "\\\\").replace("'", "\\'")
-    return f"dbname='{quoted}'"
-
-
-def _result_of(check, scratch):
-    name = check["name"]
-    try:
-        if check.get("query"):
-            value = scratch.psql(_conninfo(check["database"]), check["query"])
-        else:
-            env = {"PGHOST": scratch.cluster["socket_dir"], "PGPORT": str(scratch.cluster["port"])} if scratch else {}
-            value = _commands.run(
-                ["sh", "-c", check["command"]], user=check.get("user", ""), env=env, deadline_s=300
-            ).strip()
-    except CommandExecutionError as error:
-        return {"name": name, "ok": False, "why": str(error)}
-    return {"name": name, "value": value, **_verdict(check, value)}
-
-
-def _verdict(check, value):
-    if check.get("equals") is not None and value != str(check["equals"]):
-        return {"ok": False, "why": f"is {value!r} and not {str(check['equals'])!r}"}
-    if check.get("at_least") is not None:
-        try:
-            if float(value) < float(check["at_least"]):
-                return {"ok": False, "why": f"is {value}, less than {check['at_least']}"}
-        except ValueError:
-            return {"ok": False, "why": f"{value!r} is no number"}
-    return {"ok": True}
-
-
-def _service(verb, name, optional=False):
-    """Source: `service`, which Debian, Red Hat and FreeBSD all have."""
-    if not name:
-        return
-    _commands.run(["service", name, verb], deadline_s=300, allowed=tuple(range(256)) if optional else (0,))
+IN_PLACE = {"postgresql": postgresql_in_place, "zodb": zodb_in_place, "directories": directories_in_place}
+"""The exchange of what `KINDS` held ready."""
 
 
 def _program(verb, facts):

@@ -92,16 +92,14 @@ def _stop_postmaster(facts):
     _commands.run(command, user=facts["user"], deadline_s=150)
 
 
-def copied(facts, kept):
+def copied(facts, data, kept):
     """Make this server's data anew from the primary's; what it had is in `kept`, and serves again where no copy can be made.
 
     Raises: CommandExecutionError.
     """
-    data = Path(facts["data_dir"])
     service("stop", facts["service"], optional=bool(facts.get("patroni")))
     if facts.get("patroni"):  # one that found the data of another cluster has ended, and left the database running
         _stop_postmaster(facts)
-    shutil.rmtree(kept, ignore_errors=True)
     data.rename(kept)
     try:
         _copy(facts)

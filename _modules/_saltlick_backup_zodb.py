@@ -16,11 +16,13 @@ try:
     import _saltlick_backup_files as _files
     import _saltlick_backup_places as _places
     import _saltlick_backup_tar as _tar
+    import _saltlick_backup_traces as _traces
 except ImportError:
     from saltlick.modules import _saltlick_backup_commands as _commands
     from saltlick.modules import _saltlick_backup_files as _files
     from saltlick.modules import _saltlick_backup_places as _places
     from saltlick.modules import _saltlick_backup_tar as _tar
+    from saltlick.modules import _saltlick_backup_traces as _traces
 
 FACTS = Path("/etc/saltlick/zeo.json")
 TRIES = 3
@@ -45,6 +47,29 @@ print(json.dumps({
     "transactions": transactions, "blobs": blobs, "missing": missing, "objects": len(storage),
     "size": storage.getSize(), "file_size": os.path.getsize(sys.argv[1]), "last": str(TimeStamp(last)),
 }))
+"""
+
+REWRITE = """
+import os, sys, time
+from ZODB.FileStorage import FileStorage
+from ZODB.serialize import referencesf
+from ZODB.TimeStamp import TimeStamp
+from ZODB.blob import copyTransactionsFromTo
+old, blobs, fresh, fresh_blobs = sys.argv[1:]
+class Source:
+    def __init__(self):
+        self._storage = FileStorage(old, blob_dir=blobs, pack_keep_old=False)
+        last = TimeStamp(self._storage.lastTransaction()).timeTime()
+        self._storage.pack(max(time.time(), last) + 1, referencesf)
+        self.loadBlob = self._storage.loadBlob
+    def iterator(self):
+        for transaction in self._storage.iterator():
+            transaction.user = transaction.description = b""
+            transaction.extension = {}
+            yield transaction
+destination = FileStorage(fresh, create=True, blob_dir=fresh_blobs)
+copyTransactionsFromTo(Source(), destination)
+destination.close()
 """
 
 
@@ -159,6 +184,26 @@ def restore(site, chain, target, deadline_s):
 def laid_out(manifests):
     """Bytes that a restore takes beside what serves: Data.fs and blobs, and repozo's files that they are made from."""
     return max(link["raw_size"] for link in manifests) + sum(link["size"] for link in manifests)
+
+
+def rewritten(site, target, deadline_s):
+    """Put the last revision of every object that is reachable into a new Data.fs, with its blobs and no names of users.
+
+    What `look` says of it. Source: ZODB, FileStorage.pack and ZODB.blob.copyTransactionsFromTo.
+    """
+    old, fresh = target / "old", target / "new"
+    for folder in (old, fresh):
+        folder.mkdir(mode=0o700)
+    for name in ("Data.fs", "blobs"):
+        (target / name).rename(old / name)
+    names = [old / "Data.fs", old / "blobs", fresh / "Data.fs", fresh / "blobs"]
+    _commands.run([python(site), "-W", "ignore", "-c", REWRITE, *names], deadline_s=deadline_s)
+    for path in [path for path in target.iterdir() if path != fresh]:
+        _traces.removed(path)
+    for name in ("Data.fs", "blobs"):
+        (fresh / name).rename(target / name)
+    _traces.removed(fresh)
+    return look(site, target / "Data.fs", target / "blobs")
 
 
 def look(site, data, blobs):

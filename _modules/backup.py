@@ -19,31 +19,38 @@ from pathlib import Path
 from salt.exceptions import CommandExecutionError
 
 # Loaded anew after a sync, in a process that lives on, this file would get the helpers of before: Python keeps them by name.
-for _helper in [name for name in sys.modules if name.startswith(("_saltlick_backup_", "_saltlick_user_"))]:
+_HELPERS = ("_saltlick_backup_", "_saltlick_patroni", "_saltlick_user_")
+for _helper in [name for name in sys.modules if name.startswith(_HELPERS)]:
     sys.modules.pop(_helper, None)
 try:  # Beside this file first, as Salt's loader has it: an installed wheel may be another version.
     import _saltlick_backup_chains as _chains
     import _saltlick_backup_files as _files
+    import _saltlick_backup_masks as _masks
     import _saltlick_backup_master as _master
     import _saltlick_backup_postgresql as _postgresql
     import _saltlick_backup_restores as _restores
     import _saltlick_backup_stores as _stores
     import _saltlick_backup_tar as _tar
+    import _saltlick_backup_traces as _traces
     import _saltlick_backup_trees as _trees
     import _saltlick_backup_zodb as _zodb
 except ImportError:
     from saltlick.modules import _saltlick_backup_chains as _chains
     from saltlick.modules import _saltlick_backup_files as _files
+    from saltlick.modules import _saltlick_backup_masks as _masks
     from saltlick.modules import _saltlick_backup_master as _master
     from saltlick.modules import _saltlick_backup_postgresql as _postgresql
     from saltlick.modules import _saltlick_backup_restores as _restores
     from saltlick.modules import _saltlick_backup_stores as _stores
     from saltlick.modules import _saltlick_backup_tar as _tar
+    from saltlick.modules import _saltlick_backup_traces as _traces
     from saltlick.modules import _saltlick_backup_trees as _trees
     from saltlick.modules import _saltlick_backup_zodb as _zodb
 
 BASE = "/var/lib/saltlick/backup"
 FORMAT = 1
+HELD = "held.json"
+"""What is held ready for an exchange."""
 REQUIRED = {"id", "job", "files", "kind", "mode", "ended"}
 """What a manifest has, whatever its kind."""
 
@@ -241,7 +248,20 @@ def prune(store, job, backups):
     return list(backups)
 
 
-def restore(store, job, chain, kind, until="", scripts=(), checks=(), swap=False, production="", deadline_s=3600):
+def restore(
+    store,
+    job,
+    chain,
+    kind,
+    until="",
+    scripts=(),
+    checks=(),
+    swap=False,
+    production="",
+    deadline_s=3600,
+    anew=False,
+    hold="",
+):
     """
     Restore a backup beside what serves, try it, and only then, with ``swap``, let it take its place.
 
@@ -253,7 +273,9 @@ def restore(store, job, chain, kind, until="", scripts=(), checks=(), swap=False
     until
         a moment, ``2026-11-23 02:00:00+00``; empty for all there is (postgresql)
     scripts
-        ``[{database: app, sql: "update …"}]``, each all or nothing, before the checks
+        ``[{database: app, sql: "update …"}]``, each all or nothing, before the checks; of the other kinds ``[{command: "…",
+        user: zeo}]``, which finds the data by ZODB_DATA and ZODB_BLOBS (zodb), or runs for each folder RESTORED (directories). A
+        ``name`` is told when one fails
     checks
         ``[{name: notes, database: app, query: "select count(*) from notes", at_least: 1}]`` (or ``equals``), and
         ``[{name: starts, command: "…", user: app}]``, which has to exit with 0 and finds the database by PGHOST and PGPORT
@@ -261,8 +283,14 @@ def restore(store, job, chain, kind, until="", scripts=(), checks=(), swap=False
     production
         ``yes, overwrite <environment>``: without these words no server whose own pillar says that it is of production lets what
         it has be replaced
+    anew
+        what the scripts left is written anew, so that no earlier revision of it is in a file: a new cluster of PostgreSQL, a new
+        Data.fs; the former data is not kept where it may be the source's, too
+    hold
+        a name under which what is ready stays beside what serves, for ``backup.exchange``
 
-    Returns ``{"checks": [{name, value, ok}], "reached": "…", "seconds": {…}, "kept": "<where the former data is>"}``.
+    Returns ``{"checks": [{name, value, ok}], "reached": "…", "seconds": {…}, "kept": "<where the former data is>", "notes":
+    […]}``.
 
     Raises:
         CommandExecutionError: damaged, incomplete, a script or a check failed; what served goes on serving.
@@ -279,27 +307,80 @@ def restore(store, job, chain, kind, until="", scripts=(), checks=(), swap=False
         )
     for backup in chain:
         _files.named(job, backup)
-    own = whose()
-    if swap and own["production"] and production != f"yes, overwrite {own['environment']}":
-        raise CommandExecutionError(
-            f"{__opts__['id']} is of production ({own['environment']}): what it has is not overwritten"
-        )
+    _masks.suit(kind, scripts)
+    serves = bool(swap or hold)
+    if serves:
+        _overwritable(production)
     place = _stores.opened(__pillar__.get("stores"), store, __opts__)
-    with _files.turn(_base(), "restore"):
-        order = _restores.Order(
-            place, job, tuple(chain), str(until), tuple(scripts), tuple(checks), swap, float(deadline_s)
-        )
+    with _files.turn(_base(), "restoring"):
         folder = _files.emptied(_base() / "restore")
+        _traces.removed(_base() / HELD)
         try:
-            return _restores.KINDS[kind](order, folder)
+            order = _chains.Order(
+                place, job, tuple(chain), str(until), tuple(scripts), tuple(checks), bool(swap), float(deadline_s),
+                serves and bool(anew), bool(hold), whose()["environment"],
+            )  # fmt: skip
+            outcome = _restores.KINDS[kind](order, folder)
         finally:
             _files.emptied(folder)
+        if hold:
+            _files.write(_base() / HELD, {**outcome.pop("held"), "kind": kind, "hold": hold})
+        return outcome
 
 
-def reseed():
+def exchange(hold, production=""):
+    """
+    Let what ``backup.restore`` holds ready under that name take the place of what serves.
+
+    Returns ``{"kept": "<where the former data is>"}``, empty where it is not kept.
+
+    Raises:
+        CommandExecutionError: nothing is held under that name, or it does not serve here; then the former data serves.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt test-db-1 backup.exchange 'refresh test 7'
+    """
+    _overwritable(production)
+    with _files.turn(_base(), "restoring"):
+        held = _files.read(_base() / HELD)
+        if held.get("hold") != hold:
+            raise CommandExecutionError(f"{__opts__['id']} holds nothing ready under the name {hold!r}")
+        kept = _restores.IN_PLACE[held["kind"]](held)
+        _traces.removed(_base() / HELD)
+        return {"kept": kept}
+
+
+def discard():
+    """
+    Remove what an interrupted restore left beside what serves: fetched backups, the copy of a database, what is held ready.
+
+    Returns the folders that were removed.
+
+    Raises:
+        CommandExecutionError: a restore runs at this moment, or something cannot be removed.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt test-db-1 backup.discard
+    """
+    with _files.turn(_base(), "restoring"):
+        _traces.cleared(_base() / "restore")
+        _traces.removed(_base() / HELD)
+        return _restores.discard()
+
+
+def reseed(keep=True):
     """
     Make this server's database anew as a standby of the one that is the primary now; what it held is kept beside until the next
     time.
+
+    keep
+        without it nothing that was here stays: neither the former data, nor what an earlier restore kept, nor received WAL
 
     Returns ``{"role": "standby", "kept": "…"}``.
 
@@ -312,7 +393,16 @@ def reseed():
 
         salt test-db-2 backup.reseed
     """
-    return _restores.reseed()
+    return _restores.reseed(keep)
+
+
+def _overwritable(production):
+    """CommandExecutionError on a server of production, unless the words are said."""
+    own = whose()
+    if own["production"] and production != f"yes, overwrite {own['environment']}":
+        raise CommandExecutionError(
+            f"{__opts__['id']} is of production ({own['environment']}): what it has is not overwritten"
+        )
 
 
 def recover_master(store, job="master", backup="", deadline_s=3600):
@@ -347,12 +437,14 @@ def recover_master(store, job="master", backup="", deadline_s=3600):
     if not wanted:
         raise CommandExecutionError(f"store {store} has no finished backup of {job}")
     _files.named(job, wanted)
-    with _files.turn(_base(), "restore"):
+    with _files.turn(_base(), "restoring"):
         folder = _files.emptied(_base() / "restore")
         try:
-            manifest = _restores.fetched(place, job, wanted, folder / wanted, deadline_s)
+            (manifest,) = _chains.manifests(place, job, [wanted])
             if manifest["kind"] != "master":
                 raise CommandExecutionError(f"{job}/{wanted} is of kind {manifest['kind']}, and not of a master")
+            _files.room(_chains.need(folder, [manifest]))
+            place.get(job, wanted, folder / wanted, deadline_s=deadline_s)
             if problems := _files.differences(folder / wanted, manifest):
                 raise CommandExecutionError(f"{job}/{wanted} is damaged: {'; '.join(problems)}")
             services = {verb: __salt__[f"service.{verb}"] for verb in ("stop", "start", "restart")}

@@ -7,11 +7,16 @@ Needs Salt and the standard library only, so a plain module sync carries it.
 
 import contextlib
 import json
+import sys
 import time
 
 from salt.exceptions import CommandExecutionError
 
-try:
+# Loaded anew after a sync, in a process that lives on, this file would get the helpers of before: Python keeps them by name.
+_HELPERS = ("_saltlick_backup_", "_saltlick_patroni", "_saltlick_user_")
+for _helper in [name for name in sys.modules if name.startswith(_HELPERS)]:
+    sys.modules.pop(_helper, None)
+try:  # Beside this file first, as Salt's loader has it: an installed wheel may be another version.
     import _saltlick_backup_postgresql as _postgresql
     import _saltlick_patroni as _patroni
 except ImportError:

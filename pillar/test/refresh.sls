@@ -1,4 +1,4 @@
-# Production's data in test: salt-run refresh.run source=prod target=test. docs/backup.md says what happens in which order.
+# Production's data in test: salt-run refresh.run source=prod target=test. docs/refresh.md says what happens in which order.
 refresh:
   source: prod
   job: database

@@ -55,9 +55,10 @@ def aws(sandbox: Sandbox) -> Any:
 def built(sandbox: Sandbox) -> dict[str, Any]:
     """`test`, from nothing to the end of the first deployment: what `bootstrap` said, and the states of `deploy`."""
     if os.environ.get("SALTLICK_E2E_SANDBOX"):
-        return {"bootstrap": "", "deploy": {}}
+        return {"bootstrap": "", "control": {}, "deploy": {}}
     said = bootstrap(sandbox)
-    return {"bootstrap": said, "deploy": deploy(sandbox)}
+    control = deploy(sandbox, "control")
+    return {"bootstrap": said, "control": control, "deploy": deploy(sandbox)}
 
 
 @pytest.fixture(scope="session")
@@ -69,4 +70,4 @@ def prod(sandbox: Sandbox, built: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def control(sandbox: Sandbox, built: dict[str, Any]) -> dict[str, Any]:
     """The master with its own roles."""
-    return deploy(sandbox, "control")
+    return dict(built["control"])

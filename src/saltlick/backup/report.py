@@ -167,6 +167,7 @@ def restored_data(restored: Restored) -> dict[str, Any]:
         "checks": [dict(check) for check in restored.checks],
         "seconds": dict(restored.seconds),
         "kept": dict(restored.kept),
+        "notes": list(restored.notes),
     }
 
 
@@ -177,6 +178,7 @@ def restored_text(restored: Restored, verb: str) -> str:
     lines += [f"    the last transaction is of {restored.reached}"] if restored.reached else []
     lines += [f"    {check['name']}: {check.get('value', '')}" for check in restored.checks]
     lines += [f"    what was there before: {server}:{path}" for server, path in restored.kept.items() if path]
+    lines += [f"    note: {note}" for note in restored.notes]
     return "\n".join(lines)
 
 

@@ -38,6 +38,8 @@ class Restored:
     checks: tuple[Mapping[str, Any], ...]
     seconds: Mapping[str, float]
     kept: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    """What an operator has to know of the copy: what it left undone, and what starts by itself where it serves."""
 
 
 def restore(
@@ -84,7 +86,10 @@ def drill(subject: BackupJob, target: RestoreTarget, context: BackupContext, *, 
     try:
         server = place(subject, target, context)
         chain = context.catalogue(server, target.store, subject.name).until(None)
-        done = carried_out(subject, target, server, chain, context, scripts=how.scripts, checks=how.checks, swap=False)
+        done = carried_out(
+            subject, target, server, chain, context, scripts=how.scripts, checks=how.checks,
+            swap=False, origin=f"backup.jobs.{subject.name}.drill.scripts",
+        )  # fmt: skip
     except SaltlickError as error:
         context.history.end(number, ok=False, error=str(error))
         context.notify("", {"job": subject.name, "step": "drill failed", "error": str(error)})
@@ -116,29 +121,93 @@ def carried_out(
     scripts: Sequence[Script] = (),
     checks: Sequence[RestoreCheck] = (),
     swap: bool,
-    job: str = "",
+    origin: str = "",
 ) -> Mapping[str, Any]:
-    """The server's part, as a job of its own: it goes on when the master dies, and under the same id it is never done twice."""
+    """The server's part, as a job of its own: it goes on when the master dies, and under the same id it is never done twice.
+
+    `origin` is where the scripts stand in a pillar, for errors.
+    """
+    job = f"restore {subject.environment} {subject.name} {context.today():%Y%m%dT%H%M%S}"
+    return _server_part(
+        subject, target, server, chain, context, job,
+        {
+            "until": moment.strftime("%Y-%m-%d %H:%M:%S.%f+00") if moment else "",
+            "scripts": named(scripts, origin),
+            "checks": [check.model_dump(exclude_none=True) for check in checks],
+            "swap": swap,
+            "production": target.production if swap else "",
+            "deadline_s": subject.job.deadline_s,
+        },
+    )  # fmt: skip
+
+
+def held(
+    subject: BackupJob,
+    target: RestoreTarget,
+    server: str,
+    chain: Sequence[Backup],
+    context: BackupContext,
+    *,
+    scripts: Sequence[Mapping[str, Any]],
+    checks: Sequence[RestoreCheck],
+    job: str,
+    deadline_s: float,
+) -> Mapping[str, Any]:
+    """The data of another environment beside what serves: restored, changed, written anew and proved; ready for `exchanged`."""
+    how = {
+        "until": "",
+        "scripts": list(scripts),
+        "checks": [check.model_dump(exclude_none=True) for check in checks],
+        "anew": True,
+        "hold": job,
+        "deadline_s": deadline_s,
+    }
+    return _server_part(subject, target, server, chain, context, job, how)
+
+
+def exchanged(subject: BackupJob, server: str, hold: str, context: BackupContext, *, job: str) -> Mapping[str, Any]:
+    """What is held ready takes the place of what serves."""
+    context.notify(
+        f"{subject.name}: exchanged on {server}", {"job": subject.name, "step": "exchange", "server": server}
+    )
+    call = Call("backup.exchange", (hold,))
+    result: Mapping[str, Any] = context.long(server, call, job=job, deadline_s=subject.job.deadline_s)
+    return result
+
+
+def named(scripts: Sequence[Script], origin: str) -> list[dict[str, Any]]:
+    """Scripts as a server is told of them, each with its path in the pillar."""
+    return [
+        {**script.model_dump(exclude_none=True), "name": f"{origin}[{number}]"} for number, script in enumerate(scripts)
+    ]
+
+
+def _server_part(
+    subject: BackupJob,
+    target: RestoreTarget,
+    server: str,
+    chain: Sequence[Backup],
+    context: BackupContext,
+    job: str,
+    how: Mapping[str, Any],
+) -> Mapping[str, Any]:
     ids = [backup.id for backup in chain]
     context.notify(
         f"{subject.name}: {' + '.join(ids)} on {server}", {"job": subject.name, "step": "restore", "server": server}
     )
-    how = {
-        "until": moment.strftime("%Y-%m-%d %H:%M:%S.%f+00") if moment else "",
-        "scripts": [script.model_dump() for script in scripts],
-        "checks": [check.model_dump(exclude_none=True) for check in checks],
-        "swap": swap,
-        "production": target.production if swap else "",
-        "deadline_s": subject.job.deadline_s,
-    }
     call = Call("backup.restore", (target.store, subject.name, ids, subject.job.kind.value), how)
-    job = job or f"restore {subject.environment} {subject.name} {context.today():%Y%m%dT%H%M%S}"
-    result: Mapping[str, Any] = context.long(server, call, job=job, deadline_s=2 * subject.job.deadline_s)
+    # Each part of it has that long; the whole of it twice as long.
+    result: Mapping[str, Any] = context.long(server, call, job=job, deadline_s=2 * float(how["deadline_s"]))
     return result
 
 
-def standbys(subject: BackupJob, servers: Sequence[str], context: BackupContext) -> dict[str, str]:
-    """The others still follow the cluster that was: each is made anew. All are tried; those that fail are named."""
+def standbys(
+    subject: BackupJob, servers: Sequence[str], context: BackupContext, *, keep: bool = True
+) -> dict[str, str]:
+    """The others still follow the cluster that was: each is made anew. All are tried; those that fail are named.
+
+    Without `keep` nothing of what they held stays there.
+    """
     kept, failed = {}, []
     for server in servers:
         context.notify(
@@ -148,7 +217,7 @@ def standbys(subject: BackupJob, servers: Sequence[str], context: BackupContext)
         try:
             job = f"reseed {subject.environment} {server} {context.today():%Y%m%dT%H%M%S}"
             kept[server] = str(
-                context.long(server, Call("backup.reseed"), job=job, deadline_s=subject.job.deadline_s)["kept"]
+                context.long(server, Call("backup.reseed", (keep,)), job=job, deadline_s=subject.job.deadline_s)["kept"]
             )
         except ServerFailed as error:
             failed.append(str(error))
@@ -167,4 +236,5 @@ def _restored(server: str, chain: tuple[Backup, ...], done: Mapping[str, Any], k
         checks=tuple(done.get("checks", ())),
         seconds=dict(done.get("seconds", {})),
         kept=dict(kept),
+        notes=tuple(done.get("notes", ())),
     )

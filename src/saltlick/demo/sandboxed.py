@@ -20,6 +20,7 @@ ENVIRONMENT = "test"
 BALANCER = f"{ENVIRONMENT}-www"
 MASTER = "salt-master"
 DEPLOY = ("salt-run", "state.orchestrate", "orch.deploy-environment", f"pillarenv={ENVIRONMENT}", "--out=json")
+DEPLOY_CONTROL = ("salt-run", "state.orchestrate", "orch.deploy-environment", "pillarenv=control", "--out=json")
 REQUESTS = 6
 
 
@@ -34,6 +35,7 @@ def play(stage: DemoStage) -> None:
 
     stage.act("A Salt master in an empty region")
     stage.run("build control, boot the master, wait for it", saltlick("bootstrap"))
+    stage.run("the master's own roles: backups, and the third voice of the databases", on_master(*DEPLOY_CONTROL))
 
     stage.act(f"One command builds {ENVIRONMENT}")
     deployed = stage.run("network, servers, minions, services, application", on_master(*DEPLOY))

@@ -25,12 +25,14 @@ class RefreshPhase(str, Enum):
 
     BEGAN = "began"
     RESTORING = "restoring"
+    READY = "ready"
+    """Masked and proved beside what serves."""
     EXCHANGED = "exchanged"
     DONE = "done"
     FAILED = "failed"
 
 
-OPEN = frozenset({RefreshPhase.BEGAN, RefreshPhase.RESTORING, RefreshPhase.EXCHANGED})
+OPEN = frozenset({RefreshPhase.BEGAN, RefreshPhase.RESTORING, RefreshPhase.READY, RefreshPhase.EXCHANGED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

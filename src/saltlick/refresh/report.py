@@ -21,7 +21,7 @@ def data(refreshed: Refreshed) -> dict[str, Any]:
         "why": refreshed.error,
         **{
             name: refreshed.result[name]
-            for name in ("server", "backups", "reached", "checks", "kept")
+            for name in ("server", "backups", "reached", "checks", "kept", "notes")
             if name in refreshed.result
         },
     }
@@ -36,6 +36,7 @@ def text(refreshed: Refreshed) -> str:
     ]
     lines += [f"    {check['name']}: {check.get('value', '')}" for check in result.get("checks", ())]
     lines += [f"    what was there before: {result['server']}:{result['kept']}"] if result.get("kept") else []
+    lines += [f"    note: {note}" for note in result.get("notes", ())]
     return "\n".join(lines)
 
 
@@ -44,6 +45,7 @@ def table(refreshes: Iterable[Refreshed]) -> str:
     words = {
         RefreshPhase.DONE: "done",
         RefreshPhase.FAILED: "failed",
+        RefreshPhase.READY: "masked data ready, not exchanged",
         RefreshPhase.EXCHANGED: "data exchanged, not finished",
     }
     lines = [

@@ -22,6 +22,11 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 @pytest.fixture(scope="package")
 def vault(server: Server) -> Vault:
+    return answering(server)
+
+
+def answering(server: Server) -> Vault:
+    """A converged server whose functions can be called."""
     server.run(f"{SALT_CALL} --local saltutil.sync_modules >/dev/null")
     server.write("/root/caller.py", (Path(__file__).parent / "caller.py").read_text())
     server.run("systemd-run --quiet --unit=caller /opt/saltlick/venv/bin/python /root/caller.py")

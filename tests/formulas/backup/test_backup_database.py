@@ -119,7 +119,7 @@ def test_what_does_not_prove_good_never_serves(vault: Vault, checks: list[Any], 
     assert code
     assert said in error
     assert orders(vault) == "24"
-    vault.server.run("! pgrep -f [s]altlick.conf && ! ls -d /var/lib/postgresql/15/*restored")
+    vault.server.run("! pgrep -f [s]altlick-scratch.conf && ! ls -d /var/lib/postgresql/15/*restored")
 
 
 def test_a_check_by_command_finds_the_database(vault: Vault) -> None:

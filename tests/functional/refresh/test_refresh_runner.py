@@ -42,3 +42,11 @@ def test_an_orchestrated_refresh_of_production_is_refused_whatever_its_pillar_sa
     retcode, wrong = orchestrated(two, "refresh", "one", **disguise)
     assert retcode != 0
     assert "one is marked production: no other environment's data ever goes there" in wrong["data"]
+
+
+def test_a_mask_that_the_data_cannot_be_changed_by_is_refused_before_anybody_is_asked(two):
+    for file in two.folder.glob("pillar/two/*.sls"):
+        file.write_text(file.read_text().replace("mask: nothing_personal", "mask: [{command: 'true'}]"))
+    done = answer(two, "refresh.run", "source=one", "target=two")
+    assert done["retcode"] == 2
+    assert done["problems"] == ["refresh.mask[0]: scripts over postgresql have `database` and `sql`"]

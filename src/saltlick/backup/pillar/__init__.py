@@ -13,6 +13,7 @@ from saltlick.backup.pillar.model import (
     Script,
     StoreSpec,
     Timing,
+    scripted,
 )
 from saltlick.backup.pillar.parse import BACKUP_KEY, STORES_KEY, parse_backups
 
@@ -29,4 +30,5 @@ __all__ = [
     "StoreSpec",
     "Timing",
     "parse_backups",
+    "scripted",
 ]

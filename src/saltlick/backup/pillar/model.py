@@ -149,10 +149,32 @@ class RetentionSpec(Model):
 
 
 class Script(Model):
-    """SQL that runs in a restored database, all or nothing."""
+    """What changes restored data before it is used: `sql` in a database, all or nothing, or a `command` for every other kind."""
 
-    database: StrictStr = Field(min_length=1, description="In which database.")
-    sql: StrictStr = Field(min_length=1, description="One or more statements.")
+    database: StrictStr | None = Field(None, min_length=1, description="Database for `sql`.")
+    sql: StrictStr | None = Field(None, min_length=1, description="One or more statements.")
+    command: StrictStr | None = Field(
+        None,
+        min_length=1,
+        description="Command that has to exit with 0. It finds the data by ZODB_DATA and ZODB_BLOBS (zodb), or runs once for each"
+        " folder, which is RESTORED, in place of ORIGINAL (directories).",
+    )
+    user: UserName | None = Field(None, description="User whom `command` runs as.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Script:
+        if (self.sql is None) == (self.command is None):
+            raise ValueError("a script is exactly one of `sql` and `command`")
+        if (self.sql is None) != (self.database is None):
+            raise ValueError("`sql` and `database` go together")
+        if self.user and self.command is None:
+            raise ValueError("`user` goes with `command`")
+        return self
+
+    def suits(self, kind: BackupKind) -> bool:
+        """Whether data of that kind can be changed by it."""
+        wanted = {BackupKind.POSTGRESQL} if self.sql is not None else {BackupKind.ZODB, BackupKind.DIRECTORIES}
+        return kind in wanted
 
 
 class RestoreCheck(Model):
@@ -191,6 +213,11 @@ class Drill(Model):
     max_age_s: Age = Field(8 * 86400, description="How old the last good one may be.")
 
 
+def scripted(kind: BackupKind) -> str:
+    """How scripts change data of that kind, in words."""
+    return "`database` and `sql`" if kind is BackupKind.POSTGRESQL else "`command`"
+
+
 class BackupJobSpec(Model):
     """One thing that is backed up: exactly one of `postgresql`, `zodb`, `directories` and `master`."""
 
@@ -223,6 +250,8 @@ class BackupJobSpec(Model):
             raise ValueError("of a `master` there are full backups only, and no drill: its keys belong nowhere else")
         if self.incremental and not self.full:
             raise ValueError("`incremental` needs a `full` to build on")
+        if self.drill and not all(script.suits(self.kind) for script in self.drill.scripts):
+            raise ValueError(f"scripts of a drill of {self.kind.value} have {scripted(self.kind)}")
         return self
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from saltlick import aws
+from saltlick.backup.pillar import BackupKind, scripted
 from saltlick.backup.restores import RestoreTarget
 from saltlick.commands.arguments import Flag, Limit, Request, Text, WaitSeconds
 from saltlick.commands.backup.context import backup_context, declared_backups
@@ -20,7 +21,7 @@ from saltlick.jobs.request import JobRequest
 from saltlick.refresh import report
 from saltlick.refresh.aws import instances
 from saltlick.refresh.guard import DeclaredEnvironment, Evidence, KnownServer, objections
-from saltlick.refresh.pillar import parse_refresh
+from saltlick.refresh.pillar import Refresh, parse_refresh
 from saltlick.refresh.record import RefreshRecords
 from saltlick.refresh.run import RefreshRequest, refresh
 from saltlick.salt_io.pillar import known_environments
@@ -114,11 +115,25 @@ def _refresh_request(
         raise InvalidInput([Problem("source", message)], what="arguments")
     backups = declared_backups(opts, source)
     (backup_job,) = backups.chosen(spec.job)
+    _suited(spec, backup_job.job.kind, target)
     servers = tuple(layout.server_names(environment, spec.servers))
     users = tuple(layout.server_names(environment, spec.application.servers)) if spec.application else ()
     restore = RestoreTarget(environment=target, servers=servers, store=spec.store)
     request = RefreshRequest(subject=backup_job, target=restore, how=spec, application=users, who=user)
     return request, {target: environment, source: backups.environment}
+
+
+def _suited(spec: Refresh, kind: BackupKind, target: str) -> None:
+    """Raises: InvalidInput with every script that data of that kind cannot be changed by."""
+    scripts = {"mask": spec.masks, "mail": spec.mail}
+    problems = [
+        Problem(f"refresh.{key}[{number}]", f"scripts over {kind.value} have {scripted(kind)}")
+        for key in scripts
+        for number, script in enumerate(scripts[key])
+        if not script.suits(kind)
+    ]
+    if problems:
+        raise InvalidInput(problems, what=f"pillar of {target}")
 
 
 def _evidence(

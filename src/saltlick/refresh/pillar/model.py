@@ -39,9 +39,9 @@ class Refresh(Model):
         True, description="Take a backup first, so that it is the data of now; else the last one is used."
     )
     mask: Annotated[tuple[Script, ...] | Literal["nothing_personal"], BeforeValidator(_mask)] = Field(
-        description="SQL that makes people unrecognisable; `nothing_personal` where there is nobody in it."
+        description="Scripts that make people unrecognisable; `nothing_personal` where there is nobody in it."
     )
-    mail: tuple[Script, ...] = Field((), description="SQL that switches outgoing mail off.")
+    mail: tuple[Script, ...] = Field((), description="Scripts that switch outgoing mail off.")
     checks: tuple[RestoreCheck, ...] = Field(
         min_length=1, description="What has to be true of the masked data: counts, age, that nobody is recognisable."
     )
@@ -53,6 +53,6 @@ class Refresh(Model):
     max_age_s: Annotated[StrictInt, Field(ge=60)] = Field(26 * 3600, description="How old the data may be.")
 
     @property
-    def scripts(self) -> tuple[Script, ...]:
-        """All SQL, in its order."""
-        return (*(() if self.mask == NOTHING_PERSONAL else self.mask), *self.mail)
+    def masks(self) -> tuple[Script, ...]:
+        """The scripts that mask, in their order."""
+        return self.mask if isinstance(self.mask, tuple) else ()
