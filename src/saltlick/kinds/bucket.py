@@ -28,10 +28,8 @@ from saltlick.engine.resource import (
     mutable,
 )
 from saltlick.errors import AwsError
-from saltlick.kinds import retry, tags
+from saltlick.kinds import bucket_settings, retry, tags
 
-RULE = "saltlick"
-"""The lifecycle rule that is ours; rules of others stay."""
 FIRST_REGION = "us-east-1"
 OLD_NAMES = {"EU": "eu-west-1"}
 """Source: S3 GetBucketLocation, which gives nothing at all for us-east-1."""
@@ -201,26 +199,14 @@ def _observed(reading: Reading, key: Key, name: str, object_tags: dict[str, str]
             "region": OLD_NAMES.get(region, region),
             "versioning": status.get("Status") == "Enabled",
             "block_public": all(public.get(setting) for setting in PUBLIC),
-            **_encryption(_read(reading, "get_bucket_encryption", "ServerSideEncryptionConfiguration", name)),
-            **_lifecycle(_read(reading, "get_bucket_lifecycle_configuration", "Rules", name)),
+            **bucket_settings.encryption(
+                _read(reading, "get_bucket_encryption", "ServerSideEncryptionConfiguration", name)
+            ),
+            **bucket_settings.lifecycle(_read(reading, "get_bucket_lifecycle_configuration", "Rules", name)),
         },
         attributes={"id": name},
         tags=object_tags,
     )
-
-
-def _encryption(found: tuple[tags.Item, ...]) -> dict[str, Any]:
-    rules = [rule for configuration in found for rule in configuration.get("Rules", ())]
-    default: tags.Item = next((rule["ApplyServerSideEncryptionByDefault"] for rule in rules), {})
-    return {"encryption": default.get("SSEAlgorithm", ""), "key_id": default.get("KMSMasterKeyID", "")}
-
-
-def _lifecycle(rules: tuple[tags.Item, ...]) -> dict[str, Any]:
-    rule = next((rule for rule in rules if rule.get("ID") == RULE and rule.get("Status") == "Enabled"), {})
-    return {
-        "abort_days": rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation", 0),
-        "noncurrent_days": rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays", 0),
-    }
 
 
 def _half_made(cloud: Cloud, name: str) -> bool:
@@ -277,43 +263,26 @@ def _configure(cloud: Cloud, wanted: Wanted, fields: frozenset[str]) -> None:
         settings = dict.fromkeys(PUBLIC, properties.block_public)
         _put(cloud, wanted, "put_public_access_block", PublicAccessBlockConfiguration=settings)
     if fields & {"encryption", "key_id"}:
-        _put(cloud, wanted, "put_bucket_encryption", ServerSideEncryptionConfiguration=_wanted_encryption(properties))
+        _put(
+            cloud,
+            wanted,
+            "put_bucket_encryption",
+            ServerSideEncryptionConfiguration=bucket_settings.wanted_encryption(
+                properties.encryption, properties.key_id
+            ),
+        )
     if "versioning" in fields:
         status = "Enabled" if properties.versioning else "Suspended"
         _put(cloud, wanted, "put_bucket_versioning", VersioningConfiguration={"Status": status})
     if fields & {"abort_days", "noncurrent_days"}:
-        rules = [*_rules_of_others(cloud, properties.bucket_name), _wanted_rule(properties)]
+        rules = [
+            *_rules_of_others(cloud, properties.bucket_name),
+            bucket_settings.wanted_rule(properties.abort_days, properties.noncurrent_days),
+        ]
         _put(cloud, wanted, "put_bucket_lifecycle_configuration", LifecycleConfiguration={"Rules": rules})
 
 
 CONFIGURED = ("block_public", "encryption", "versioning", "abort_days")
-
-
-def _wanted_encryption(properties: BucketProperties) -> Mapping[str, Any]:
-    default = {"SSEAlgorithm": properties.encryption}
-    if properties.key_id:
-        default["KMSMasterKeyID"] = properties.key_id
-    # A bucket key saves almost all calls of KMS; S3's own encryption has none.
-    return {
-        "Rules": [
-            {
-                "ApplyServerSideEncryptionByDefault": default,
-                "BucketKeyEnabled": properties.encryption == "aws:kms",
-            }
-        ]
-    }
-
-
-def _wanted_rule(properties: BucketProperties) -> Mapping[str, Any]:
-    return {
-        "ID": RULE,
-        "Status": "Enabled",
-        "Filter": {"Prefix": ""},
-        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": properties.abort_days},
-        "NoncurrentVersionExpiration": {"NoncurrentDays": properties.noncurrent_days},
-        # A delete marker without versions behind it is nothing but a name.
-        "Expiration": {"ExpiredObjectDeleteMarker": True},
-    }
 
 
 def _rules_of_others(cloud: Cloud, name: str) -> list[Mapping[str, Any]]:
@@ -323,4 +292,4 @@ def _rules_of_others(cloud: Cloud, name: str) -> list[Mapping[str, Any]]:
         if error.code in ("NoSuchLifecycleConfiguration", "NoSuchBucket"):
             return []
         raise
-    return [rule for rule in found.get("Rules", ()) if rule.get("ID") != RULE]
+    return [rule for rule in found.get("Rules", ()) if rule.get("ID") != bucket_settings.RULE]
