@@ -13,6 +13,10 @@ from formulas.servers import Server
 pytestmark = pytest.mark.e2e
 PLACES = "/var/lib/postgresql /var/lib/saltlick /etc /tmp /var/tmp /run /var/log /var/cache /opt/saltlick/var"
 """Data folders, WAL, archive, folders for work, logs and the journal: everywhere but the store of the source's backups."""
+RECEIVES = (
+    "cd / && runuser -u postgres -- psql -XAtqc"
+    " \"select count(*) from pg_stat_replication where application_name = 'pg_receivewal'\""
+)
 PLANTED = """
 create role owner_of_all nologin; create role reader login password 'needle-role';
 create table people (id serial primary key, name text, life text, photo oid);
@@ -79,6 +83,7 @@ def cluster(pair: tuple[Server, Server]) -> tuple[Vault, Vault]:
         roles = ["postgresql", "rsyncd", "backup"]
         list(pool.map(lambda server: server.apply(roles=roles, postgresql=settings), pair))
     primary, standby = answering(first), answering(second)
+    first.run(f"for i in $(seq 240); do {RECEIVES} | grep -qx 1 && exit 0; sleep 0.5; done; exit 1")
     psql(primary, PLANTED)
     taken(primary, "prod", "full")
     psql(primary, "update people set life = 'needle-after' where id = 1; select pg_switch_wal();")
@@ -97,7 +102,7 @@ def psql(vault: Vault, script: str) -> None:
 def taken(vault: Vault, environment: str, mode: str) -> dict[str, Any]:
     job = f"{environment}-database"
     took = vault.call("take", "vault", job, vault.next_id(mode), "postgresql", mode=mode, environment=environment)
-    assert took["mode"] == mode
+    assert took["mode"] == mode, took.get("why")
     return took
 
 
