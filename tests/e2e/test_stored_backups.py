@@ -101,40 +101,85 @@ def test_a_full_backup_from_the_standby_and_all_is_fresh(sandbox: Sandbox) -> No
 
 
 @pytest.mark.usefixtures("built", "control")
-def test_a_primary_is_lost_and_comes_back_to_the_last_second(sandbox: Sandbox) -> None:
+def test_a_primary_is_lost_without_a_note_and_a_moment_before_it_comes_back(sandbox: Sandbox) -> None:
     """Writing goes on all the while; backups come by the schedule, which is set to half a minute here."""
     primary, standby = roles(sandbox, "test")
-    before = newest(sandbox, "test")["id"]
     schedule(sandbox, 30)
     with Writer(page_url(sandbox, "test")) as writer:
-        deadline = time.monotonic() + 400
-        while (last := newest(sandbox, "test"))["id"] == before:
-            assert time.monotonic() < deadline, "no backup came by the schedule"
-            time.sleep(3)
-        assert last["mode"] == "incr"
-        time.sleep(5)
+        time.sleep(10)
         chosen = time.time()
-        time.sleep(1)
-        lost = "systemctl kill -s KILL postgresql@15-main; rm -rf /var/lib/postgresql/15/main"
+        wait_for_backup(sandbox, chosen)
+        lost = "kill -9 $(head -1 /var/lib/postgresql/15/main/postmaster.pid); rm -rf /var/lib/postgresql/15/main"
         assert sandbox.run(primary, ["sh", "-c", lost]).returncode == 0
+        began = time.time()
+        wait_for_primary(sandbox, standby)
+        time.sleep(5)
     schedule(sandbox, 300)
-    assert sum(1 for at, _, _ in writer.acknowledged if at <= chosen) > 50
+    assert any(at > began + 1 for at, _, _ in writer.acknowledged), "nothing was taken after the primary was lost"
+    wait_until_well(sandbox, "test")
+    assert roles(sandbox, "test") == (standby, primary)
+    assert not [note for note in writer.acknowledged if note[1] not in ids(sandbox, standby)]
 
     moment = datetime.fromtimestamp(chosen, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    how = ["job=database", f"server={primary}", f"time={moment}", "lock_wait=300"]
+    how = ["job=database", f"time={moment}", "lock_wait=300"]
     refused = salt_run(sandbox, "backup.restore", "test", *how, code=2)
     assert "this overwrites data of test; to do so, add confirm=test" in refused["error"]
     done = salt_run(sandbox, "backup.restore", "test", *how, "confirm=test")
-    assert done["server"] == primary
+    assert done["server"] == standby
     assert set(done["kept"]) == {primary, standby}
-
-    assert roles(sandbox, "test") == (primary, standby)
-    there = {int(line) for line in sql(sandbox, primary, "select id from notes").splitlines()}
-    missing = [each for each in writer.acknowledged if each[0] <= chosen and each[1] not in there]
-    assert not missing
+    wait_until_well(sandbox, "test")
+    assert roles(sandbox, "test") == (standby, primary)
+    there = ids(sandbox, standby)
+    assert not [note for note in writer.acknowledged if note[0] <= chosen and note[1] not in there]
+    assert not [note for note in writer.acknowledged if note[0] > chosen + 2 and note[1] in there]
     assert post(page_url(sandbox, "test"), "after the restore")["id"]
     took = salt_run(sandbox, "backup.run", "test", "job=database", "mode=incr", "lock_wait=300")
     assert took["backups"][0]["mode"] == "full"
+
+
+@pytest.mark.usefixtures("built", "control")
+def test_a_switchover_and_back_by_the_operators_commands(sandbox: Sandbox) -> None:
+    primary, standby = roles(sandbox, "test")
+    switched = salt_run(sandbox, "database.switchover", "test", "lock_wait=300")
+    assert (switched["server"], roles(sandbox, "test")) == (standby, (standby, primary))
+    made = salt_run(sandbox, "database.reinit", "test", f"server={primary}", "lock_wait=300")
+    assert made["servers"][primary]["receiving"]
+    refused = salt_run(sandbox, "database.promote", "test", f"server={primary}", "lock_wait=300", code=7)
+    assert f"{standby} is the primary, and a second one would split the data" in refused["error"]
+
+
+def ids(sandbox: Sandbox, server: str) -> set[int]:
+    return {int(line) for line in sql(sandbox, server, "select id from notes").splitlines()}
+
+
+def wait_for_backup(sandbox: Sandbox, reaching: float) -> None:
+    """Until the schedule has brought an increment that reaches beyond a moment."""
+    deadline = time.monotonic() + 400
+    while True:
+        last = newest(sandbox, "test")
+        reaches = datetime.strptime(last["reaches"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+        if last["mode"] == "incr" and reaches.timestamp() > reaching:
+            return
+        assert time.monotonic() < deadline, f"no backup came by the schedule: {last}"
+        time.sleep(3)
+
+
+def wait_for_primary(sandbox: Sandbox, server: str) -> None:
+    deadline = time.monotonic() + 60
+    while sql(sandbox, server, "select pg_is_in_recovery()") != "f":
+        assert time.monotonic() < deadline, f"{server} is not the primary after 60 s"
+        time.sleep(0.5)
+
+
+def wait_until_well(sandbox: Sandbox, environment: str) -> None:
+    """Until `database.status` has nothing red to say."""
+    deadline = time.monotonic() + 240
+    while True:
+        done = sandbox.run(MASTER, ["salt-run", "database.status", environment], timeout_s=120)
+        if done.returncode == 0:
+            return
+        assert time.monotonic() < deadline, f"after 240 s: {done.stdout}"
+        time.sleep(3)
 
 
 @pytest.mark.usefixtures("built", "control")
