@@ -139,7 +139,7 @@ def segment_bytes(part):
     return part.get("segment_bytes", SEGMENT_BYTES)
 
 
-def _base(cluster, folder, options, size, deadline_s):
+def _base(cluster, folder, options, segment, deadline_s):
     """`pg_basebackup` as compressed tar files, checksums in PostgreSQL's own manifest."""
     user = _commands.account(cluster["user"])
     place = folder / "base"
@@ -162,7 +162,7 @@ def _base(cluster, folder, options, size, deadline_s):
         "timeline": timeline,
         "start_lsn": ranges[0]["Start-LSN"],
         "end_lsn": end,
-        "next_segment": segment_number(end, size),
+        "next_segment": segment_number(end, segment),
         "reaches": reaches,
     }
 
