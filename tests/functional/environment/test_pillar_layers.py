@@ -18,7 +18,7 @@ from saltlick.refresh.pillar import parse_refresh
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 ENVIRONMENTS = ("control", "prod", "test")
-DB = ["base", "postgresql", "zeo", "keepalived", "rsyncd", "backup"]
+DB = ["base", "etcd", "postgresql", "zeo", "keepalived", "rsyncd", "backup"]
 ADDRESSES = {"prod": ("10.10.10.20", "10.10.11.20"), "test": ("10.20.10.20", "10.20.11.20")}
 
 
@@ -70,10 +70,26 @@ def test_the_database_servers_know_each_other_and_their_own_passwords(compiled, 
     assert pillar["postgresql"]["members"] == pillar["keepalived"]["members"] == members
     assert pillar["postgresql"]["users"] == {"app": {"password": f"example-app-{environment}"}}
     assert pillar["postgresql"]["replication"] == {"password": f"example-replication-{environment}"}
+    assert pillar["postgresql"]["failover"] == {"cluster": environment, "password": f"example-failover-{environment}"}
     assert pillar["zeo"] == {"server": f"{environment}-db-1", "address": ADDRESSES[environment][0]}
     assert pillar["rsyncd"]["modules"]["transfer"]["allow"] == list(ADDRESSES[environment])
     other = "test" if environment == "prod" else "prod"
     assert f"-{other}" not in json.dumps(pillar)
+
+
+@pytest.mark.parametrize("environment", ADDRESSES)
+def test_the_master_is_the_third_voice_and_all_members_say_the_same(compiled, environment):
+    ports = {"client_port": 2379, "peer_port": 2380}
+    clusters = [
+        {**ports, **compiled(minion, pillarenv)["etcd"]["clusters"][environment]}
+        for minion, pillarenv in (
+            ("salt-master", "control"),
+            (f"{environment}-db-1", environment),
+            (f"{environment}-db-2", environment),
+        )
+    ]
+    assert clusters[0] == clusters[1] == clusters[2]
+    assert list(clusters[0]["members"]) == [f"{environment}-db-1", f"{environment}-db-2", "salt-master"]
 
 
 def test_the_master_keeps_each_environments_backups_apart(compiled):
@@ -114,7 +130,7 @@ def test_passwords_can_come_from_sdb(checkout, compiled, tmp_path, monkeypatch):
     """`passwords.sls` is the one file to change."""
     own = tmp_path / "test"
     shutil.copytree(checkout / "pillar/test", own)
-    secrets = ("app", "replication", "transfer", "backups")
+    secrets = ("app", "replication", "failover", "transfer", "backups")
     (own / "passwords.sls").write_text(
         "".join(f"{name}: {{{{ salt['sdb.get']('sdb://vault/SECRET_{name}') }}}}\n" for name in secrets)
     )
