@@ -23,6 +23,7 @@ ZONES = ("us-east-1a", "us-east-1b")
 CIDRS = {"control": "172.20.0.0/16", "prod": "10.10.0.0/16", "test": "10.20.0.0/16"}
 WORLD = "0.0.0.0/0"
 PEERS = ("prod", "test")
+ETCD = {"prod": (2379, 2380), "test": (2381, 2382)}
 ASSUME = json.dumps(
     {
         "Version": "2012-10-17",
@@ -243,7 +244,7 @@ class Build:
                 *(
                     rule("tcp", first, last, cidr=CIDRS[peer])
                     for peer in PEERS
-                    for first, last in ((4505, 4506), (873, 873))
+                    for first, last in ((4505, 4506), (873, 873), ETCD[peer])
                 ),
                 rule("udp", 51820, cidr=WORLD),
             ],
@@ -254,12 +255,15 @@ class Build:
             ],
             "db": [
                 *(rule("tcp", port, group=groups.get("app", "")) for port in (5432, 8100)),
-                *(rule("tcp", port, group=groups.get("db", "")) for port in (873, 5432)),
+                *(rule("tcp", port, group=groups.get("db", "")) for port in (873, 5432, 8008)),
+                *(rule("tcp", *ports, group=groups.get("db", "")) for ports in [ETCD.get(environment)] if ports),
                 rule("112", -1, group=groups.get("db", "")),
             ],
         }[name]
         if environment != "control":
             rules.append(rule("tcp", 4505, 4506, cidr=CIDRS["control"]))
+            if name == "db":
+                rules.append(rule("tcp", *ETCD[environment], cidr=CIDRS["control"]))
         self.ec2.authorize_security_group_ingress(GroupId=groups[name], IpPermissions=rules)
 
     # servers and balancer

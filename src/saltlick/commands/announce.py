@@ -12,7 +12,7 @@ from saltlick.notify import apprise_urls
 from saltlick.notify.delivery import Delivery, Postman, deliver
 from saltlick.notify.pillar import Notify, parse_notify
 from saltlick.notify.records import NotifyRecords
-from saltlick.salt_io.pillar import pillar_of
+from saltlick.salt_io.pillar import known_environments, pillar_of
 from saltlick.salt_io.secrets import ADDRESS, look_up
 
 if TYPE_CHECKING:
@@ -28,11 +28,12 @@ Declared = dict[str, Notify | None]
 
 
 def declared_notify(opts: Mapping[str, Any], environments: Iterable[str]) -> Declared:
-    """Who is told of these environments.
+    """Who is told of these environments: nobody of one without a pillar, such as that of a state on its own.
 
     Raises: InvalidInput with every problem.
     """
-    return {name: parse_notify(pillar_of(opts, name), name) for name in environments}
+    known = known_environments(opts)
+    return {name: parse_notify(pillar_of(opts, name), name) if name in known else None for name in environments}
 
 
 def announce(
