@@ -9,6 +9,8 @@ from support.fleet import SILENT, FakeFleet
 
 from saltlick.backup.pillar import Backups
 from saltlick.commands.environment import schedule
+from saltlick.environment.pillar import DeclaredServer
+from saltlick.environment.pillar.servers import BootAs
 from saltlick.errors import ServerFailed
 from saltlick.fleet.ports import Call
 
@@ -70,6 +72,15 @@ class Minion(FakeFleet):
 @pytest.fixture
 def jobs() -> dict[str, dict[str, Any]]:
     return dict(schedule.of_backups("prod", Backups.model_validate({"jobs": JOBS})))
+
+
+@pytest.mark.parametrize(("roles", "names"), [(("base", "postgresql"), ["saltlick prod: database"]), (("base",), [])])
+def test_a_database_cluster_is_looked_at(roles: tuple[str, ...], names: list[str]) -> None:
+    server = DeclaredServer(
+        name="prod-db-1", environment="prod", group="db", number=1, zone="a", subnet="s", roles=roles, tier=1,
+        boot=BootAs.MINION, private_ip=None,
+    )  # fmt: skip
+    assert [name for name, _ in schedule.of_databases("prod", [server])] == names
 
 
 def test_what_is_wanted(jobs: dict[str, dict[str, Any]]) -> None:

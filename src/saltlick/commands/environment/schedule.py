@@ -13,8 +13,9 @@ from saltlick.fleet.ports import Call
 from saltlick.salt_io.pillar import pillar_of, require_pillarenv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from saltlick.environment.pillar import DeclaredServer
     from saltlick.fleet.ports import Fleet
 
 ANSWER_S = 60.0
@@ -50,12 +51,11 @@ def wanted(opts: Mapping[str, Any], name: str) -> dict[str, dict[str, Any]]:
     jobs: dict[str, dict[str, Any]] = {}
     if BACKUP_KEY in pillar:
         jobs |= dict(of_backups(name, parse_backups(pillar, parse_environment(pillar, environment=name))))
-    return jobs | dict(_of_databases(name, pillar))
+    return jobs | dict(of_databases(name, declared_servers(parse_environment(pillar, environment=name))))
 
 
-def _of_databases(name: str, pillar: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def of_databases(name: str, servers: Sequence[DeclaredServer]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every five minutes whether the database cluster is well, where there is one."""
-    servers = declared_servers(parse_environment(pillar, environment=name))
     if any("postgresql" in server.roles for server in servers):
         yield f"{_mark(name)}database", _job("database.status", name, DATABASE, 0)
 
