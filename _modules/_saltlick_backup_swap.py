@@ -6,10 +6,14 @@ Sibling of `backup`.
 import contextlib
 import ctypes
 import os
-import shutil
 from pathlib import Path
 
 from salt.exceptions import CommandExecutionError
+
+try:
+    import _saltlick_backup_traces as _traces
+except ImportError:
+    from saltlick.modules import _saltlick_backup_traces as _traces
 
 _AT_FDCWD = -100
 _EXCHANGE = 2
@@ -49,17 +53,6 @@ def aside(path):
     return path.with_name(f"{path.name}.before-restore")
 
 
-def removed(path):
-    """Nothing is there any more. Raises: CommandExecutionError where it does not go."""
-    try:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise CommandExecutionError(f"{path} is left from an earlier restore and does not go: {error}") from error
-
-
 def rehearse(pairs):
     """What `replace` does and what follows it, with an empty file or folder beside each place in the part of what serves.
 
@@ -68,16 +61,16 @@ def rehearse(pairs):
     pairs = [(fresh, place.with_name(f".{place.name}.drill")) for fresh, place in pairs]
     try:
         for fresh, stand_in in pairs:
-            removed(stand_in)
+            _traces.removed(stand_in)
             stand_in.mkdir(mode=0o700) if fresh.is_dir() else stand_in.touch(mode=0o600)
         replace(pairs)
         for fresh, stand_in in pairs:
-            removed(aside(stand_in))
+            _traces.removed(aside(stand_in))
             _rename(fresh, aside(stand_in))
     finally:
         for _, stand_in in pairs:
-            removed(stand_in)
-            removed(aside(stand_in))
+            _traces.removed(stand_in)
+            _traces.removed(aside(stand_in))
 
 
 def _rename(path, to):
