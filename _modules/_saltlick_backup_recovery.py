@@ -51,28 +51,38 @@ def lay_out(cluster, chain, target):
     _files.given(target, user)
 
 
-def recover(cluster, target, until, deadline_s):
+def reserve(target, numbers):
+    """Take care that what is recovered becomes none of these timelines: another one of that number is in the store.
+
+    Source: PostgreSQL's findNewestTimeLine(), which looks for history files upwards until there is none.
+    """
+    for number in numbers:
+        (Path(target) / "saltlick-wal" / f"{number:08X}.history").touch()
+
+
+def recover(cluster, target, until, deadline_s, timeline="latest"):
     """Start a server of its own over a data directory, by no address but a socket in it, and let it recover.
 
-    `until` is a moment (`2026-11-23 02:00:00+00`), or empty for all there is. Returns the running `Scratch`.
+    `until` is a moment (`2026-11-23 02:00:00+00`), or empty for all there is; `timeline` the number of the
+    one to follow: the histories of others may lie beside it. Returns the running `Scratch`.
     """
     target = Path(target)
     scratch = Scratch(cluster, target)
-    _aim(cluster, target, until)
+    _aim(cluster, target, until, timeline)
     try:
         scratch.start(deadline_s)
     except CommandExecutionError:
         if not until or TOO_EARLY not in scratch.log(whole=True):
             raise
         # The WAL holds no transaction after that moment, so all there is, is what was there then.
-        _aim(cluster, target, "")
+        _aim(cluster, target, "", timeline)
         scratch.start(deadline_s)
     return scratch
 
 
-def _aim(cluster, target, until):
+def _aim(cluster, target, until, timeline):
     """Recovery is told where to end."""
-    lines = [f'restore_command = \'cp "{target}/saltlick-wal/%f" "%p"\'', "recovery_target_timeline = 'latest'"]
+    lines = [f'restore_command = \'cp "{target}/saltlick-wal/%f" "%p"\'', f"recovery_target_timeline = '{timeline}'"]
     lines += [f"recovery_target_time = '{until}'", "recovery_target_action = 'promote'"] if until else []
     auto = target / "postgresql.auto.conf"
     auto.write_text("\n".join([auto.read_text("utf-8").split(MARK)[0].rstrip("\n"), MARK, *lines, ""]))

@@ -1,6 +1,7 @@
 """Backups back into databases and folders: fetched, verified, tried beside what serves, then exchanged. Sibling of `backup`."""
 
 import shutil
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,10 +60,25 @@ def _sound(order, folder):
         manifest = fetched(order.place, order.job, backup, folder / backup, order.deadline_s)
         if problems := _files.differences(folder / backup, manifest):
             raise CommandExecutionError(f"{order.job}/{backup} is damaged: {'; '.join(problems)}")
-        if (manifest["previous"] or backup) != (order.chain[number - 1] if number else backup):
+        builds_on = (manifest["previous"], manifest.get("follows"))
+        if order.chain[number - 1] not in builds_on if number else manifest["previous"]:
             raise CommandExecutionError(f"{order.job}/{backup} does not follow on {order.chain[number - 1]}")
         folders.append(folder / backup)
     return folders
+
+
+def _timelines(order):
+    """The number of the timeline that the end of a chain is of, and those of later timelines that the store knows."""
+    with tempfile.TemporaryDirectory() as folder:
+        order.place.manifests(Path(folder), [order.job])
+        numbers = {}
+        for path in Path(folder).glob(f"{order.job}/*/{_files.MANIFEST}"):
+            try:
+                numbers[path.parent.name] = _files.read(path)["postgresql"]["timeline"]
+            except (CommandExecutionError, KeyError):
+                continue  # of another kind, or damaged, which `backup.freshness` says
+    own = numbers[order.chain[-1]]
+    return own, range(own + 1, max(numbers.values()) + 1)
 
 
 def postgresql(order, folder):
@@ -75,7 +91,9 @@ def postgresql(order, folder):
         _files.room(target.parent, 3 * sum(path.stat().st_size for path in (chain[0] / "base").iterdir()))
         _recovery.lay_out(facts, chain, target)
         watch("lay_out")
-        scratch = _recovery.recover(facts, target, order.until, order.deadline_s)
+        timeline, later = _timelines(order)
+        _recovery.reserve(target, later)
+        scratch = _recovery.recover(facts, target, order.until, order.deadline_s, timeline)
         try:
             watch("recover")
             reached = _postgresql.ask(scratch.cluster, "select coalesce(pg_last_xact_replay_timestamp()::text, '')")

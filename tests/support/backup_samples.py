@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -74,11 +75,26 @@ def manifest(backup: Backup) -> dict[str, Any]:
         },
         "began": f"{backup.began:%Y-%m-%dT%H:%M:%SZ}",
         "ended": f"{backup.ended:%Y-%m-%dT%H:%M:%SZ}",
-        "postgresql": {"reaches": f"{backup.reaches:%Y-%m-%d %H:%M:%S.%f}+00", "primary_asked": True},
+        "postgresql": {
+            "reaches": f"{backup.reaches:%Y-%m-%d %H:%M:%S.%f}+00",
+            "primary_asked": True,
+            **timelines(backup),
+        },
+        "sequence": backup.sequence,
+        "follows": backup.follows,
         "seconds": dict(backup.seconds),
         "versions": dict(backup.versions),
         "files": {},
     }
+
+
+def timelines(backup: Backup) -> dict[str, Any]:
+    """What a manifest says of the timelines of a backup."""
+    if not backup.lineage:
+        return {}
+    system, ancestors, number = backup.lineage[-1]
+    born = {"born": f"{backup.born:%Y-%m-%d %H:%M:%S.%f}+00"} if backup.born else {}
+    return {"system": system, "ancestors": [list(ancestor) for ancestor in ancestors], "timeline": number, **born}
 
 
 class Servers:
@@ -106,13 +122,19 @@ class Servers:
         self.calls.append((server, call))
         if answer := self.answers.get(call.function):
             return answer(server, call)
-        return getattr(self, "_" + call.function.replace(".", "_"))(server, call)  # type: ignore[no-any-return]
+        return getattr(self, "_" + call.function.replace(".", "_"))(server, call)
 
     def _backup_holds(self, server: str, call: Call) -> Reply:
         role = self.roles.get(server, "")
         if role == "silent":
             return Reply(False, error="no answer", silent=True)
         return Reply(True, {"holds": bool(role), "role": role, "why": "" if role else "PostgreSQL does not answer"})
+
+    def _dbrole_get(self, server: str, call: Call) -> Reply:
+        role = self.roles.get(server, "")
+        if role == "silent":
+            return Reply(False, error="no answer", silent=True)
+        return Reply(True, {"role": role or "down", "by": "postgresql", "seen": f"as {role or 'nobody'}"})
 
     def _backup_catalogue(self, server: str, call: Call) -> Reply:
         told = [each for each in self.manifests if each["job"] in call.args[1]]
@@ -121,7 +143,12 @@ class Servers:
     def _backup_take(self, server: str, call: Call) -> Reply:
         _, job_name, name, _ = call.args
         at = datetime.strptime(name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
-        self.manifests.append(manifest(backup(at, id=name, job=job_name, server=server)))
+        how = call.kwargs
+        last = next((each for each in self.manifests if each["id"] == how["previous"]), None)
+        links = {"previous": last["id"], "base": last["base"] or last["id"]} if last else {}
+        facts = {"id": name, "job": job_name, "server": server, "mode": how["mode"], "why": how["why"], **links}
+        taken = replace(backup(at), **facts, sequence=how["sequence"], follows=(how["follows"] or [""])[0])
+        self.manifests.append({**manifest(taken), "why": taken.why})
         return Reply(True, self.manifests[-1])
 
     def _backup_prune(self, server: str, call: Call) -> Reply:

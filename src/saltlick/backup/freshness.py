@@ -28,20 +28,27 @@ class FreshnessResult:
 
 
 def judge(
-    name: str, job: BackupJobSpec, catalogue: Catalogue | str, past: Sequence[BackupAttempt], now: datetime
+    name: str,
+    job: BackupJobSpec,
+    catalogue: Catalogue | str,
+    past: Sequence[BackupAttempt],
+    now: datetime,
+    contest: str = "",
 ) -> FreshnessResult:
-    """The verdict on one job, from its store (or why that could not be seen) and what was tried, newest first."""
+    """The verdict on one job, from its store (or why that could not be seen), what was tried, newest first, and
+    whether more than one server is the primary (`contest`, a sentence)."""
     if isinstance(catalogue, str):
-        return FreshnessResult(job=name, newest=None, age_s=None, reasons=(catalogue,))
+        return FreshnessResult(job=name, newest=None, age_s=None, reasons=(*filter(None, [contest]), catalogue))
     bad = bad_ids(past)
     sound = [
         backup
         for backup in catalogue.backups
         if catalogue.whole(backup) and not {link.id for link in catalogue.chain(backup)} & bad
     ]
-    newest = max(sound, key=lambda backup: (backup.reaches, backup.ended), default=None)
+    newest = sound[-1] if sound else None
     age_s = (now - newest.reaches).total_seconds() if newest else None
     reasons = (
+        *filter(None, [contest]),
         *_old(job, newest, age_s),
         *_failed(past, newest),
         *_shrunk(job, catalogue, newest),
@@ -81,11 +88,8 @@ def _failed(past: Sequence[BackupAttempt], newest: Backup | None) -> Iterator[st
 
 
 def _shrunk(job: BackupJobSpec, catalogue: Catalogue, newest: Backup | None) -> Iterator[str]:
-    before = [backup for backup in catalogue.backups if newest and backup.began < newest.began]
-    if not newest or not before or not before[-1].raw_size:
-        return
-    percent = 100 * (1 - newest.raw_size / before[-1].raw_size)
-    if percent > job.shrink_percent:
+    before = [backup for backup in catalogue.backups if newest and backup.order < newest.order]
+    if newest and before and (percent := newest.less_than(before[-1])) > job.shrink_percent:
         yield f"{newest.id} is of {percent:.0f} % less data than {before[-1].id}: look whether something is missing"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from saltlick.backup import freshness as backup_freshness
 from saltlick.backup import report
 from saltlick.backup import verify as backup_verify
-from saltlick.backup.context import BackupContext, BackupJob, source
+from saltlick.backup.context import BackupContext, BackupJob, roles, source
 from saltlick.backup.run import take
 from saltlick.commands.arguments import Request, Text, WaitSeconds
 from saltlick.commands.backup.context import backup_context, declared_backups, shared_job
@@ -31,9 +31,11 @@ class BackupJobsRequest(Request):
 
 
 class TakeRequest(BackupJobsRequest):
-    """`mode` is `full` or `incr`."""
+    """`mode` is `full` or `incr`. It is taken from `server`; where more than one is the primary, `primary` lives on."""
 
     mode: Text = "full"
+    server: Text = ""
+    primary: Text = ""
     lock_wait: WaitSeconds = 0
 
 
@@ -57,7 +59,8 @@ def run(opts: Mapping[str, Any], request: TakeRequest) -> CommandResult:
     ):
         for job in jobs:
             try:
-                taken.append(take(job, mode, context, who=request.caller.user))
+                done = take(job, mode, context, who=request.caller.user, server=request.server, primary=request.primary)
+                taken.append(done)
             except SaltlickError as error:
                 failed[job.name] = error
         if failed:
@@ -141,7 +144,12 @@ def judged_freshness(jobs: Sequence[BackupJob], context: BackupContext) -> tuple
     catalogues, now = _catalogues(jobs, context), context.today()
     return tuple(
         backup_freshness.judge(
-            job.name, job.job, catalogues[job.name], context.history.of(job.environment, job.name), now
+            job.name,
+            job.job,
+            catalogues[job.name],
+            context.history.of(job.environment, job.name),
+            now,
+            roles(job, context).contested(job),
         )
         for job in jobs
     )

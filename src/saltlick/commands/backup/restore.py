@@ -17,10 +17,11 @@ from saltlick.commands.context import declared_environment
 from saltlick.commands.job import running_job
 from saltlick.commands.result import CommandResult
 from saltlick.environment.pillar import Environment, layout
-from saltlick.errors import InvalidInput, Problem, SaltlickError
+from saltlick.errors import InvalidInput, NotReady, Problem, SaltlickError
 from saltlick.jobs.request import JobRequest
 
 if TYPE_CHECKING:
+    from saltlick.backup.catalogue import Catalogue
     from saltlick.jobs.progress import Progress
 
 
@@ -127,14 +128,22 @@ def _take_newest(
     progress: Progress,
     user: str,
 ) -> None:
-    """Back up what was written since the last backup, if the moment lies after it and a server answers."""
-    backups = context.catalogue(target.server or target.servers[0], target.store, job.name).backups
-    if moment is not None and any(backup.reaches >= moment for backup in backups):
+    """Back up what was written since the last backup: it is overwritten, or the store does not have the moment yet. Nothing is
+    deleted on that way."""
+    catalogue = context.catalogue(target.server or target.servers[0], target.store, job.name)
+    if moment is not None and target.environment != job.environment and _has(catalogue, moment):
         return
     try:
-        take(job, "incr", context, who=user)
+        take(job, "incr", context, who=user, prune=False)
     except SaltlickError as error:
         progress.line(f"{job.name}: nothing newer than what the store has can be had: {error}")
+
+
+def _has(catalogue: Catalogue, moment: datetime) -> bool:
+    try:
+        return bool(catalogue.until(moment))
+    except NotReady:
+        return False
 
 
 def _target(job: BackupJob, goal: Environment, declared: DeclaredBackups, request: RestoreRequest) -> RestoreTarget:
