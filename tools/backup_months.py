@@ -10,6 +10,7 @@ the figures and each moment of the window that cannot be restored; the exit code
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections import Counter
 from pathlib import Path
@@ -27,12 +28,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=0, help="the first world's number; a world is the same each time")
     options = parser.parse_args(arguments)
     figures, holes = Counter[str](), list[str]()
-    for seed in range(options.first, options.first + options.months):
-        month = Month(seed)
-        for _ in range(DAYS):
-            month.day()
-        figures += month.figures
-        holes += month.holes
+    with contextlib.suppress(KeyboardInterrupt):  # then the figures are those until then
+        for seed in range(options.first, options.first + options.months):
+            month = Month(seed)
+            for _ in range(DAYS):
+                month.day()
+            figures += month.figures
+            holes += month.holes
     for name, number in sorted(figures.items()):
         sys.stdout.write(f"{number:>10,}  {name}\n")
     sys.stdout.write("\n".join([f"{len(holes):>10,}  holes", *holes, ""]))
