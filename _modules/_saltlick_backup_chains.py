@@ -54,11 +54,24 @@ def manifests(place, job, backups):
     return [facts[backup] for backup in backups]
 
 
+def known(place, job):
+    """The manifests that a store has of a job, by id; those that are damaged are left out: `backup.freshness` says them."""
+    facts = {}
+    with tempfile.TemporaryDirectory() as folder:
+        place.manifests(Path(folder), [job])
+        for path in Path(folder).glob(f"{job}/*/{_files.MANIFEST}"):
+            try:
+                facts[path.parent.name] = _files.read(path)
+            except CommandExecutionError:
+                continue
+    return facts
+
+
 def described(order):
     """The manifests of a chain, in order, each of which follows on the one before. Raises: CommandExecutionError."""
     links, before = manifests(order.place, order.job, order.chain), ""
     for link in links:
-        if link["previous"] != before:
+        if before not in (link["previous"], link.get("follows") or link["previous"]):
             raise CommandExecutionError(
                 f"{order.job}/{link['id']} does not follow on {before or 'nothing: it is incremental'}"
             )

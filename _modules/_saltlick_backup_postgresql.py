@@ -94,9 +94,10 @@ def laid_out(manifests):
     return max(link["raw_size"] for link in manifests) + 2 * wal
 
 
-def take(folder, mode, last, options, deadline_s):
+def take(folder, mode, last, before, options, deadline_s):
     """
-    Put a backup's files into an empty folder; ``last`` is the manifest before it, or empty.
+    Put a backup's files into an empty folder; ``last`` is the manifest before it or empty, ``before`` those of backups before
+    a full one, newest first.
 
     Returns what the manifest is to say: ``mode`` as it became, ``why``, ``raw_size`` in bytes, ``versions``, ``postgresql``.
     """
@@ -116,8 +117,9 @@ def take(folder, mode, last, options, deadline_s):
     if mode == "incr":
         try:
             _same(last, own)
-            wal = _received(cluster, folder, last["postgresql"], own["segment_bytes"])
-            return {**manifest, "mode": "incr", "postgresql": {**own, **wal}}
+            joined, wal = _received(cluster, folder, [*before, last], own)
+            follows = {"follows": joined["id"]} if joined is not last else {}
+            return {**manifest, **follows, "mode": "incr", "postgresql": {**own, **wal}}
         except Chain as why:
             manifest["why"] = str(why)
             _files.emptied(folder)
@@ -146,8 +148,8 @@ def _base(cluster, folder, options, segment, deadline_s):
     place.mkdir(mode=0o700)
     for directory in (folder, place):
         _files.given(directory, user)
-    size = int(ask(cluster, "select sum(pg_database_size(oid)) from pg_database"))
-    _files.room((folder, size, "the base backup"))
+    data_bytes = int(ask(cluster, "select sum(pg_database_size(oid)) from pg_database"))
+    _files.room((folder, data_bytes, "the base backup"))
     reaches = now()
     command = [
         f"{cluster['bin_dir']}/pg_basebackup", "-w", "-h", cluster["socket_dir"], "-p", cluster["port"],
@@ -160,6 +162,7 @@ def _base(cluster, folder, options, segment, deadline_s):
     timeline, end = int(ranges[-1]["Timeline"]), ranges[-1]["End-LSN"]
     return {
         "timeline": timeline,
+        **descent(cluster, timeline),
         "start_lsn": ranges[0]["Start-LSN"],
         "end_lsn": end,
         "next_segment": segment_number(end, segment),
@@ -186,10 +189,64 @@ def segment_of(match, size):
     return int(match[2][:8], 16) * (LOG_BYTES // size) + int(match[2][8:], 16)
 
 
-def _received(cluster, folder, last, size):
-    """The segments since the last backup, complete ones and the one in progress, with the histories of timelines."""
-    archive = Path(cluster["archive_dir"])
+def descent(cluster, timeline):
+    """
+    What a timeline goes back to: ``{"ancestors": [[1, "0/5000000"]], "born": "2026-11-23 02:00:00+00"}``.
+
+    The number of each ancestor and the LSN that it was left at, oldest first; ``born`` is when the timeline's history was written
+    here, empty for a timeline without one. Source: PostgreSQL's manual, timeline history files.
+    """
+    name = f"{timeline:08X}.history"
+    text = ask(cluster, f"select coalesce(pg_read_file('pg_wal/{name}', 0, 1000000, true), '')")
+    when = "select coalesce(extract(epoch from modification)::text, '')"
+    born = ask(cluster, f"{when} from pg_stat_file('pg_wal/{name}', true)")
+    received = Path(cluster["archive_dir"]) / name
+    if not text and received.exists():
+        text, born = received.read_text("utf-8"), str(received.stat().st_mtime)
+    lines = [words for words in map(str.split, text.splitlines()) if len(words) > 1 and words[0].isdigit()]
+    if timeline > 1 and not lines:
+        return {}
+    return {"ancestors": [[int(words[0]), words[1]] for words in lines], "born": _stamp(float(born)) if born else ""}
+
+
+def _received(cluster, folder, links, own):
+    """
+    The WAL since the first of some backups (their manifests) that it joins on to, with the histories of timelines.
+
+    Returns the manifest that it joined on to, and what the new one is to say of the WAL. Raises: Chain where it is none of them.
+    """
     reaches, position, certain = _caught_up(cluster)
+    for link in links:
+        try:
+            _same(link, own)
+            timeline, descended, wanted = _since(cluster, position, link)
+            break
+        except Chain:
+            if link is links[-1]:
+                raise
+    wal = folder / "wal"
+    wal.mkdir()
+    for _, _, _, path in wanted:
+        _files.packed(path, wal / f"{path.name}.gz")
+    for path in Path(cluster["archive_dir"]).glob("*.history"):
+        _files.packed(path, wal / f"{path.name}.gz")
+    first = link["postgresql"]["next_segment"]
+    complete = [number for number, _, partial, _ in wanted if not partial]
+    return link, {
+        "timeline": timeline,
+        **descended,
+        "first_segment": first,
+        "next_segment": max(complete, default=first - 1) + 1,
+        "segments": len(wanted),
+        "reaches": reaches,
+        "primary_asked": certain,
+    }
+
+
+def _since(cluster, position, link):
+    """The timeline, what it goes back to, and the segments since a backup, whole ones and the one in progress. Raises: Chain."""
+    archive, last = Path(cluster["archive_dir"]), link["postgresql"]
+    size = segment_bytes(last)
     segments = sorted(
         (segment_of(match, size), match[1], bool(match[3]), path)
         for path in archive.iterdir()
@@ -204,36 +261,27 @@ def _received(cluster, folder, last, size):
     if numbers and numbers != list(range(numbers[0], numbers[-1] + 1)):
         raise Chain(f"there are gaps in what was received between segments {numbers[0]} and {numbers[-1]}")
     timeline = max((int(segment[1], 16) for segment in wanted), default=last["timeline"])
-    if timeline != last["timeline"]:
-        _branched(archive, timeline, last, size)
-    wal = folder / "wal"
-    wal.mkdir()
-    for _, _, _, path in wanted:
-        _files.packed(path, wal / f"{path.name}.gz")
-    for path in archive.glob("*.history"):
-        _files.packed(path, wal / f"{path.name}.gz")
-    complete = [number for number, _, partial, _ in wanted if not partial]
-    return {
-        "timeline": timeline,
-        "first_segment": last["next_segment"],
-        "next_segment": max(complete, default=last["next_segment"] - 1) + 1,
-        "segments": len(wanted),
-        "reaches": reaches,
-        "primary_asked": certain,
-    }
+    descended = descent(cluster, timeline)
+    goes_on(timeline, descended, last)
+    return timeline, descended, wanted
 
 
-def _branched(archive, timeline, last, size):
-    """After a promotion or a restore the new timeline has to go on from what the last backup has, and not from before its end.
-
-    Source: PostgreSQL's manual, timeline history files: a line per ancestor, its number and the LSN that it was left at.
+def goes_on(timeline, descended, last):
     """
-    path = archive / f"{timeline:08X}.history"
-    lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    left = {int(words[0]): words[1] for words in map(str.split, lines) if len(words) > 1 and words[0].isdigit()}
-    if last["timeline"] not in left:
+    Hold that a timeline goes on from all that a backup has: after a promotion or a restore it may have branched off before.
+
+    `descended` is what `descent` returned, `last` the part ``postgresql`` of the backup's manifest. Raises: Chain.
+    """
+    ancestors = [tuple(ancestor) for ancestor in descended.get("ancestors", ())]
+    known = [tuple(ancestor) for ancestor in last.get("ancestors", ())]
+    if timeline == last["timeline"]:
+        if {"ancestors"} <= descended.keys() & last.keys() and ancestors != known:
+            raise Chain(f"timeline {timeline} is another one of that number than the last backup is of")
+        return
+    left = dict(ancestors)
+    if last["timeline"] not in left or ("ancestors" in last and ancestors[: len(known)] != known):
         raise Chain(f"timeline {timeline} is not known to go on from timeline {last['timeline']}")
-    if segment_number(left[last["timeline"]], size) < last["next_segment"]:
+    if segment_number(left[last["timeline"]], segment_bytes(last)) < last["next_segment"]:
         raise Chain(
             f"timeline {timeline} branched off before the end of the last backup: it was restored, or a standby was behind"
         )
@@ -276,4 +324,8 @@ def shipped(manifest):
 
 def now():
     """This moment, as manifests and recovery targets have it: UTC, microseconds."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f+00")
+    return _stamp(time.time())
+
+
+def _stamp(epoch):
+    return datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f+00")

@@ -60,13 +60,23 @@ def lay_out(cluster, chain, target):
     _files.given(target, user)
 
 
-def recover(cluster, target, until, deadline_s):
+def reserve(target, numbers):
+    """Take care that what is recovered becomes none of these timelines: another one of that number is in the store.
+
+    Source: PostgreSQL's findNewestTimeLine(), which looks for history files upwards until there is none.
+    """
+    for number in numbers:
+        (Path(target) / "saltlick-wal" / f"{number:08X}.history").touch()
+
+
+def recover(cluster, target, until, deadline_s, timeline="latest"):
     """Start a server of its own over a data directory, which reaches nobody (`Scratch`), and let it recover.
 
-    `until` is a moment (`2026-11-23 02:00:00+00`), or empty for all there is. Returns the running `Recovered`.
+    `until` is a moment (`2026-11-23 02:00:00+00`), or empty for all there is; `timeline` the number of the
+    one to follow: the histories of others may lie beside it. Returns the running `Recovered`.
     """
     scratch = Recovered(cluster, target)
-    _aim(cluster, scratch.target, until)
+    _aim(cluster, scratch.target, until, timeline)
     needs = required(cluster, scratch.target)
     while True:
         try:
@@ -77,7 +87,7 @@ def recover(cluster, target, until, deadline_s):
             if until and TOO_EARLY in scratch.log(whole=True):
                 # The WAL holds no transaction after that moment, so all there is, is what was there then.
                 until = ""
-                _aim(cluster, scratch.target, until)
+                _aim(cluster, scratch.target, until, timeline)
             elif grown == needs:
                 raise
             needs = grown  # the source was given larger settings in the middle of this WAL
@@ -95,9 +105,9 @@ def _at_least(needs):
     return {**needs, "max_connections": processes}
 
 
-def _aim(cluster, target, until):
+def _aim(cluster, target, until, timeline):
     """Recovery is told where to end; what the source was told by ALTER SYSTEM is laid aside."""
-    lines = [f'restore_command = \'cp "{target}/saltlick-wal/%f" "%p"\'', "recovery_target_timeline = 'latest'"]
+    lines = [f'restore_command = \'cp "{target}/saltlick-wal/%f" "%p"\'', f"recovery_target_timeline = '{timeline}'"]
     lines += [f"recovery_target_time = '{until}'", "recovery_target_action = 'promote'"] if until else []
     auto, aside = target / AUTO, target / ASIDE
     if auto.exists() and not aside.exists():

@@ -38,6 +38,14 @@ except ImportError:
     from saltlick.modules import _saltlick_backup_zodb as _zodb
 
 
+def _timelines(order):
+    """The number of the timeline that the end of a chain is of, and those of later timelines that the store knows."""
+    known = _chains.known(order.place, order.job)
+    numbers = {name: facts["postgresql"]["timeline"] for name, facts in known.items() if "postgresql" in facts}
+    own = numbers[order.chain[-1]]
+    return own, range(own + 1, max(numbers.values()) + 1)
+
+
 def postgresql(order, folder):
     """A cluster, recovered up to a moment."""
     facts, watch = _postgresql.facts(), _chains.Watch()
@@ -55,7 +63,9 @@ def postgresql(order, folder):
     try:
         _recovery.lay_out(facts, chain, target)
         watch("lay_out")
-        scratch = _recovery.recover(facts, target, order.until, order.deadline_s)
+        timeline, later = _timelines(order)
+        _recovery.reserve(target, later)
+        scratch = _recovery.recover(facts, target, order.until, order.deadline_s, timeline)
         try:
             watch("recover")
             outcome = _proved(order, facts, scratch, masked, watch, moves=moves)

@@ -55,7 +55,10 @@ REQUIRED = {"id", "job", "files", "kind", "mode", "ended"}
 """What a manifest has, whatever its kind."""
 
 
-def take(store, job, backup, kind, mode="full", options=None, environment="", deadline_s=3600):
+def take(
+    store, job, backup, kind, mode="full", options=None, environment="", deadline_s=3600, previous=None, follows=(),
+    sequence=0, why="",
+):  # fmt: skip
     """
     Make a backup and put it into a store.
 
@@ -71,7 +74,17 @@ def take(store, job, backup, kind, mode="full", options=None, environment="", de
     mode
         ``full`` or ``incr``
     options
-        of the kind: ``max_rate_mb`` (MB/s, postgresql), ``directories`` (a list of paths)
+        of the kind: ``max_rate_mb`` (MB/s, postgresql), ``any_moment`` (True keeps the WAL of before a full backup for the next
+        increment, postgresql), ``directories`` (a list of paths)
+    previous
+        id of the backup that an incremental one builds on; left out, the newest that the store has
+    follows
+        where `previous` is a full backup: ids of those before it, newest first; the WAL of the first that it goes on from is
+        joined on to as well, if what is between is still here
+    sequence
+        number of this backup among those of the job
+    why
+        why it is a full one, for the manifest
 
     Returns the manifest: id, mode, base (the full backup it belongs to), previous, files with size and SHA-256, versions,
     seconds.
@@ -88,16 +101,17 @@ def take(store, job, backup, kind, mode="full", options=None, environment="", de
     _files.named(job, backup)
     place, began = _stores.opened(__pillar__.get("stores"), store, __opts__), time.time()
     with _files.turn(_base(), job) as state:
-        last = _latest(place, job) if mode == "incr" else {}
+        last, before = _ground(place, job, previous, follows) if mode == "incr" else ({}, [])
         spool = _files.emptied(_base() / "spool" / job)
         folder = _files.made(spool / backup)
-        facts = _taken(kind, folder, mode, last, options or {}, state, deadline_s)
+        facts = _taken(kind, folder, mode, (last, before), options or {}, state, deadline_s)
         if not backup.endswith(facts["mode"]):
             backup = f"{backup.rpartition('-')[0]}-{facts['mode']}"
             _tar.renamed(state, folder.name, backup)
             folder = folder.rename(spool / backup)
         manifest = {
-            "format": FORMAT, "id": backup, "job": job, "environment": environment, "kind": kind, "server": __opts__["id"],
+            "format": FORMAT, "sequence": sequence, "why": why,
+            "id": backup, "job": job, "environment": environment, "kind": kind, "server": __opts__["id"],
             "base": last["base"] or last["id"] if facts["mode"] == "incr" else "",
             "previous": last["id"] if facts["mode"] == "incr" else "", **facts, "began": _stamp(began),
             "files": _files.inventory(folder),
@@ -116,7 +130,7 @@ def take(store, job, backup, kind, mode="full", options=None, environment="", de
             raise CommandExecutionError(f"{error}{_taken_back(place, job, backup)}") from error
         finally:
             _files.emptied(spool)
-        _shipped(kind, state, manifest)
+        _shipped(kind, state, manifest, options or {})
         return manifest
 
 
@@ -453,9 +467,10 @@ def recover_master(store, job="master", backup="", deadline_s=3600):
             _files.emptied(folder)
 
 
-def _taken(kind, folder, mode, last, options, state, deadline_s):
+def _taken(kind, folder, mode, ground, options, state, deadline_s):
+    last, before = ground
     if kind == "postgresql":
-        return _postgresql.take(folder, mode, last, options, deadline_s)
+        return _postgresql.take(folder, mode, last, before, options, deadline_s)
     if kind == "zodb":
         return _zodb.take(folder, mode, last, state, deadline_s)
     if kind == "directories":
@@ -465,11 +480,23 @@ def _taken(kind, folder, mode, last, options, state, deadline_s):
     raise CommandExecutionError(f"{kind} is no kind of backup: postgresql, zodb, directories, master")
 
 
-def _shipped(kind, state, manifest):
+def _shipped(kind, state, manifest, options):
     if kind == "postgresql":
-        _postgresql.shipped(manifest)
+        if manifest["mode"] == "incr" or not options.get("any_moment"):
+            _postgresql.shipped(manifest)
     else:
         _tar.shipped(state, manifest["id"])
+
+
+def _ground(place, job, previous, follows):
+    """The manifest of the backup that an increment builds on, or nothing; and those of backups before it whose WAL it may go on
+    from."""
+    if previous is None:
+        return _latest(place, job), []
+    with tempfile.TemporaryDirectory() as folder:
+        place.manifests(Path(folder), [job])
+        known = [_files.read(Path(folder) / job / name / _files.MANIFEST) for name in (previous, *follows) if name]
+    return (known[0], [link for link in known[1:] if link]) if known else ({}, [])
 
 
 def _latest(place, job):

@@ -21,7 +21,7 @@ __virtualname__ = "backup"
 __func_alias__ = {"list_": "list"}
 
 
-def run(name=None, *rest, job="", mode="full", lock_wait=0, **extra):
+def run(name=None, *rest, job="", mode="full", server="", primary="", lock_wait=0, **extra):
     """
     Take a backup of one job, or of all one after another, and delete what the pillar does not want kept any longer.
 
@@ -35,6 +35,13 @@ def run(name=None, *rest, job="", mode="full", lock_wait=0, **extra):
         ``full``, or ``incr`` for what is new since the last backup. Where that cannot join on, it becomes a full
         one and says why.
 
+    server
+        The server that it is taken from; left out: the standby where there is one.
+
+    primary
+        The server whose data lives on, where more than one of a database is the primary. Until you say it, nothing is taken and
+        nothing deleted.
+
     lock_wait
         Seconds to wait for another job's lock.
 
@@ -44,8 +51,10 @@ def run(name=None, *rest, job="", mode="full", lock_wait=0, **extra):
 
         salt-run backup.run prod
         salt-run backup.run prod job=database mode=incr
+        salt-run backup.run prod job=database server=prod-db-1 primary=prod-db-1
     """
-    return _run(commands.run, commands.TakeRequest, name, *rest, **extra, lock_wait=lock_wait, job=job, mode=mode)
+    how = {"mode": mode, "server": server, "primary": primary}
+    return _run(commands.run, commands.TakeRequest, name, *rest, **extra, **how, lock_wait=lock_wait, job=job)
 
 
 def list_(name=None, *rest, job="", **extra):

@@ -4,14 +4,15 @@ include: [stores]
 {%- if 'db' in pillar.environment.get('servers', {}) %}
 backup:
   jobs:
-    database:                              # from the standby; with WAL every five minutes, back to any moment
+    database:                              # from the standby; with WAL every five minutes
       postgresql: {max_rate_mb: 100}
       servers: db
       store: vault
       full: {cron: '15 2 * * *'}
       incremental: {every_s: 300}
       splay_s: 60
-      keep: {hourly: 24, daily: 7, weekly: 4, monthly: 6}
+      any_moment: 72h                      # at night as well; what is older goes by `keep`
+      keep: {daily: 7, weekly: 4, monthly: 6}
       max_age_s: 1800
       deadline_s: 7200
 {%- if pillar.environment.get('production') %}

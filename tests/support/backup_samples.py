@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -75,11 +76,26 @@ def manifest(backup: Backup) -> dict[str, Any]:
         },
         "began": f"{backup.began:%Y-%m-%dT%H:%M:%SZ}",
         "ended": f"{backup.ended:%Y-%m-%dT%H:%M:%SZ}",
-        "postgresql": {"reaches": f"{backup.reaches:%Y-%m-%d %H:%M:%S.%f}+00", "primary_asked": True},
+        "postgresql": {
+            "reaches": f"{backup.reaches:%Y-%m-%d %H:%M:%S.%f}+00",
+            "primary_asked": True,
+            **timelines(backup),
+        },
+        "sequence": backup.sequence,
+        "follows": backup.follows,
         "seconds": dict(backup.seconds),
         "versions": dict(backup.versions),
         "files": {},
     }
+
+
+def timelines(backup: Backup) -> dict[str, Any]:
+    """What a manifest says of the timelines of a backup."""
+    if not backup.lineage:
+        return {}
+    system, ancestors, number = backup.lineage[-1]
+    born = {"born": f"{backup.born:%Y-%m-%d %H:%M:%S.%f}+00"} if backup.born else {}
+    return {"system": system, "ancestors": [list(ancestor) for ancestor in ancestors], "timeline": number, **born}
 
 
 class Servers(FakeFleet):
@@ -114,6 +130,12 @@ class Servers(FakeFleet):
             return Reply(False, error="no answer", silent=True)
         return Reply(True, {"holds": bool(role), "role": role, "why": "" if role else "PostgreSQL does not answer"})
 
+    def _dbrole_get(self, server: str, call: Call) -> Reply:
+        role = self.roles.get(server, "")
+        if role == "silent":
+            return Reply(False, error="no answer", silent=True)
+        return Reply(True, {"role": role or "down", "by": "postgresql", "seen": f"as {role or 'nobody'}"})
+
     def _backup_catalogue(self, server: str, call: Call) -> Reply:
         listed = [manifest for manifest in self.manifests if manifest["job"] in call.args[1]]
         return Reply(True, {"manifests": listed, "unfinished": list(self.unfinished), "unreadable": []})
@@ -121,7 +143,12 @@ class Servers(FakeFleet):
     def _backup_take(self, server: str, call: Call) -> Reply:
         _, job_name, name, _ = call.args
         at = datetime.strptime(name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
-        self.manifests.append({**manifest(backup(at, id=name, job=job_name, server=server)), "warnings": self.remarks})
+        how = call.kwargs
+        last = next((listed for listed in self.manifests if listed["id"] == how["previous"]), None)
+        links = {"previous": last["id"], "base": last["base"] or last["id"]} if last else {}
+        facts = {"id": name, "job": job_name, "server": server, "mode": how["mode"], "why": how["why"], **links}
+        taken = replace(backup(at), **facts, sequence=how["sequence"], follows=(how["follows"] or [""])[0])
+        self.manifests.append({**manifest(taken), "why": taken.why, "warnings": self.remarks})
         return Reply(True, self.manifests[-1])
 
     def _backup_prune(self, server: str, call: Call) -> Reply:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from typing import Any
 
+from saltlick.backup.timelines import Lineage, Mainline, lineage
 from saltlick.errors import NotReady
 
 
@@ -37,6 +40,23 @@ class Backup:
     """Why it became a full one though less was wanted."""
     seconds: Mapping[str, float]
     versions: Mapping[str, str]
+    sequence: int = 0
+    """Its place among the backups of the job, whatever the clocks showed; 0 for those of before there were such numbers."""
+    follows: str = ""
+    """For the first increment after a full backup: the backup before that one, whose WAL it joins on to as well."""
+    lineage: Lineage = ()
+    """The timelines that it is of, oldest first; empty where that is not known, or has no meaning."""
+    born: datetime | None = None
+    """When the last of them began."""
+
+    @property
+    def order(self) -> tuple[int, datetime, str]:
+        """What backups of a job are sorted by."""
+        return (self.sequence, self.ended, self.id)
+
+    def less_than(self, before: Backup) -> float:
+        """Of how many percent less data it is than another; negative where it is of more."""
+        return 100 * (1 - self.raw_size / before.raw_size) if before.raw_size else 0.0
 
     @classmethod
     def read(cls, manifest: Mapping[str, Any]) -> Backup:
@@ -55,10 +75,14 @@ class Backup:
             why=str(manifest.get("why", "")),
             seconds=dict(manifest.get("seconds", {})),
             versions=dict(manifest.get("versions", {})),
+            sequence=int(manifest.get("sequence", 0)),
+            follows=str(manifest.get("follows", "")),
+            lineage=lineage(postgresql),
+            born=_moment(postgresql["born"]) if postgresql.get("born") else None,
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Catalogue:
     """What a store has of one job, oldest first. `unfinished` and `unreadable` are ids of what no backup can be made of."""
 
@@ -71,36 +95,61 @@ class Catalogue:
         """From what `backup.catalogue` returned."""
         backups = [Backup.read(backup) for backup in listing["manifests"] if backup["job"] == job]
         return cls(
-            backups=tuple(sorted(backups, key=lambda backup: (backup.ended, backup.id))),
+            backups=tuple(sorted(backups, key=lambda backup: backup.order)),
             unfinished=_ids(listing["unfinished"], job),
             unreadable=_ids(listing["unreadable"], job),
         )
+
+    @cached_property
+    def _known(self) -> Mapping[str, Backup]:
+        return {backup.id: backup for backup in self.backups}
+
+    @cached_property
+    def _whole(self) -> Collection[str]:
+        whole = {backup.id for backup in self.backups if not backup.previous}
+        after, reached = self._after(), list(whole)
+        while reached:
+            more = [
+                backup.id
+                for backup in after.get(reached.pop(), ())
+                if backup.previous in whole and backup.id not in whole
+            ]
+            whole |= set(more)
+            reached += more
+        return whole
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every name that the store has, usable or not."""
+        return (*self._known, *self.unfinished, *self.unreadable)
+
+    def without(self, bad: Collection[str]) -> Catalogue:
+        """The same without some backups: what builds on them is not whole then."""
+        return replace(self, backups=tuple(backup for backup in self.backups if backup.id not in bad))
 
     def chain(self, backup: Backup) -> tuple[Backup, ...]:
         """The full backup and all in between, up to this one.
 
         Raises: NotReady where a link is missing.
         """
-        known = {backup.id: backup for backup in self.backups}
         links = [backup]
-        while links[0].previous:
-            if links[0].previous not in known:
+        while links[-1].previous:
+            if links[-1].previous not in self._known:
                 raise NotReady(
-                    f"{backup.job}/{links[0].id} builds on {links[0].previous}, which the store does not have"
+                    f"{backup.job}/{links[-1].id} builds on {links[-1].previous}, which the store does not have"
                 )
-            links.insert(0, known[links[0].previous])
-        return tuple(links)
+            links.append(self._known[links[-1].previous])
+        return tuple(reversed(links))
 
     def whole(self, backup: Backup) -> bool:
         """Whether all that it builds on is there."""
-        known = {backup.id: backup.previous for backup in self.backups}
-        link = backup.id
-        while known.get(link):
-            link = known[link]
-        return link in known
+        return backup.id in self._whole
 
     def until(self, moment: datetime | None) -> tuple[Backup, ...]:
         """The chain that a restore to that moment needs; without one, to the end of the newest chain.
+
+        It begins with the newest full backup that was done by that moment, and ends with the first backup that reaches it and is
+        of the timeline that served at that moment.
 
         Raises: NotReady where no backup reaches that far, in either direction.
         """
@@ -109,22 +158,39 @@ class Catalogue:
             raise NotReady("the store has no finished backup of this job")
         if moment is None:
             return self.chain(whole[-1])
-        reaching = [backup for backup in whole if backup.reaches >= moment and self._begins(backup) <= moment]
-        if reaching:
-            return self.chain(min(reaching, key=lambda backup: (backup.reaches, backup.ended)))
-        first, last = min(map(self._begins, whole)), max(backup.reaches for backup in whole)
-        raise NotReady(
-            f"the store reaches from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC, not {moment:%Y-%m-%d %H:%M:%S}"
-        )
+        mainline, after = Mainline.of(self.backups), self._after()
+        bases = [backup for backup in whole if not backup.previous and backup.ended <= moment]
+        stale = False
+        for base in reversed(bases):
+            for chain in _reaching(base, moment, after):
+                if mainline.served(chain[-1].lineage, moment):
+                    return chain
+                stale = True
+        raise NotReady(self._unreached(whole, moment, stale))
 
-    def _begins(self, backup: Backup) -> datetime:
-        """The earliest moment that a chain can be recovered to: when its full backup was done."""
-        return self.chain(backup)[0].ended
+    def _after(self) -> Mapping[str, Sequence[Backup]]:
+        """What builds or follows on each backup, by its id."""
+        after: dict[str, list[Backup]] = defaultdict(list)
+        for backup in self.backups:
+            for before in {backup.previous, backup.follows} - {""}:
+                after[before].append(backup)
+        return after
+
+    def _unreached(self, whole: Sequence[Backup], moment: datetime, stale: bool) -> str:
+        first = min(self.chain(backup)[0].ended for backup in whole)
+        last = max(backup.reaches for backup in whole)
+        text = f"the store reaches from {_shown(first)} to {_shown(last)} UTC, not {_shown(moment)}"
+        return f"{text}: what reaches it is of a timeline that another one had taken the place of" if stale else text
 
 
-def newest(backups: Iterable[Backup]) -> Backup | None:
-    """The one that reaches furthest."""
-    return max(backups, key=lambda backup: (backup.reaches, backup.ended), default=None)
+def _reaching(base: Backup, moment: datetime, after: Mapping[str, Sequence[Backup]]) -> Iterator[tuple[Backup, ...]]:
+    """Chains from a full backup up to the first one that reaches a moment."""
+    paths: list[tuple[Backup, ...]] = [(base,)]
+    while paths:
+        path = paths.pop()
+        if path[-1].reaches >= moment:
+            yield path  # if it is of a timeline that did not serve then, one that goes on from it may be
+        paths += [(*path, backup) for backup in reversed(after.get(path[-1].id, ()))]
 
 
 def name_of(moment: datetime, mode: str) -> str:
@@ -134,13 +200,18 @@ def name_of(moment: datetime, mode: str) -> str:
 
 def after(moment: datetime, taken: Sequence[str], mode: str) -> str:
     """An id that nobody has: ids go by the second."""
-    while any(backup.startswith(name_of(moment, mode)[:16]) for backup in taken):
+    seconds = {backup[:16] for backup in taken}
+    while name_of(moment, mode)[:16] in seconds:
         moment += timedelta(seconds=1)
     return name_of(moment, mode)
 
 
 def _ids(names: Iterable[str], job: str) -> tuple[str, ...]:
     return tuple(sorted(name.partition("/")[2] for name in names if name.partition("/")[0] == job))
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def _moment(text: str) -> datetime:

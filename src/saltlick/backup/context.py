@@ -11,7 +11,7 @@ from saltlick.backup.catalogue import Catalogue
 from saltlick.backup.history import BackupHistory
 from saltlick.backup.pillar import BackupJobSpec, BackupKind
 from saltlick.engine.ports import Clock
-from saltlick.errors import NotReady, ServerFailed
+from saltlick.errors import InvalidInput, NotReady, Problem, ServerFailed
 from saltlick.fleet.detached import run_detached
 from saltlick.fleet.ports import Call, Fleet, Reply
 
@@ -59,6 +59,65 @@ def settled(server: str, reply: Reply) -> Any:
     if not reply.ok:
         raise ServerFailed(f"{server}: {reply.error}")
     return reply.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """Who is what among the servers of a database. `unseen`: why the others could not be seen, by server."""
+
+    primaries: tuple[str, ...]
+    unseen: Mapping[str, str]
+
+    def contested(self, subject: BackupJob) -> str:
+        """What there is to do where more than one is the primary, or nothing."""
+        if len(self.primaries) < 2:
+            return ""
+        command = f"salt-run backup.run {subject.environment} job={subject.name}"
+        choices = " or ".join(f"{command} server={server} primary={server}" for server in self.primaries)
+        return (
+            f"more than one server is the primary: {', '.join(self.primaries)}. Nothing is backed up and nothing deleted until"
+            f" you say which one lives on: {choices}. Then make the other one a standby of it: salt <server> backup.reseed"
+        )
+
+
+def roles(subject: BackupJob, context: BackupContext) -> Roles:
+    """Ask every server of a job for its role; of what is no database, there is none."""
+    if subject.job.kind is not BackupKind.POSTGRESQL:
+        return Roles(primaries=(), unseen={})
+    calls = {server: Call("dbrole.get", (), {"by": "postgresql"}) for server in subject.servers}
+    replies = context.fleet.run(calls, deadline_s=60)
+    answers = {server: reply.value.get("role", "") for server, reply in replies.items() if reply.ok}
+    down = {server: str(replies[server].value.get("seen", "")) for server, role in answers.items() if role == "down"}
+    silent = {server: reply.error for server, reply in replies.items() if not reply.ok}
+    primaries = tuple(server for server in subject.servers if answers.get(server) == "primary")
+    return Roles(primaries=primaries, unseen={**down, **silent})
+
+
+def chosen(subject: BackupJob, context: BackupContext, server: str, primary: str) -> tuple[str, Roles]:
+    """The server that a backup is taken from, and who was seen. `server` and `primary`: what the operator says of it, or empty.
+
+    Raises: InvalidInput for a server that is not one of the job's, or not a primary; NotReady where more than one is the primary
+    and nobody says which, or no server has what the job backs up.
+    """
+    seen = roles(subject, context)
+    problems = [
+        Problem(name, f"{value} is not one of {', '.join(subject.servers)}")
+        for name, value in (("server", server), ("primary", primary))
+        if value and value not in subject.servers
+    ]
+    if primary and not problems and primary not in seen.primaries:
+        problems = [Problem("primary", f"{primary} is not a primary; {', '.join(seen.primaries) or 'none'} is")]
+    if primary and len(seen.primaries) > 1 and server not in ("", primary):
+        problems.append(
+            Problem("server", f"nobody knows which primary {server} follows: take it from {primary} itself")
+        )
+    if problems:
+        raise InvalidInput(problems, what="arguments")
+    if not primary and (contest := seen.contested(subject)):
+        raise NotReady(contest)
+    if primary and len(seen.primaries) > 1:
+        return primary, seen
+    return server or source(subject, context), seen
 
 
 def source(subject: BackupJob, context: BackupContext) -> str:

@@ -10,22 +10,24 @@ from saltlick.backup.catalogue import Backup, Catalogue
 from saltlick.backup.history import Attempt, BackupAttempt
 from saltlick.backup.pillar import BackupJobSpec
 
-RUN, FULL, LIST, DRILL = "run", "full", "list", "drill"
-"""What helps against a reason: a backup, one that builds on nothing, a look, a drill."""
+RUN, FULL, LIST, DRILL, PRIMARY = "run", "full", "list", "drill", "primary"
+"""What helps against a reason: a backup, one that builds on nothing, a look, a drill, a backup of the primary that lives on."""
 COMMANDS = {
     RUN: "salt-run backup.run {environment} job={job}",
     FULL: "salt-run backup.run {environment} job={job} mode=full",
     LIST: "salt-run backup.list {environment} job={job}",
     DRILL: "salt-run backup.drill {environment} job={job}",
+    PRIMARY: "salt-run backup.run {environment} job={job} server={server} primary={server}",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason to worry, and what helps against it: a key of `COMMANDS`."""
+    """One reason to worry, and what helps against it: a key of `COMMANDS`. `servers` are those one of which it is done on."""
 
     text: str
     helps: str
+    servers: tuple[str, ...] = ("",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +57,15 @@ class FreshnessResult:
 
     @property
     def next_commands(self) -> tuple[str, ...]:
-        """What to type against the reasons, the most pressing first."""
-        keys = dict.fromkeys(worry.helps for worry in self.worries)
-        needed = [key for key in keys if not (key == RUN and FULL in keys)]
-        return tuple(COMMANDS[key].format(environment=self.environment, job=self.job) for key in needed)
+        """What to type against the reasons, the most pressing first; where servers are to choose from, a command for each."""
+        keys = {worry.helps: worry.servers for worry in self.worries}
+        instead = {RUN: {FULL, PRIMARY}, FULL: {PRIMARY}}  # with two primaries a run is refused until one is named
+        needed = [key for key in keys if not instead.get(key, set()) & keys.keys()]
+        return tuple(
+            COMMANDS[key].format(environment=self.environment, job=self.job, server=server)
+            for key in needed
+            for server in keys[key]
+        )
 
 
 def judge(
@@ -68,22 +75,26 @@ def judge(
     catalogue: Catalogue | str,
     past: Sequence[BackupAttempt],
     now: datetime,
+    contest: Reason | None = None,
 ) -> FreshnessResult:
-    """The verdict on one job, from its store (or why that could not be seen) and what was tried, newest first.
+    """The verdict on one job, from its store (or why that could not be seen), what was tried, newest first, and whether more
+    than one server is the primary (`contest`).
 
     `past` has to be what was known before the store was looked at: see `settled_past`.
     """
+    contested = (contest,) if contest else ()
     if isinstance(catalogue, str):
-        return _unseen(environment, name, job, catalogue, past, now)
+        return _unseen(environment, name, job, catalogue, past, now, contested)
     bad = bad_ids(past)
     sound = [
         backup
         for backup in catalogue.backups
         if catalogue.whole(backup) and not {link.id for link in catalogue.chain(backup)} & bad
     ]
-    newest = max(sound, key=lambda backup: (backup.reaches, backup.ended), default=None)
+    newest = sound[-1] if sound else None
     age_s = (now - newest.reaches).total_seconds() if newest else None
     worries = (
+        *contested,
         *_old(job, newest, age_s),
         *_failed(past, newest),
         *_shrunk(job, catalogue, newest),
@@ -104,7 +115,13 @@ def settled_past(before: Sequence[BackupAttempt], after: Sequence[BackupAttempt]
 
 
 def _unseen(
-    environment: str, name: str, job: BackupJobSpec, error: str, past: Sequence[BackupAttempt], now: datetime
+    environment: str,
+    name: str,
+    job: BackupJobSpec,
+    error: str,
+    past: Sequence[BackupAttempt],
+    now: datetime,
+    contested: tuple[Reason, ...],
 ) -> FreshnessResult:
     """What the history knows stays known: it says nothing of whether the backups are still there."""
     good = next((attempt for attempt in past if attempt.what is Attempt.TAKE and attempt.ok), None)
@@ -112,6 +129,7 @@ def _unseen(
         f"the last run that ended well began at {good.began:%Y-%m-%d %H:%M:%S} UTC" if good else "no run ended well yet"
     )
     worries = (
+        *contested,
         Reason(f"the store cannot be seen: {error}", LIST),
         *_failed(past, None),
         *_drilled(job, past, now),
@@ -154,11 +172,8 @@ def _failed(past: Sequence[BackupAttempt], newest: Backup | None) -> Iterator[Re
 
 
 def _shrunk(job: BackupJobSpec, catalogue: Catalogue, newest: Backup | None) -> Iterator[Reason]:
-    before = [backup for backup in catalogue.backups if newest and backup.began < newest.began]
-    if not newest or not before or not before[-1].raw_size:
-        return
-    percent = 100 * (1 - newest.raw_size / before[-1].raw_size)
-    if percent > job.shrink_percent:
+    before = [backup for backup in catalogue.backups if newest and backup.order < newest.order]
+    if newest and before and (percent := newest.less_than(before[-1])) > job.shrink_percent:
         what = f"{newest.id} is of {percent:.0f} % less data than {before[-1].id}: look whether something is missing"
         yield Reason(what, LIST)
 

@@ -89,10 +89,12 @@ class BackupHistory:
         )
 
     def of(self, environment: str, job: str, *, limit: int = 1000) -> tuple[BackupAttempt, ...]:
-        """Tries of a job, newest first."""
+        """Tries of a job, newest first: the last so many, and every one but of taking backups, however long ago."""
         rows = self._db.execute(
-            "select * from backup_attempts where environment = ? and job = ? order by number desc limit ?",
-            (environment, job, limit),
+            "select * from backup_attempts where environment = ? and job = ? and (what != ? or number >= coalesce((select number"
+            " from backup_attempts where environment = ? and job = ? order by number desc limit 1 offset ?), 0))"
+            " order by number desc",
+            (environment, job, Attempt.TAKE.value, environment, job, limit - 1),
         )
         return tuple(self._attempt(row) for row in rows.fetchall())
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from saltlick.backup.context import source
-from saltlick.backup.freshness import judge, settled_past
+from saltlick.backup.context import roles, source
+from saltlick.backup.freshness import PRIMARY, Reason, judge, settled_past
 from saltlick.errors import SaltlickError
 
 if TYPE_CHECKING:
@@ -43,6 +43,14 @@ def judged_freshness(jobs: Sequence[BackupJob], context: BackupContext) -> tuple
             catalogues[job.name],
             settled_past(past, later),
             now,
+            _contest(job, context),
         )
         for job, past, later in zip(jobs, before, after, strict=True)
     )
+
+
+def _contest(job: BackupJob, context: BackupContext) -> Reason | None:
+    """That more than one server is the primary: until somebody says which one lives on, no run is let through."""
+    seen = roles(job, context)
+    sentence = seen.contested(job)
+    return Reason(sentence, PRIMARY, seen.primaries) if sentence else None

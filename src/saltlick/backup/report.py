@@ -40,7 +40,12 @@ def backup_data(backup: Backup) -> dict[str, Any]:
 
 def taken_data(taken: BackupResult) -> dict[str, Any]:
     """JSON-able."""
-    return {**backup_data(taken.backup), "deleted": list(taken.deleted), "warning": taken.warning}
+    return {
+        **backup_data(taken.backup),
+        "deleted": list(taken.deleted),
+        "warning": taken.warning,
+        "unseen": dict(taken.unseen),
+    }
 
 
 def taken_text(taken: Sequence[BackupResult], failed: Mapping[str, str], colour: bool) -> str:
@@ -57,6 +62,7 @@ def taken_text(taken: Sequence[BackupResult], failed: Mapping[str, str], colour:
         lines.append(line)
         if result.warning:
             lines.append(paint("!", f"{backup.job}: {result.warning}"))
+        lines += [paint("!", f"{backup.job}: {server} was not seen: {why}") for server, why in result.unseen.items()]
     return "\n".join([*lines, *(paint("✗", f"{job}: {error}") for job, error in failed.items())])
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from saltlick.backup.catalogue import Backup
 from saltlick.backup.context import BackupContext, BackupJob, primary, source
+from saltlick.backup.freshness import bad_ids
 from saltlick.backup.history import Attempt
 from saltlick.backup.pillar import BackupKind, RestoreCheck, Script
 from saltlick.errors import NotReady, SaltlickError, ServerFailed
@@ -61,7 +62,7 @@ def restore(
     number = context.history.begin(subject.environment, Attempt.RESTORE, subject.name, who=who)
     try:
         server = place(subject, target, context)
-        chain = context.catalogue(server, target.store, subject.name).until(moment)
+        chain = _chain(subject, target, server, moment, context)
         done = carried_out(
             subject, target, server, chain, context, moment=moment, scripts=scripts, checks=checks, swap=True
         )
@@ -85,7 +86,7 @@ def drill(subject: BackupJob, target: RestoreTarget, context: BackupContext, *, 
     how, number = subject.job.drill, context.history.begin(subject.environment, Attempt.DRILL, subject.name, who=who)
     try:
         server = place(subject, target, context)
-        chain = context.catalogue(server, target.store, subject.name).until(None)
+        chain = _chain(subject, target, server, None, context)
         done = carried_out(
             subject, target, server, chain, context, scripts=how.scripts, checks=how.checks,
             swap=False, origin=f"backup.jobs.{subject.name}.drill.scripts",
@@ -108,6 +109,20 @@ def place(subject: BackupJob, target: RestoreTarget, context: BackupContext) -> 
             context,
         )
     return primary(target.servers, context) if len(target.servers) > 1 else target.servers[0]
+
+
+def _chain(
+    subject: BackupJob, target: RestoreTarget, server: str, moment: datetime | None, context: BackupContext
+) -> tuple[Backup, ...]:
+    """The backups for a moment: sound ones, if there are any for it. Raises: NotReady."""
+    catalogue = context.catalogue(server, target.store, subject.name)
+    bad = bad_ids(context.history.of(subject.environment, subject.name))
+    try:
+        return catalogue.without(bad).until(moment)
+    except NotReady:
+        return catalogue.until(
+            moment
+        )  # what failed its verification may have been unreachable then: it is compared once more
 
 
 def carried_out(

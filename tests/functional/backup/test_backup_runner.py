@@ -42,7 +42,7 @@ def test_a_restore_asks_back_and_production_wants_to_be_named(two):
 def test_a_misspelt_argument_is_named(two):
     done = answer(two, "backup.run", "one", "jobs=database")
     assert done["retcode"] == 2
-    assert done["problems"] == ["jobs: is not an argument; there are job, mode, lock_wait"]
+    assert done["problems"] == ["jobs: is not an argument; there are job, mode, server, primary, lock_wait"]
 
 
 def test_an_orchestrated_backup_that_is_not_made_fails_the_run(two):

@@ -165,6 +165,11 @@ def undrilled(servers: Servers, at: At) -> None:
     history.end(history.begin("prod", Attempt.DRILL, "database"), ok=False, error="too slow")
 
 
+def contested(servers: Servers, at: At) -> None:
+    """And nothing is in the store: a plain run does not help against that now."""
+    servers.roles["prod-db-2"] = "primary"
+
+
 LIST = "salt-run backup.list prod job=database"
 TAKE = "salt-run backup.run prod job=database"
 
@@ -180,6 +185,7 @@ TAKE = "salt-run backup.run prod job=database"
         (undrilled, ("salt-run backup.drill prod job=database",), True),
         (vanished, (LIST,), False),  # it shows what there is; a lost backup does not come back
         (unseen, (LIST,), False),
+        (contested, tuple(f"{TAKE} server={server} primary={server}" for server in ("prod-db-1", "prod-db-2")), False),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -208,7 +214,13 @@ def typed(command: str, context: BackupContext, spec: BackupJob) -> None:
     given = dict(word.split("=", 1) for word in words)
     assert given.pop("job") == "database"
     if function == "backup.run":
-        take(spec, given.pop("mode", "full"), context)
+        take(
+            spec,
+            given.pop("mode", "full"),
+            context,
+            server=given.pop("server", ""),
+            primary=given.pop("primary", ""),
+        )
     elif function == "backup.drill":
         drill(spec, RestoreTarget(environment="test", servers=("prod-db-1",), store="vault"), context)
     else:
@@ -244,6 +256,14 @@ def test_a_store_that_cannot_be_seen_is_not_said_to_be_empty(tmp_path: Path) -> 
         "      it is not known how far back everything is safe",
         "      next: salt-run backup.list prod job=database",
     ]
+
+
+def test_two_primaries_are_red_beside_a_store_that_cannot_be_seen(tmp_path: Path) -> None:
+    servers = Servers(roles={"prod-db-1": "primary", "prod-db-2": "primary"})
+    servers.answers["backup.catalogue"] = lambda server, call: Reply(False, error="the store does not answer")
+    first, second, *_ = look(stage(servers, tmp_path, NOW)).reasons
+    assert first.startswith("more than one server is the primary: prod-db-1, prod-db-2.")
+    assert second == "the store cannot be seen: prod-db-1: the store does not answer"
 
 
 def test_no_backup_at_all_is_said_to_be_none(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def made(root, whole, case):
 def test_backups_are_read(prod):
     jobs = parse_backups({"backup": BACKUP, "stores": STORES}, prod).jobs
     assert jobs["database"].kind is BackupKind.POSTGRESQL
-    assert jobs["database"].options == {"max_rate_mb": 50}
+    assert jobs["database"].options == {"max_rate_mb": 50, "any_moment": True}
     assert jobs["files"].options == {"directories": ["/srv/uploads"]}
     assert jobs["files"].keep.daily == 7
 

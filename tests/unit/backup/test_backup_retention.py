@@ -27,7 +27,7 @@ def test_weeks_and_months_go_by_the_calendar() -> None:
     stays = {each.id for each in there} - set(unwanted(catalogue(*there), keep(weekly=2, monthly=2)))
     sundays = [each for each in there if each.began.weekday() == 6]
     months_ends = [each for each, after in itertools.pairwise(there) if each.began.month != after.began.month]
-    assert stays == {sundays[-1].id, months_ends[-1].id, there[-1].id}
+    assert stays == {sundays[-1].id, months_ends[-1].id, there[-1].id, there[-2].id}
 
 
 def test_what_a_kept_one_builds_on_stays_with_it() -> None:
@@ -38,13 +38,23 @@ def test_what_a_kept_one_builds_on_stays_with_it() -> None:
 
 def test_an_incremental_one_goes_before_what_it_builds_on() -> None:
     there = nightly(3, increments=2)
-    gone = unwanted(catalogue(*there), keep(daily=1))
+    gone = unwanted(catalogue(*there), keep(daily=1), proved={there[6].id})
     assert list(gone) == [each.id for each in reversed(there[:6])]
+
+
+def test_a_full_backup_that_nothing_proved_is_not_the_only_ground() -> None:
+    there = nightly(4, increments=1)
+    stays = {each.id for each in there} - set(unwanted(catalogue(*there), keep(daily=1)))
+    assert stays == {each.id for each in there[4:]}
+    stays = {each.id for each in there} - set(unwanted(catalogue(*there), keep(daily=1), proved={there[1].id}))
+    assert stays == {each.id for each in (*there[:2], *there[4:])}
+    stays = {each.id for each in there} - set(unwanted(catalogue(*there), keep(daily=1), proved={there[7].id}))
+    assert stays == {each.id for each in there[6:]}
 
 
 def test_the_last_good_one_stays_although_a_newer_one_is_damaged() -> None:
     there = nightly(3)
-    gone = unwanted(catalogue(*there), keep(daily=1), bad={there[2].id})
+    gone = unwanted(catalogue(*there), keep(daily=1), bad={there[2].id}, proved={there[1].id})
     assert there[1].id not in gone
     assert there[0].id in gone
 

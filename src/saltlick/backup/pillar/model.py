@@ -6,9 +6,18 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr, StrictInt, StrictStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+    model_validator,
+)
 
-from saltlick.backup.pillar.timing import cron
+from saltlick.backup.pillar.timing import cron, duration_s
 from saltlick.fleet.step import Seconds
 from saltlick.schema.fields import AbsolutePath, Label, Model, UserName, form
 
@@ -19,6 +28,12 @@ BucketName = Annotated[
     StrictStr,
     form(r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of a bucket (write it like acme-backups)"),
 ]
+Duration = Annotated[
+    int,
+    BeforeValidator(duration_s),
+    WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]*(min|h|d)$", "examples": ["72h"]}),
+]
+DEFAULT_WINDOW_S = 86400
 Word = Annotated[StrictStr, form(r"[A-Za-z0-9._-]+", "a name of letters, digits, dots, hyphens and underscores")]
 
 
@@ -235,6 +250,10 @@ class BackupJobSpec(Model):
         0, description="Begins up to so many seconds later, so that not all jobs begin at once."
     )
     keep: RetentionSpec = Field(default_factory=lambda: RetentionSpec.model_validate({}), description="How many stay.")
+    any_moment: Duration | None = Field(
+        None,
+        description="How far back every moment can be restored: `72h`, `3d`. For `postgresql` with `incremental`; left out: 24h.",
+    )
     max_age_s: Age = Field(26 * 3600, description="How old the newest good one may be.")
     shrink_percent: Annotated[StrictInt, Field(ge=1, le=100)] = Field(
         50, description="Less of the data than this many percent of the time before is suspicious."
@@ -252,7 +271,18 @@ class BackupJobSpec(Model):
             raise ValueError("`incremental` needs a `full` to build on")
         if self.drill and not all(script.suits(self.kind) for script in self.drill.scripts):
             raise ValueError(f"scripts of a drill of {self.kind.value} have {scripted(self.kind)}")
+        if self.any_moment and not (self.postgresql and self.incremental):
+            raise ValueError(
+                "`any_moment` goes with `postgresql` and `incremental`: nothing else has the moments in between"
+            )
         return self
+
+    @property
+    def window_s(self) -> int:
+        """Within how many seconds every moment can be restored; 0 where only backups themselves can be."""
+        if not (self.postgresql and self.incremental):
+            return 0
+        return self.any_moment or DEFAULT_WINDOW_S
 
     @property
     def kind(self) -> BackupKind:
@@ -268,7 +298,9 @@ class BackupJobSpec(Model):
         """What the server's part wants to know of the kind."""
         if self.directories:
             return {"directories": list(self.directories)}
-        return {"max_rate_mb": self.postgresql.max_rate_mb} if self.postgresql else {}
+        if not self.postgresql:
+            return {}
+        return {"max_rate_mb": self.postgresql.max_rate_mb, "any_moment": bool(self.window_s)}
 
 
 class Backups(Model):

@@ -29,9 +29,11 @@ class BackupJobsRequest(Request):
 
 
 class TakeRequest(BackupJobsRequest):
-    """`mode` is `full` or `incr`."""
+    """`mode` is `full` or `incr`. It is taken from `server`; where more than one is the primary, `primary` lives on."""
 
     mode: Text = "full"
+    server: Text = ""
+    primary: Text = ""
     lock_wait: WaitSeconds = 0
 
 
@@ -55,7 +57,8 @@ def run(opts: Mapping[str, Any], request: TakeRequest) -> CommandResult:
     ):
         for job in jobs:
             try:
-                taken.append(take(job, mode, context, who=request.caller.user))
+                done = take(job, mode, context, who=request.caller.user, server=request.server, primary=request.primary)
+                taken.append(done)
             except SaltlickError as error:
                 failed[job.name] = error
         if failed:

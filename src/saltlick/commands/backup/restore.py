@@ -18,12 +18,13 @@ from saltlick.commands.context import declared_environment
 from saltlick.commands.job import running_job
 from saltlick.commands.result import CommandResult
 from saltlick.environment.pillar import Environment, layout
-from saltlick.errors import InvalidInput, Problem, SaltlickError
+from saltlick.errors import InvalidInput, NotReady, Problem, SaltlickError
 from saltlick.jobs.request import JobRequest
 from saltlick.schema import wall_clock
 from saltlick.schema.problems import shown
 
 if TYPE_CHECKING:
+    from saltlick.backup.catalogue import Catalogue
     from saltlick.jobs.progress import Progress
 
 
@@ -132,12 +133,13 @@ def _take_newest(
     progress: Progress,
     user: str,
 ) -> None:
-    """Back up what was written since the last backup, if the moment lies after it and a server answers."""
-    backups = context.catalogue(target.server or target.servers[0], target.store, job.name).backups
-    if moment is not None and any(backup.reaches >= moment for backup in backups):
+    """Back up what was written since the last backup: it is overwritten, or the store does not have the moment yet. Nothing is
+    deleted on that way."""
+    catalogue = context.catalogue(target.server or target.servers[0], target.store, job.name)
+    if moment is not None and target.environment != job.environment and _has(catalogue, moment):
         return
     try:
-        take(job, "incr", context, who=user)
+        take(job, "incr", context, who=user, prune=False)
     except SaltlickError as error:
         progress.line(f"{job.name}: nothing newer than what the store has can be had: {error}")
 
@@ -149,6 +151,13 @@ def _require_restorable(job: BackupJob) -> None:
             f"a master is recovered on its own machine: salt-call backup.recover_master {job.job.store} {job.name}"
         )
         raise InvalidInput([Problem("job", message)], what="backup.restore")
+
+
+def _has(catalogue: Catalogue, moment: datetime) -> bool:
+    try:
+        return bool(catalogue.until(moment))
+    except NotReady:
+        return False
 
 
 def _target(job: BackupJob, goal: Environment, declared: DeclaredBackups, request: RestoreRequest) -> RestoreTarget:

@@ -1,0 +1,401 @@
+"""Simulated months of backups: runs as the commands do them, over a cluster that fails in every way that is known."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from support.backup_attempts import Attempts
+from support.backup_cluster import KEPT, LOST_AT_MOST, SEGMENT, Clock, Cluster, Content, Server
+from support.backup_samples import backup, job, manifest
+from support.clock import FakeClock
+
+from saltlick.backup.catalogue import Backup, Catalogue
+from saltlick.backup.context import BackupContext, BackupJob
+from saltlick.backup.freshness import bad_ids
+from saltlick.backup.ground import ground
+from saltlick.backup.run import take
+from saltlick.backup.timelines import lineage
+from saltlick.backup.verify import verify
+from saltlick.errors import NotReady, SaltlickError
+from saltlick.fleet.ports import Call, Reply
+
+HOUR, DAY = 3600, 86400
+
+
+class Killed(BaseException):
+    """The process of the command is gone."""
+
+
+class Context(BackupContext):
+    """Reads each manifest once."""
+
+    def catalogue(self, server: str, store: str, job: str) -> Catalogue:
+        self.one(server, Call("dbrole.get"))
+        month = self.fleet
+        assert isinstance(month, Month)
+        return replace(month.listed(month.manifests), unfinished=tuple(sorted(month.unfinished)))
+
+
+@dataclass
+class Fate:
+    """What the next run meets."""
+
+    fails: bool = False
+    killed: str = ""
+    """`before` or `after` the backup is in the store, or `pruning`."""
+    shrinks: bool = False
+    silent: str = ""
+
+
+@dataclass
+class Month:
+    """One world. `figures` counts what happened, `holes` says each moment that ought to be restorable and is not."""
+
+    seed: int
+    figures: Counter[str] = field(default_factory=Counter)
+    holes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.dice = random.Random(self.seed)
+        self.clock = Clock()
+        self.cluster = Cluster(self.clock)
+        self.fate = Fate()
+        self.manifests: dict[str, Backup] = {}
+        self.unfinished: set[str] = set()
+        self.content: dict[str, Content] = {}
+        self.ever: dict[str, Backup] = {}
+        self.unsettled_until_full: list[tuple[datetime, datetime | None]] = []
+        """Times whose moments are not asked for: from what happened to the end of the first full backup after it."""
+        self.jobs: dict[str, Reply] = {}
+        self.every = self.dice.choice((1, 2, 3)) * HOUR
+        self.window_h = self.dice.choice((24, 48, 72))
+        keep = {"daily": self.dice.randint(1, 7), "weekly": self.dice.randint(0, 2), "monthly": self.dice.randint(0, 1)}
+        timing = {"full": {"cron": "15 2 * * *"}, "incremental": {"every_s": self.every}}
+        spec = job(**timing, keep=keep, any_moment=f"{self.window_h}h", max_age_s=2 * self.every)
+        self.subject = BackupJob(environment="prod", name="database", job=spec, servers=tuple(self.cluster.servers))
+        history = Attempts(self.clock.shown)
+        self.context = Context(fleet=self, clock=FakeClock(), history=history, today=self.clock.shown)
+
+    # What the servers do.
+
+    def run(self, calls: Mapping[str, Call], *, deadline_s: float) -> Mapping[str, Reply]:
+        return {server: self._one(server, call) for server, call in calls.items()}
+
+    def _one(self, server: str, call: Call) -> Reply:
+        if call.function == "detached.start":
+            inner = Call(call.args[1], tuple(call.kwargs["args"]), call.kwargs["kwargs"])
+            self.jobs[call.args[0]] = self._one(server, inner)
+            return Reply(True, {"state": "running"})
+        if call.function == "detached.status":
+            reply = self.jobs[call.args[0]]
+            return Reply(True, {"state": "done" if reply.ok else "failed", "value": reply.value, "error": reply.error})
+        if server == self.fate.silent or self.cluster.servers[server].role == "down":
+            return Reply(False, error="no answer", silent=True)
+        act: Callable[[str, Call], Any] = getattr(self, "_" + call.function.replace(".", "_"))
+        return (
+            Reply(True, act(server, call)) if not self._fails(call) else Reply(False, error="No space left on device")
+        )
+
+    def _fails(self, call: Call) -> bool:
+        return self.fate.fails and call.function == "backup.take"
+
+    def _dbrole_get(self, server: str, call: Call) -> Any:
+        return {"role": self.cluster.servers[server].role, "by": "postgresql", "seen": ""}
+
+    def _backup_holds(self, server: str, call: Call) -> Any:
+        return {"holds": True, "role": self.cluster.servers[server].role, "why": ""}
+
+    def _backup_verify(self, server: str, call: Call) -> Any:
+        damaged = self.content[call.args[2]].damaged
+        return {"id": call.args[2], "problems": ["base.tar.gz has other content"] if damaged else []}
+
+    def _backup_prune(self, server: str, call: Call) -> Any:
+        for place, name in enumerate(call.args[2]):
+            if self.fate.killed == "pruning" and place == len(call.args[2]) // 2:
+                raise Killed
+            self.manifests.pop(name, None)
+            self.unfinished.discard(name)
+            self.figures["deleted"] += 1
+        return list(call.args[2])
+
+    def _backup_take(self, server: str, call: Call) -> Any:
+        if self.fate.killed == "before":
+            self.unfinished.add(call.args[2])
+            raise Killed
+        how, at = call.kwargs, self.clock.now
+        source = self.cluster.servers[server]
+        joined = self._joined(source, how) if how["mode"] == "incr" else None
+        mode = "incr" if joined else "full"
+        self.clock.now += 10 if joined else self.dice.randint(120, 1800)
+        name = f"{call.args[2].rpartition('-')[0]}-{mode}"
+        assert name not in self.ever, f"two backups have the id {name}"
+        end = source.line.at(at if joined else self.clock.now)
+        begin = self.content[joined].end // SEGMENT * SEGMENT if joined else source.line.at(at)
+        self.content[name] = Content(source.line, begin, end)
+        if joined:
+            source.received_from = max(source.received_from, (end // SEGMENT - KEPT) * SEGMENT)
+        last = self.manifests[how["previous"]] if joined else None
+        parts = {"system": "7", "timeline": source.line.number, "ancestors": source.line.ancestors}
+        facts: dict[str, Any] = {
+            "id": name, "server": server, "sequence": how["sequence"], "why": how["why"], "mode": mode,
+            "previous": last.id if last else "", "base": (last.base or last.id) if last else "",
+            "follows": joined if joined and joined != how["previous"] else "",
+            "reaches": self.clock.shown(at), "ended": self.clock.shown(), "raw_size": 100 if self.fate.shrinks else 4000,
+            "lineage": lineage(parts), "born": source.line.born if source.line.parent else None,
+        }  # fmt: skip
+        written = manifest(replace(backup(self.clock.shown(at)), **facts))
+        self.manifests[name] = self.ever[name] = Backup.read(written)
+        self.figures[mode] += 1
+        if not joined:
+            shown = self.clock.shown()
+            self.unsettled_until_full = [(since, until or shown) for since, until in self.unsettled_until_full]
+        if self.fate.killed == "after":
+            raise Killed
+        return written
+
+    def _joined(self, source: Server, how: Mapping[str, Any]) -> str | None:
+        """The backup whose WAL the server's goes on from."""
+        for name in filter(None, (*how["follows"], how["previous"])):
+            content = self.content[name]
+            received = content.end // SEGMENT * SEGMENT >= source.received_from
+            goes_on = source.line.goes_on(content.line, content.end) and content.end <= source.line.at(self.clock.now)
+            if name in self.manifests and received and goes_on:
+                return str(name)
+        return None
+
+    # What befalls them.
+
+    @property
+    def primaries(self) -> list[str]:
+        return [name for name, server in self.cluster.servers.items() if server.role == "primary"]
+
+    def failover(self, *, split: bool) -> None:
+        if len(self.primaries) != 1:
+            return
+        old = self.primaries[0]
+        new = next(name for name in self.cluster.servers if name != old)
+        if self.cluster.servers[new].role != "standby":
+            return
+        server = self.cluster.servers[new]
+        server.line = self._branched(server.line, server.line.at(self.clock.now) - self.dice.randint(0, LOST_AT_MOST))
+        server.role = "primary"
+        if not split:
+            self.cluster.servers[old].role = "down"
+        self.figures["two primaries" if split else "failovers"] += 1
+
+    def _branched(self, line: Any, position: int) -> Any:
+        self.cluster.lines += 1
+        return self.cluster.branched(line, position, self.cluster.lines)
+
+    def settle(self) -> None:
+        """A person names the primary, which is backed up; the other one becomes its standby."""
+        if len(self.primaries) == 2:
+            lives = self.dice.choice(self.primaries)
+            line = self.cluster.servers[lives].line
+            self._lived_on(line)
+            self.take("incr", server=lives, primary=lives)
+        if len(self.primaries) >= 1:
+            lives = lives if len(self.primaries) == 2 else self.primaries[0]
+            line = self.cluster.servers[lives].line
+            for name, server in self.cluster.servers.items():
+                if name != lives and (server.line is not line or server.role == "down"):
+                    position = line.at(self.clock.now) // SEGMENT * SEGMENT
+                    self.cluster.servers[name] = Server(line, "standby", received_from=position)
+
+    def _lived_on(self, line: Any) -> None:
+        """Who served is known only now: a line that nobody wants was never served."""
+        served = self.cluster.served
+        if served[-1][1] is not line:
+            served.pop()
+
+    def restore(self) -> None:
+        """Back to a moment: a new timeline on the primary, whose standby is made anew."""
+        if len(self.primaries) != 1:
+            return
+        self.take(self.dice.choice(("full", "incr")))
+        moment = self.clock.shown() - timedelta(seconds=self.dice.choice((120, 120, 7 * HOUR)))
+        at = self.clock.shown()
+        self.take("incr", prune=False)
+        if (sound := self._sound().backups) and sound[
+            -1
+        ].reaches < at:  # it failed: what was not backed up is overwritten
+            self.unsettled_until_full.append((sound[-1].reaches, None))
+        try:
+            chain = self._sound().until(moment)
+        except NotReady:
+            return
+        if any(self.content[link.id].damaged for link in chain):
+            return
+        reached = self.cluster.restored([self.content[link.id] for link in chain], moment)
+        if reached is None:
+            return
+        self._unsettled()
+        line = self._branched(*reached)
+        for name, server in self.cluster.servers.items():
+            role = "primary" if server.role == "primary" else "standby"
+            self.cluster.servers[name] = Server(line, role, received_from=line.left // SEGMENT * SEGMENT)
+        self.figures["restores"] += 1
+
+    def step(self) -> None:
+        seconds = self.dice.choice((-7200, -900, -120, -5, 5, 120, 900, 7200, 2 * DAY))
+        before = self.clock.shown()
+        self.clock.step(seconds)
+        since = min(before, self.clock.shown()) - timedelta(seconds=2 * self.every)
+        self.unsettled_until_full.append((since, max(before, self.clock.shown()) + timedelta(seconds=2 * self.every)))
+        self._unsettled()
+        self.figures["clock steps"] += 1
+        if seconds == 2 * DAY:
+            self.clock.now += 2 * HOUR
+            self.take("incr")
+            self.clock.step(-2 * DAY)
+            self._unsettled()
+
+    def _unsettled(self) -> None:
+        self.unsettled_until_full.append((self.clock.shown() - timedelta(seconds=LOST_AT_MOST + 5), None))
+
+    def damage(self) -> None:
+        if self.manifests:
+            self.content[self.dice.choice(sorted(self.manifests))].damaged = True
+            self.figures["damaged files"] += 1
+
+    # What the commands do.
+
+    def take(self, mode: str, **how: Any) -> None:
+        good = self._good()
+        self.fate.fails = self.dice.random() < 0.05
+        self.fate.killed = self.dice.choice(("before", "after", "pruning")) if self.dice.random() < 0.04 else ""
+        self.fate.shrinks = self.dice.random() < 0.01
+        try:
+            take(self.subject, mode, self.context, **how)
+        except SaltlickError as error:
+            self.figures["refused" if isinstance(error, NotReady) else "failed"] += 1
+        except Killed:
+            self.figures["killed"] += 1
+        finally:
+            self.fate = Fate(silent=self.fate.silent)
+        if good and not self._good():
+            self.holes.append(f"seed {self.seed}: the last good backup is gone at {self.clock.shown()}")
+
+    def verify(self) -> None:
+        if self.manifests:
+            verify(self.subject, self.dice.choice(("all", "latest")), self.context)
+
+    def day(self) -> None:
+        begin = self.clock.now
+        due = sorted(
+            [("full", begin + 2 * HOUR + 900), *(("incr", at) for at in range(begin, begin + DAY, self.every))],
+            key=lambda run: run[1],
+        )
+        befall = [
+            (self.dice.randint(begin, begin + DAY), what)
+            for chance, what in self._chances()
+            if self.dice.random() < chance
+        ]
+        for at, what in sorted([*((at, mode) for mode, at in due), *befall], key=lambda event: event[0]):
+            self.clock.now = max(self.clock.now, at + self.dice.randint(0, 60))
+            self.take(what) if what in ("full", "incr") else self._befalls(what)
+        self.clock.now = max(self.clock.now, begin + DAY)
+        self.figures["days"] += 1
+        self.check()
+
+    def _chances(self) -> tuple[tuple[float, str], ...]:
+        return (
+            (0.05, "failover"), (0.03, "split"), (0.3, "settle"), (0.05, "restore"), (0.05, "step"), (0.05, "damage"),
+            (0.4, "verify"), (0.1, "full"), (0.05, "silence"), (0.5, "voice"),
+        )  # fmt: skip
+
+    def _befalls(self, what: str) -> None:
+        if self.fate.silent and what in ("failover", "split", "settle", "restore"):
+            return  # nobody who does not answer is made anew: it may be the only one who has something
+        if what in ("failover", "split"):
+            self.failover(split=what == "split")
+        elif what in ("silence", "voice"):
+            self.fate.silent = self.dice.choice(self.subject.servers) if what == "silence" else ""
+        elif what == "verify":
+            try:
+                self.verify()
+            except SaltlickError:
+                self.figures["not verified"] += 1
+        else:
+            getattr(self, what)()
+
+    # What has to be true.
+
+    def listed(self, backups: Mapping[str, Backup]) -> Catalogue:
+        return Catalogue(backups=tuple(sorted(backups.values(), key=lambda backup: backup.order)))
+
+    def _sound(self) -> Catalogue:
+        return self.listed(self.manifests).without(bad_ids(self.context.history.of("prod", "database")))
+
+    def _good(self) -> bool:
+        catalogue = self._sound()
+        undamaged = catalogue.without([name for name in self.manifests if self.content[name].damaged])
+        return any(undamaged.whole(backup) for backup in reversed(undamaged.backups))
+
+    def check(self) -> None:
+        """Every kind of moment in the window: around the ends of backups, and anywhere."""
+        sound = self._sound()
+        good = [backup for backup in sound.backups if sound.whole(backup)]
+        if not good:
+            return
+        increments = [backup for backup in good if backup.previous]
+        last = (
+            good[-1].reaches if good[-1].previous or not increments else increments[-1].reaches
+        )  # the next one closes that
+        first = max(min(backup.ended for backup in good if not backup.previous), last - timedelta(hours=self.window_h))
+        edges = {
+            at + timedelta(seconds=by) for backup in good for at in (backup.reaches, backup.ended) for by in (-2, 2)
+        }
+        anywhere = {first + (last - first) * self.dice.random() for _ in range(20)}
+        for moment in sorted(self.dice.sample(sorted(edges), min(20, len(edges))) + sorted(anywhere)):
+            moment = moment.replace(microsecond=0)
+            if first < moment <= last and not self._excused(moment):
+                self.figures["moments"] += 1
+                if why := self._missing(sound, moment):
+                    self._judge(moment, why)
+
+    def _excused(self, moment: datetime) -> bool:
+        times = self.clock.times(moment)
+        unsettled = any(
+            since <= moment and (until is None or moment <= until) for since, until in self.unsettled_until_full
+        )
+        return unsettled or len(times) != 1
+
+    def _missing(self, catalogue: Catalogue, moment: datetime) -> str:
+        try:
+            chain = catalogue.until(moment)
+        except NotReady as error:
+            return str(error)
+        reached = self.cluster.restored([self.content[link.id] for link in chain], moment)
+        truth = self.cluster.truth(self.clock.times(moment)[0])
+        if reached is None:
+            return f"{[link.id for link in chain]} is no chain"
+        if not self.cluster.same(reached, truth):
+            lines = f"{reached[0].number}@{reached[1]} and not {truth[0].number}@{truth[1]}"
+            return f"{[link.id for link in chain]} gives {lines}"
+        if any(self.content[link.id].damaged for link in chain):
+            return "damaged"
+        return ""
+
+    def _only_unseen(self) -> bool:
+        """Whether WAL is missing that its server will be asked for once it answers."""
+        base = ground(self.subject.job, self.subject.servers, "incr", self._sound(), (), self.clock.shown())
+        return self.fate.silent in base.servers
+
+    def _judge(self, moment: datetime, why: str) -> None:
+        """Only what a damaged file had is lost without fault."""
+        everything = self.listed(self.ever)
+        undamaged = everything.without([name for name in self.ever if self.content[name].damaged])
+        if self._missing(undamaged, moment) and self._missing(everything, moment) in ("", "damaged"):
+            self.figures["moments that only damaged files had"] += 1
+        elif self._only_unseen():
+            self.figures["moments that only an unseen server has"] += 1
+        elif why == "damaged":
+            self.figures["moments whose damage was not found yet"] += 1
+        else:
+            self.holes.append(f"seed {self.seed}, day {self.figures['days']}: {moment} cannot be restored: {why}")
