@@ -9,6 +9,7 @@ import math
 import os
 import re
 import shutil
+import time
 from pathlib import Path
 
 from salt.exceptions import CommandExecutionError
@@ -34,14 +35,21 @@ def named(job, backup=None):
 
 
 @contextlib.contextmanager
-def turn(base, job):
-    """One at a time per job; the kernel lets go when the process dies. CommandExecutionError when another has it."""
-    folder = made(base / job)
+def turn(base, job, wait_s=0.0):
+    """One at a time per job; the kernel lets go when the process dies.
+
+    CommandExecutionError when another has it, and still has it after `wait_s`.
+    """
+    folder, deadline = made(base / job), time.monotonic() + wait_s
     with (folder / ".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise CommandExecutionError(f"{job} is being backed up or restored here at this moment") from None
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() >= deadline:
+                    raise CommandExecutionError(f"{job} is being backed up or restored here at this moment") from None
+                time.sleep(0.5)
         yield folder
 
 

@@ -48,6 +48,8 @@ except ImportError:
     from saltlick.modules import _saltlick_backup_zodb as _zodb
 
 BASE = "/var/lib/saltlick/backup"
+TURN_WAIT_S = 300
+"""How long a backup waits for the one of the same job that is under way here, such as a scheduled one."""
 FORMAT = 1
 HELD = "held.json"
 """What is held ready for an exchange."""
@@ -100,7 +102,7 @@ def take(
     """
     _files.named(job, backup)
     place, began = _stores.opened(__pillar__.get("stores"), store, __opts__), time.time()
-    with _files.turn(_base(), job) as state:
+    with _files.turn(_base(), job, wait_s=TURN_WAIT_S) as state:
         last, before = _ground(place, job, previous, follows) if mode == "incr" else ({}, [])
         spool = _files.emptied(_base() / "spool" / job)
         folder = _files.made(spool / backup)
