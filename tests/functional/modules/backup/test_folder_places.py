@@ -199,7 +199,9 @@ def test_what_is_kept_and_cannot_be_removed_is_said_before_anything_is_exchanged
     full = backups.take(uploads)
     (uploads / "file").write_text("second")
     mounted(uploads.parent / "uploads.before-restore" / "volume")
-    with pytest.raises(CommandExecutionError, match=r"left from an earlier restore and does not go: .*busy"):
+    with pytest.raises(
+        CommandExecutionError, match=r"before-restore cannot be removed, and may hold personal data: .*busy"
+    ):
         backups.restore(full)
     assert (uploads / "file").read_text() == "second"
 
