@@ -121,7 +121,7 @@ def with_servers(master) -> None:
     servers = """
   image: {id: ami-12c6146b}
   firewall: {app: [{from: self, tcp: 80}]}
-  servers: {app: {count: 1, type: t3.small, subnet: public, firewall: app}}
+  servers: {app: {count: 1, type: t3.small, subnet: public, firewall: app, buckets: {some-bucket: {}}}}
 """
     master.pillar("one", f"{rest.rstrip()}{servers}{BACKUP}\nnotify: {notify}")
 
