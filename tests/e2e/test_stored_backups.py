@@ -118,7 +118,8 @@ def test_a_primary_is_lost_without_a_note_and_a_moment_before_it_comes_back(sand
     assert any(at > began + 1 for at, _, _ in writer.acknowledged), "nothing was taken after the primary was lost"
     wait_until_well(sandbox, "test")
     assert roles(sandbox, "test") == (standby, primary)
-    assert not [note for note in writer.acknowledged if note[1] not in ids(sandbox, standby)]
+    there = ids(sandbox, standby)
+    assert not [note for note in writer.acknowledged if note[1] not in there]
 
     moment = datetime.fromtimestamp(chosen, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     how = ["job=database", f"time={moment}", "lock_wait=300"]
