@@ -78,3 +78,23 @@ ensure_file_tools() {
     { echo "saltlick: under CI=true these are required:$lacking (Debian: apt install acl attr libcap2-bin rsync)" >&2; exit 1; }
   say "without$lacking the tests of backed up folders are skipped (Debian: apt install acl attr libcap2-bin rsync)"
 }
+
+# What tests of backups run for real: rclone, and PostgreSQL's programs. Its package would make a cluster and start it: it is told
+# not to, unless this machine has said something about that already.
+ensure_backup_tools() {
+  local lacking=
+  command -v rclone >/dev/null 2>&1 || lacking="$lacking rclone"
+  ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || lacking="$lacking postgresql"
+  [ -n "$lacking" ] || return 0
+  if may_install; then
+    if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+      as_root mkdir -p /etc/postgresql-common
+      as_root sh -c 'echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf'
+    fi
+    # shellcheck disable=SC2086 - one word each
+    if (install_packages $lacking); then return; fi
+  fi
+  [ "${CI:-}" != true ] ||
+    { echo "saltlick: under CI=true these are required:$lacking (Debian: apt install$lacking)" >&2; exit 1; }
+  say "without$lacking some tests of backups are skipped (Debian: apt install$lacking)"
+}

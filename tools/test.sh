@@ -16,7 +16,7 @@ leave() {
   if [ "${engine_was_ours:-no}" = no ]; then tools/engine.sh down; fi
 }
 parts=${*:-lint unit functional packaging integration images formulas e2e}
-case " $parts " in *" functional "*) ensure_browser; ensure_file_tools ;; esac
+case " $parts " in *" functional "*) ensure_browser; ensure_file_tools; ensure_backup_tools ;; esac
 case " $parts " in
   *" formulas "* | *" e2e "*)
     tools/engine.sh ours && engine_was_ours=yes

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RCLONE = shutil.which("rclone") or ""
-pytestmark = pytest.mark.skipif(not RCLONE, reason="no rclone here; tests/formulas/backup runs it in a container")
+pytestmark = pytest.mark.skipif(
+    not RCLONE, reason="no rclone here (Debian: apt install rclone), which tools/test.sh installs"
+)
 
 KEY = "needle-in-the-haystack-0123456789"
 CONTENT = "what the folder says " * 50

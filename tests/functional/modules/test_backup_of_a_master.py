@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(
-    not shutil.which("rclone"), reason="no rclone here; tests/formulas/backup runs it in a container"
+    not shutil.which("rclone"), reason="no rclone here (Debian: apt install rclone), which tools/test.sh installs"
 )
 
 KEY = "needle-in-the-haystack-0123456789"
