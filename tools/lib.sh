@@ -92,7 +92,7 @@ ensure_backup_tools() {
       as_root sh -c 'echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf'
     fi
     # shellcheck disable=SC2086 - one word each
-    if (install_packages $lacking); then return; fi
+    if (install_packages -o Dpkg::Options::=--force-confold $lacking); then return; fi
   fi
   [ "${CI:-}" != true ] ||
     { echo "saltlick: under CI=true these are required:$lacking (Debian: apt install$lacking)" >&2; exit 1; }
