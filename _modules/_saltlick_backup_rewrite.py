@@ -94,7 +94,7 @@ def rewritten(scratch, serving, target, logins, deadline_s):
     of its users. Raises: CommandExecutionError.
     """
     target, dump = Path(target), dump_of(target)
-    _files.room(target.parent, 2 * int(_postgresql.ask(scratch.cluster, SIZE)))
+    _files.room((target.parent, 2 * int(_postgresql.ask(scratch.cluster, SIZE)), "the cluster that is written anew"))
     _initialised(scratch, serving, target)
     fresh = _scratch.Scratch(serving, target)
     _traces.removed(dump)
