@@ -131,7 +131,8 @@ def promote(within_s=60):
 
 def reinit(within_s=3600):
     """
-    Make this server's database anew, as a copy of the primary's. What it has is removed.
+    Make this server's database anew, as a copy of the primary's. What it has is removed; without failover it is kept beside until
+    the next time, as by ``backup.reseed``.
 
     Raises:
         CommandExecutionError: this server is the primary, or there is none to copy from.
@@ -142,10 +143,13 @@ def reinit(within_s=3600):
 
         salt prod-db-1 database.reinit
     """
-    facts, began = _with_patroni(), time.monotonic()
-    _patroni.changed(facts, "/reinitialize", {"force": True})
-    time.sleep(_patroni.ASK_AGAIN_S)
-    _patroni.wait(facts, "/replica?replication_state=streaming", float(within_s))
+    facts, began = _postgresql.facts(), time.monotonic()
+    if facts.get("patroni"):
+        _patroni.changed(facts, "/reinitialize", {"force": True})
+        time.sleep(_patroni.ASK_AGAIN_S)
+        _patroni.wait(facts, "/replica?replication_state=streaming", float(within_s))
+    else:
+        __salt__["backup.reseed"]()  # noqa: F821 - Salt's loader puts it in
     return {"seconds": round(time.monotonic() - began, 1)}
 
 

@@ -68,7 +68,8 @@ def promote(name=None, *rest, server="", within_s=60, lock_wait=0, **extra):
 
 def reinit(name=None, *rest, server="", lock_wait=0, **extra):
     """
-    Make a server's database anew, as a copy of the primary's. What only that server has is deleted.
+    Make a server's database anew, as a copy of the primary's. What only that server has serves no more; with failover it is
+    deleted.
 
     CLI Example:
 

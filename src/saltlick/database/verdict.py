@@ -34,7 +34,7 @@ def _primaries(cluster: DatabaseCluster) -> Iterator[Finding]:
     if len(primaries) > 1:
         yield Finding(
             f"{' and '.join(primaries)} both say that they are the primary: what is written now is in one of them only. "
-            "Decide whose data is kept; the command makes the other anew and deletes what only that one has",
+            f"Decide whose data is kept; the command makes {primaries[-1]} anew, and what only that one has serves no more",
             f"salt-run database.reinit {name} server={primaries[-1]}",
         )
     elif not primaries and unseen:
@@ -60,7 +60,7 @@ def _servers(cluster: DatabaseCluster) -> Iterator[Finding]:
         elif server.role is DatabaseRole.STANDBY and len(cluster.primaries) == 1 and not _streams(cluster, server.name):
             yield Finding(
                 f"{server.name} is a standby and does not stream from {cluster.primaries[0]}: it falls behind",
-                f"salt-run database.reinit {cluster.environment} server={server.name}" if cluster.managed else "",
+                f"salt-run database.reinit {cluster.environment} server={server.name}",
             )
 
 

@@ -105,7 +105,7 @@ def test_a_first_member_that_lost_its_data_begins_nothing_of_its_own_beside_a_st
 
 
 def test_a_killed_primary_leaves_a_standby_that_answers_and_can_be_promoted(cluster):
-    """And then is the primary for a highstate too; the old one, emptied, becomes its standby."""
+    """And then is the primary for a highstate too; the old one, made anew, becomes its standby."""
     primary, standby, settings = cluster
     primary.run("systemctl kill -s KILL postgresql@15-main; systemctl stop postgresql@15-main")
     assert ask(standby, "select sum(number) from written", "shop") == "500500"
@@ -116,7 +116,10 @@ def test_a_killed_primary_leaves_a_standby_that_answers_and_can_be_promoted(clus
     ask(standby, "insert into written values (1)", "shop")
     changed = [name.split()[0] for name, state in standby.apply(postgresql=settings).items() if state["changes"]]
     assert changed == ["postgresql-databases-slot-postgresql-1"]
-    primary.run("rm -rf /var/lib/postgresql/15/main")
+    # The old one comes back as if nothing had been: now there are two, and it is made anew as `database.status` says.
+    primary.run("systemctl start postgresql@15-main")
+    assert [server.call("database.status")["role"] for server in (primary, standby)] == ["primary", "primary"]
+    primary.call("database.reinit")
     primary.apply(postgresql=settings)
     until(primary, "select sum(number) from written", 500501, "shop")
     for server in (primary, standby):

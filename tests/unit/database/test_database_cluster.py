@@ -110,6 +110,8 @@ def test_one_primary_and_its_standby_is_well() -> None:
         (SILENT, primary(), "prod-db-1 cannot be seen: no answer within 30 s", ""),
         (primary(), standby(False), "prod-db-2 is a standby and does not stream", REINIT_TWO),
         (primary(TWO), standby(False), "does not stream from prod-db-1", REINIT_TWO),
+        (primary(managed=False), standby(False, managed=False), "does not stream from prod-db-1", REINIT_TWO),
+        (primary(managed=False), primary(managed=False), "both say that they are the primary", REINIT_TWO),
         (primary(TWO, paused=True), standby(), "automatic failover is switched off", "salt-run database.resume prod"),
         (primary(TWO), down(), "prod-db-2: the database does not answer: connection refused", ""),
         (primary(TWO), standby(answers=False), "prod-db-2: refused: nobody watches over its database", ""),
