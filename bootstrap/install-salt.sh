@@ -221,6 +221,9 @@ tcp_keepalive_idle: 60
 # The deployment gives each server its modules, once. By itself each highstate would ask for every kind of them, for five
 # seconds of processor time.
 autoload_dynamic_modules: false
+# A module is looked for in the files whose names hold its own. Otherwise each highstate with a condition (unless, onlyif, creates)
+# loads every module there is, for a function that Salt does not have: seven seconds of processor time.
+lazy_loader_strict_matching: true
 enable_fqdns_grains: false
 enable_gpu_grains: false
 CONF

@@ -31,7 +31,9 @@ MINION = {
     "file_client": "local",
     "file_roots": {"base": ["/srv/salt"]},
     "pillar_roots": {"base": ["/srv/pillar"]},
-    "autoload_dynamic_modules": False,  # as on servers of an environment, which get them once, too
+    # As on servers of an environment, too.
+    "autoload_dynamic_modules": False,
+    "lazy_loader_strict_matching": True,
 }
 
 
