@@ -58,11 +58,12 @@ etcd-install-dir:
     - require:
       - user: etcd-install-user
 {%- if etcd.clusters %}
+{%- set missing = 'etcd: ' ~ etcd.etcd ~ ' or ' ~ etcd.etcdctl ~ ' is missing: name where they come from in etcd:archive or etcd:packages' %}
 
 # Where the platform has no package of it, it has to be there already.
 etcd-install-programs:
   cmd.run:
-    - name: {{ ('echo "etcd: ' ~ etcd.etcd ~ ' or ' ~ etcd.etcdctl ~ ' is missing: name where they come from in etcd:archive or etcd:packages" >&2; false') | tojson }}
+    - name: {{ ('echo "' ~ missing ~ '" >&2; false') | tojson }}
     - unless: test -x {{ etcd.etcd }} -a -x {{ etcd.etcdctl }}
     - require:
       - user: etcd-install-user

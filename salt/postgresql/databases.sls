@@ -44,9 +44,11 @@ postgresql-databases-{{ name }}:
       - postgres_user: postgresql-databases-user-{{ database.owner }}
 {%- endfor %}
 {%- if postgresql.failover %}
-{%- set functions = ['pg_ls_dir(text, boolean, boolean)', 'pg_stat_file(text, boolean)', 'pg_read_binary_file(text)', 'pg_read_binary_file(text, bigint, bigint, boolean)'] %}
+{%- set functions = ['pg_ls_dir(text, boolean, boolean)', 'pg_stat_file(text, boolean)', 'pg_read_binary_file(text)'] %}
+{%- do functions.append('pg_read_binary_file(text, bigint, bigint, boolean)') %}
 {%- set user = postgresql.replication.user %}
-{%- set missing = "select count(*) from unnest(array['" ~ functions | join("', '") ~ "']) as name where not has_function_privilege('" ~ user ~ "', 'pg_catalog.' || name, 'execute')" %}
+{%- set may = "has_function_privilege('" ~ user ~ "', 'pg_catalog.' || name, 'execute')" %}
+{%- set missing = "select count(*) from unnest(array['" ~ functions | join("', '") ~ "']) as name where not " ~ may %}
 
 # What pg_rewind calls on the new primary, when a former one comes back.
 postgresql-databases-rewind:
