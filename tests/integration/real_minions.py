@@ -56,6 +56,8 @@ class Minion:
             "acceptance_wait_time": 1,
             "auth_timeout": 10,
             "auth_tries": 3,
+            "autoload_dynamic_modules": False,
+            "lazy_loader_strict_matching": True,
             "enable_fqdns_grains": False,
             "enable_gpu_grains": False,
             "log_level_logfile": "warning",

@@ -65,6 +65,12 @@ class BackendCheck:
     code: str
     weight: int
     sessions: int
+    maintained: bool = False
+
+    @property
+    def drained(self) -> bool:
+        """Whether it gets no request any more and has answered the last one."""
+        return self.weight == 0 and self.sessions == 0
 
 
 def backend(group: SandboxTargetGroup) -> str:
@@ -137,12 +143,15 @@ def _backend(group: SandboxTargetGroup, servers: Iterable[BackendServer]) -> str
         lines.append(f"    http-check send meth GET uri {group.check_path} ver HTTP/1.1 {headers}")
         lines.append(f"    http-check expect status {group.check_codes}")
     lines.append(f"    timeout check {group.timeout_s}s")
-    port = "" if group.check_port == "traffic-port" else f" port {group.check_port}"
-    tuning = f"check{port} inter {group.interval_s}s fastinter {group.interval_s}s rise {group.rise} fall {group.fall}"
-    for server in servers:
-        name, at = server_name(server.target), f"{server.address}:{server.target.port}"
-        lines.append(f"    server {name} {at} {tuning} weight {weight(server.health)}")
+    lines += [f"    server {server_name(server.target)} {server_options(group, server)}" for server in servers]
     return "\n".join([*lines, ""])
+
+
+def server_options(group: SandboxTargetGroup, server: BackendServer) -> str:
+    """Address, check and weight of a server, for the file and for the runtime socket."""
+    port = "" if group.check_port == "traffic-port" else f" port {group.check_port}"
+    check = f"check{port} inter {group.interval_s}s fastinter {group.interval_s}s rise {group.rise} fall {group.fall}"
+    return f"{server.address}:{server.target.port} {check} weight {weight(server.health)}"
 
 
 def parse_statistics(text: str) -> dict[tuple[str, str], BackendCheck]:
@@ -160,6 +169,7 @@ def _check(row: Mapping[str, str]) -> BackendCheck:
         code=row["check_code"],
         weight=int(row["weight"] or 0),
         sessions=int(row["scur"] or 0),
+        maintained=row["status"].startswith("MAINT"),
     )
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from saltlick.sandbox import balancer as haproxy
+from saltlick.sandbox import runtime
 from saltlick.sandbox.balancer import DRAINING, INITIAL, NOT_IN_USE, STOPPED, BackendCheck, BackendHealth, BackendServer
 from saltlick.sandbox.cloud import SandboxBalancer, SandboxSnapshot, SandboxTarget, SandboxTargetGroup
 from saltlick.sandbox.desired import ALIVE, balancer_key
 
-_WEIGHT = re.compile(r" weight \d+")
+_SERVER = re.compile(r"^    server .*\n", re.MULTILINE)
 PATIENCE_S = 5.0
 
 
@@ -39,12 +38,13 @@ class Registry:
                 self._health[key] = INITIAL
 
     def judge(self, group: SandboxTargetGroup, checks: Mapping[tuple[str, str], BackendCheck]) -> None:
-        """Take in what HAProxy says of the registered targets of one group."""
-        for target in group.targets:
-            check = checks.get((haproxy.backend(group), haproxy.server_name(target)))
-            key = (group.arn, target)
-            if key in self._health:
+        """Take in what HAProxy says of the targets of one group. One that drains is done with its last request."""
+        for key in [key for key in self._health if key[0] == group.arn]:
+            check = checks.get((haproxy.backend(group), haproxy.server_name(key[1])))
+            if key[1] in group.targets:
                 self._health[key] = haproxy.judge(self._health[key], check)
+            elif check and check.drained and key in self._until:
+                del self._health[key], self._until[key]
 
     def of(self, arn: str, snapshot: SandboxSnapshot) -> dict[SandboxTarget, BackendHealth] | None:
         """Health by target as DescribeTargetHealth tells it; None for a group that does not exist."""
@@ -67,9 +67,10 @@ class Registry:
 
 
 class Balancing:
-    """Configuration files in, reloads and weights out. `reload` receives the key of a balancer whose file changed.
+    """Configuration files and commands at runtime out. `reload` receives the key of a balancer whose listeners changed.
 
-    `problems` holds, by key, what is wrong with one that does not answer, or does not know a server that it should.
+    Servers come and go by the runtime socket: a reload would close the connections that clients keep open.
+    `problems` holds, by key, what is wrong with one that does not answer, or does not take a server that it should.
     """
 
     def __init__(self, root: Path, reload: Callable[[str], None]) -> None:
@@ -80,7 +81,7 @@ class Balancing:
         self._astray: dict[str, float] = {}
 
     def configure(self, snapshot: SandboxSnapshot) -> None:
-        """Write every balancer's configuration; where servers came or went, let HAProxy take it without a gap."""
+        """Write every balancer's configuration; where more than servers changed, let HAProxy take it without a gap."""
         groups = {group.arn: group for group in snapshot.groups}
         for balancer in snapshot.balancers:
             key = balancer_key(balancer)
@@ -88,15 +89,15 @@ class Balancing:
             folder = self._root / key
             folder.mkdir(parents=True, exist_ok=True)
             _put(folder / "haproxy.cfg", text)
-            shape = _WEIGHT.sub("", text)
+            shape = _SERVER.sub("", text)
             if self._loaded.get(key) != shape:
                 self._loaded[key] = shape
                 self._reload(key)
 
     def check(self, snapshot: SandboxSnapshot, now: float) -> None:
-        """Ask every HAProxy how its servers are, and give weight to those that are healthy and to no other.
+        """Ask every HAProxy how its servers are; give it those that are missing, and weight to those that are healthy.
 
-        One that does not answer, or does not know a server, for a while has not read its file: it is reloaded again.
+        One that does not answer, or refuses a server, for a while is reloaded: its file has them all.
         """
         for balancer in snapshot.balancers:
             key = balancer_key(balancer)
@@ -119,33 +120,17 @@ class Balancing:
 
     def _check(self, path: Path, used: set[str], snapshot: SandboxSnapshot) -> str:
         """Look at one HAProxy. Returns what is wrong with it. Raises: OSError when it does not answer."""
-        checks = haproxy.parse_statistics(ask(path, "show stat"))
-        unknown: list[str] = []
+        checks = haproxy.parse_statistics(runtime.ask(path, "show stat"))
+        refused: list[str] = []
         for group in snapshot.groups:
             if group.arn in used:
                 self.registry.judge(group, checks)
-                servers = self.registry.servers(group, snapshot)
-                self._weigh(path, group, servers, checks)
-                names = {haproxy.server_name(server.target) for server in servers}
-                unknown += sorted(name for name in names if (haproxy.backend(group), name) not in checks)
-        return f"its HAProxy does not know {', '.join(unknown)}" if unknown else ""
+                known = {name: check for (backend, name), check in checks.items() if backend == haproxy.backend(group)}
+                refused += runtime.bring(path, group, self.registry.servers(group, snapshot), known)
+        return f"its HAProxy does not take {', '.join(refused)}" if refused else ""
 
     def _servers(self, snapshot: SandboxSnapshot) -> dict[str, tuple[BackendServer, ...]]:
         return {group.arn: self.registry.servers(group, snapshot) for group in snapshot.groups}
-
-    @staticmethod
-    def _weigh(
-        path: Path,
-        group: SandboxTargetGroup,
-        servers: tuple[BackendServer, ...],
-        checks: Mapping[tuple[str, str], BackendCheck],
-    ) -> None:
-        for server in servers:
-            name = haproxy.server_name(server.target)
-            check = checks.get((haproxy.backend(group), name))
-            weight = haproxy.weight(server.health)
-            if check and check.weight != weight:
-                ask(path, f"set server {haproxy.backend(group)}/{name} weight {weight}")
 
 
 def _put(path: Path, text: str) -> None:
@@ -158,19 +143,3 @@ def _put(path: Path, text: str) -> None:
 
 def _used(balancer: SandboxBalancer) -> set[str]:
     return {listener.target_group for listener in balancer.listeners if listener.target_group}
-
-
-def ask(path: Path, command: str) -> str:
-    """One command to HAProxy's runtime socket.
-
-    The socket is reached through its folder's descriptor: a socket's path may have 107 characters, ours may be longer.
-    """
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(2)
-            connection.connect(f"/proc/self/fd/{folder}/{path.name}")
-            connection.sendall(command.encode() + b"\n")
-            return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
-    finally:
-        os.close(folder)

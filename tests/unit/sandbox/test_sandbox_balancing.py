@@ -6,6 +6,7 @@ import socketserver
 import tempfile
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,10 +145,24 @@ class Runtime(socketserver.ThreadingUnixStreamServer):
 
     def __init__(self, path: Path, *servers: str) -> None:
         self.told: list[str] = []
-        self.statistics = "# pxname,svname,scur,status,weight,check_status,check_code,check_health,check_rise\n"
-        self.statistics += "".join(f"g1,{server},0,UP,0,L7OK,200,3,2\n" for server in servers)
+        self.servers = dict.fromkeys(servers, "UP")
+        self.full = False
         path.parent.mkdir(parents=True, exist_ok=True)
         super().__init__(str(path), Answer)
+
+    def answer(self, command: str) -> str:
+        words = command.split()
+        if command == "show stat":
+            header = "# pxname,svname,scur,status,weight,check_status,check_code,check_health,check_rise\n"
+            return header + "".join(f"g1,{name},0,{state},0,L7OK,200,3,2\n" for name, state in self.servers.items())
+        if command.startswith("add server "):
+            if self.full:
+                return "Out of memory."
+            self.servers[words[2].removeprefix("g1/")] = "MAINT"
+            return "New server registered."
+        if words[3:4] == ["state"]:
+            self.servers[words[2].removeprefix("g1/")] = {"ready": "UP", "maint": "MAINT"}[words[4]]
+        return ""
 
 
 class Answer(socketserver.StreamRequestHandler):
@@ -156,7 +171,15 @@ class Answer(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         command = self.rfile.readline().decode().strip()
         self.server.told.append(command)
-        self.wfile.write(self.server.statistics.encode() if command == "show stat" else b"\n")
+        self.wfile.write(self.server.answer(command).encode() + b"\n")
+
+
+@pytest.fixture
+def runtime(folder: Path) -> Iterator[Runtime]:
+    with Runtime(folder / KEY / "stats.sock", "i-1_80") as running:
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
+        yield running
+        running.shutdown()
 
 
 def looked_at(balancing: Balancing, *targets: SandboxTarget, at: float) -> dict[str, str]:
@@ -181,19 +204,65 @@ def test_one_that_does_not_answer_is_named_and_told_again_to_read_its_file(folde
     assert balancing.problems == {}
 
 
-def test_one_that_does_not_know_a_server_is_told_again_until_it_does(folder: Path) -> None:
+def test_a_server_comes_by_the_runtime_socket_and_gets_weight_once_it_is_healthy(
+    folder: Path, runtime: Runtime
+) -> None:
     reloaded: list[str] = []
     balancing = Balancing(folder, reloaded.append)
-    with Runtime(folder / KEY / "stats.sock", "i-1_80") as runtime:
-        threading.Thread(target=runtime.serve_forever, args=(0.01,), daemon=True).start()
-        assert looked_at(balancing, ONE, at=0) == {}
-        assert "set server g1/i-1_80 weight 100" in runtime.told
-        looked_at(balancing, ONE, TWO, at=1)
-        assert looked_at(balancing, ONE, TWO, at=7) == {KEY: "its HAProxy does not know i-2_80"}
-        assert reloaded == [KEY]
-        runtime.statistics += "g1,i-2_80,0,UP,0,L7OK,200,3,2\n"
-        assert looked_at(balancing, ONE, TWO, at=8) == {}
-        runtime.shutdown()
+    looked_at(balancing, ONE, TWO, at=0)
+    check = "10.1.0.5:80 check inter 5s fastinter 5s rise 2 fall 2 weight 0"
+    added = [f"add server g1/i-2_80 {check}", "enable health g1/i-2_80", "set server g1/i-2_80 state ready"]
+    assert runtime.told == ["show stat", *added, "set server g1/i-1_80 weight 100"]
+    looked_at(balancing, ONE, TWO, at=1)
+    assert runtime.told[-1] == "set server g1/i-2_80 weight 100"
+    assert reloaded == []
+
+
+def test_a_server_goes_by_the_runtime_socket_and_one_that_is_not_gone_yet_may_come_back(
+    folder: Path, runtime: Runtime
+) -> None:
+    balancing = Balancing(folder, lambda _key: None)
+    looked_at(balancing, at=0)
+    gone = ["set server g1/i-1_80 state maint", "shutdown sessions server g1/i-1_80", "del server g1/i-1_80"]
+    assert runtime.told == ["show stat", *gone]
+    looked_at(balancing, ONE, at=1)
+    assert runtime.told[4:] == ["show stat", "set server g1/i-1_80 state ready", "set server g1/i-1_80 weight 100"]
+
+
+def test_one_that_refuses_a_server_is_named_and_told_to_read_its_file(folder: Path, runtime: Runtime) -> None:
+    reloaded: list[str] = []
+    balancing = Balancing(folder, reloaded.append)
+    runtime.full = True
+    assert looked_at(balancing, ONE, TWO, at=1) == {}
+    assert looked_at(balancing, ONE, TWO, at=7) == {KEY: "its HAProxy does not take i-2_80 (Out of memory.)"}
+    assert reloaded == [KEY]
+    runtime.full = False
+    assert looked_at(balancing, ONE, TWO, at=8) == {}
+
+
+def test_only_a_change_of_more_than_servers_is_a_reload(folder: Path) -> None:
+    reloaded: list[str] = []
+    balancing = Balancing(folder, reloaded.append)
+    balancing.configure(world(ONE))
+    balancing.registry.follow(world(ONE, TWO), now=0)
+    balancing.configure(world(ONE, TWO))
+    assert reloaded == [KEY]
+    other = snapshot(instance(1), groups=(group(ONE, check_path="/well"),), balancers=(balancer(),))
+    balancing.configure(other)
+    assert reloaded == [KEY, KEY]
+
+
+def test_a_target_that_drains_is_gone_with_its_last_request(folder: Path) -> None:
+    registry = Registry()
+    registry.follow(world(ONE), now=0)
+    registry.follow(world(), now=1)
+    busy = BackendCheck(checked=True, up=True, status="L7OK", code="200", weight=0, sessions=1)
+    registry.judge(group(), {("g1", "i-1_80"): busy})
+    assert states(registry) == {"i-1": "draining"}
+    registry.judge(group(), {("g1", "i-1_80"): replace(busy, weight=100, sessions=0)})
+    assert states(registry) == {"i-1": "draining"}, "it may still get requests"
+    registry.judge(group(), {("g1", "i-1_80"): replace(busy, sessions=0)})
+    assert states(registry) == {}
 
 
 def test_its_file_is_never_half_written_and_written_only_when_it_changes(folder: Path) -> None:
