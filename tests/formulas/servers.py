@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import io
+import itertools
 import json
 import os
 import tarfile
@@ -35,6 +36,8 @@ MINION = {
     "autoload_dynamic_modules": False,
     "lazy_loader_strict_matching": True,
 }
+_NUMBERS = itertools.count(1)
+"""Two servers of one suite, for two files of tests, may stand at a time."""
 
 
 class Server:
@@ -51,7 +54,7 @@ class Server:
         """Start systemd in a container that holds the state tree and the suite's pillar; waits until it takes services."""
         self.container = self._client.containers.create(
             _image(self._client),
-            name=f"saltlick-formulas-{self.id}-{os.getpid()}",
+            name=f"saltlick-formulas-{self.id}-{os.getpid()}-{next(_NUMBERS)}",
             hostname=self.id,
             labels={OWNER: _owner()},
             network=self._network,

@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -15,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from salt.exceptions import CommandExecutionError
 
 from saltlick.backup.catalogue import Catalogue
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "_modules"))
-import _saltlick_backup_postgresql as postgresql
-import _saltlick_backup_recovery as recovery
-from salt.exceptions import CommandExecutionError
+# As Salt's loader has it, and only here: other tests say which folder a module finds its helpers in.
+with pytest.MonkeyPatch.context() as _patch:
+    _patch.syspath_prepend(str(Path(__file__).resolve().parents[3] / "_modules"))
+    import _saltlick_backup_postgresql as postgresql
+    import _saltlick_backup_recovery as recovery
 
 BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/nowhere"))
 pytestmark = pytest.mark.skipif(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import salt.utils.event
+from functional.conftest import SMALL
 
 from bench.ports import free_port
 from saltlick.salt_io.events import master_listens, master_publishes
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture
 def running(master) -> Iterator[None]:
     """That master, running."""
+    master.pillar("heard", SMALL.format(name="heard", cidr="10.63.0.0/16", subnet="10.63.0.0/24"))
     config = json.loads((master.folder / "master").read_text())
     config |= {
         "sock_dir": "/b",  # not the one where nobody listens
@@ -53,7 +55,7 @@ def test_on_bus(master):  # a short name: a socket's path, with pytest's folder,
     opts = master.opts
     with salt.utils.event.get_event("master", opts["sock_dir"], opts=opts, listen=True) as bus:
         bus.subscribe("saltlick/")
-        applied = master.run("environment.apply", "one", "--out=json")
+        applied = master.run("environment.apply", "heard", "--out=json")
         assert applied.code == 0, applied
         seen = {}
         while event := bus.get_event(wait=5, tag="saltlick/", full=True):
@@ -63,11 +65,11 @@ def test_on_bus(master):  # a short name: a socket's path, with pytest's folder,
     [job] = {tag.split("/")[2] for tag in seen}
     assert job.isdigit(), "Salt's own job id"
     created = [outcome for outcome in applied.json["outcomes"] if outcome["action"] == "create"]
-    expected = {f"saltlick/one/{job}/create/{outcome['address'].removeprefix('one:')}" for outcome in created}
+    expected = {f"saltlick/heard/{job}/create/{outcome['address'].removeprefix('heard:')}" for outcome in created}
     assert expected <= seen.keys()
-    assert {f"saltlick/one/{job}/start", f"saltlick/one/{job}/end"} <= seen.keys()
-    assert seen[f"saltlick/one/{job}/create/vpc/main"]["id"].startswith("vpc-")
-    master.run("environment.destroy", "one", "confirm=one")
+    assert {f"saltlick/heard/{job}/start", f"saltlick/heard/{job}/end"} <= seen.keys()
+    assert seen[f"saltlick/heard/{job}/create/vpc/main"]["id"].startswith("vpc-")
+    master.run("environment.destroy", "heard", "confirm=heard")
 
 
 def test_sockets_that_a_killed_master_left_are_no_master(master):
