@@ -13,12 +13,12 @@ from salt.exceptions import CommandExecutionError
 
 try:
     import _saltlick_revision_files as _files
-    import _saltlick_revision_git as _git
     import _saltlick_revision_run as _run
+    import _saltlick_revision_tree as _tree
 except ImportError:
     from saltlick.modules import _saltlick_revision_files as _files
-    from saltlick.modules import _saltlick_revision_git as _git
     from saltlick.modules import _saltlick_revision_run as _run
+    from saltlick.modules import _saltlick_revision_tree as _tree
 
 LOCK_DEADLINE_S = 900
 STATE = ".saltlick.json"
@@ -54,7 +54,10 @@ def made(directory, user):
 
 @contextlib.contextmanager
 def locked(home):
-    """One change of an application's folders at a time, whichever process makes it. A lock dies with its process."""
+    """One change of an application's folders at a time, whichever process makes it.
+
+    A lock dies with its process, and with the commands that this one has started: git goes on when its minion is killed.
+    """
     with (home / ".saltlick.lock").open("a") as lock:
         give_up = time.monotonic() + LOCK_DEADLINE_S
         while True:
@@ -67,7 +70,8 @@ def locked(home):
                         f"{home}: somebody else has been at work for {LOCK_DEADLINE_S} s"
                     ) from None
                 time.sleep(0.05)
-        yield
+        with _run.keeping(lock.fileno()):
+            yield
 
 
 def prepared_before(home, sha, release, started, anew):
@@ -89,19 +93,13 @@ def prepared_before(home, sha, release, started, anew):
     return ""
 
 
-def lay_out(home, sha, user, record):
+def lay_out(home, repository, sha, user, record):
     """The files of a commit, in a folder that has its name only once they are all there."""
     fresh = home / "releases" / f".saltlick.{sha}"
-    archive = home / "releases" / f".saltlick.{sha}.tar"
-    for leftover in (fresh, archive):
-        _files.discard(leftover)
+    _files.discard(fresh)
     fresh.mkdir(mode=0o755)
     _run.give(fresh, user)
-    try:
-        _git.git(user, home / "source", "archive", "--format=tar", f"--output={archive}", sha)
-        _run.run(["tar", "-x", "-f", str(archive), "-C", str(fresh)], user)
-    finally:
-        _files.discard(archive)
+    _tree.lay_out(home / "source", repository, sha, fresh, user)
     record_facts(fresh, sha=sha, prepared=time.time(), **record)
     _files.discard(home / "releases" / sha)
     fresh.replace(home / "releases" / sha)

@@ -55,8 +55,10 @@ def fetch(clone, repository, user):
     """All branches and tags. Plain HTTP servers give neither a single commit nor a shallow history."""
     if not (clone / ".git").exists():
         git(user, clone, "init", "--quiet")
+    whole = ["--unshallow"] if (clone / ".git" / "shallow").exists() else ["--update-shallow"]
     branches, tags = "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"
-    git(user, clone, "-c", "gc.autoDetach=false", "fetch", "--quiet", "--force", "--prune", repository, branches, tags)
+    how = ["-c", "gc.autoDetach=false", "fetch", "--quiet", "--force", "--prune", *whole]
+    git(user, clone, *how, repository, branches, tags)
 
 
 def git(user, folder, *arguments, allowed=(0,), given=""):

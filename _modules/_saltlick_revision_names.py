@@ -13,7 +13,8 @@ except ImportError:
     from saltlick.modules import _saltlick_revision_git as _git
     from saltlick.modules import _saltlick_revision_run as _run
 
-NAME = re.compile(r"(?!.*(\.\.|@\{|//))[A-Za-z0-9_][A-Za-z0-9_./+@#=-]*")
+NAME = re.compile(r"(?!-|/|.*(\.\.|@\{|//|/\.))[^\x00-\x20\x7f~^:?*\[\\]+(?<![./])(?<!\.lock)")
+"""What git takes as the name of a branch or a tag, and no command as an option."""
 DIGITS = re.compile(r"[0-9a-fA-F]{4,64}")
 
 

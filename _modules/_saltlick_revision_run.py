@@ -1,7 +1,9 @@
 """Commands that run as the application's user. Sibling of `revision`."""
 
+import contextlib
 import os
 import re
+import threading
 
 from salt.exceptions import CommandExecutionError
 
@@ -11,6 +13,17 @@ except ImportError:
     from saltlick.modules import _saltlick_user_command as _command
 
 DEADLINE_S = 600
+_kept = threading.local()
+
+
+@contextlib.contextmanager
+def keeping(handle):
+    """Commands that this thread runs meanwhile keep the file open, and with it the lock on it."""
+    _kept.handles = (handle,)
+    try:
+        yield
+    finally:
+        _kept.handles = ()
 
 
 def run(command, user, allowed=(0,), given=""):
@@ -18,8 +31,9 @@ def run(command, user, allowed=(0,), given=""):
     environ = _environment(user)
     try:
         return _command.run(
-            command, user, environ, umask=0o022, deadline_s=DEADLINE_S, allowed=allowed, given=given, shown=_shown
-        )
+            command, user, environ, umask=0o022, deadline_s=DEADLINE_S, allowed=allowed, given=given, shown=_shown,
+            handles=getattr(_kept, "handles", ()),
+        )  # fmt: skip
     except CommandExecutionError as error:
         raise CommandExecutionError(bare(error)) from error.__cause__
 

@@ -14,7 +14,7 @@ LAST_LINES = 5
 
 def run(
     command, user="", environ=None, umask=0o077, deadline_s=600, allowed=(0,), output=None, given=None, shown=" ".join,
-    remarks=None,
+    remarks=None, handles=(),
 ):  # fmt: skip
     """
     Run a command in a session of its own and return what it printed, as text.
@@ -29,6 +29,8 @@ def run(
         makes text of the command for errors
     remarks
         a list that takes the lines of its standard error, whatever its exit code is
+    handles
+        open files that it has as well
 
     CommandExecutionError with the command, its exit code and its last lines when it fails. One that does not end within
     ``deadline_s`` is killed with all of its processes.
@@ -37,7 +39,8 @@ def run(
     try:
         process = subprocess.Popen(  # noqa: S603
             command, stdin=subprocess.DEVNULL if given is None else subprocess.PIPE, stdout=output or subprocess.PIPE,
-            stderr=subprocess.PIPE, cwd="/", env=environ, umask=umask, start_new_session=True, **identity(user),
+            stderr=subprocess.PIPE, cwd="/", env=environ, umask=umask, start_new_session=True,
+            pass_fds=handles, **identity(user),
         )  # fmt: skip
     except OSError as error:
         raise CommandExecutionError(f"{command[0]} cannot be run: {error}") from error

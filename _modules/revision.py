@@ -33,31 +33,39 @@ try:  # Beside this file first, as Salt's loader has it: an installed wheel may 
     import _saltlick_revision_folders as _folders
     import _saltlick_revision_git as _git
     import _saltlick_revision_names as _names
+    import _saltlick_revision_tree as _tree
 except ImportError:
     from saltlick.modules import _saltlick_revision_files as _files
     from saltlick.modules import _saltlick_revision_folders as _folders
     from saltlick.modules import _saltlick_revision_git as _git
     from saltlick.modules import _saltlick_revision_names as _names
+    from saltlick.modules import _saltlick_revision_tree as _tree
 
 __func_alias__ = {"list_": "list"}
 
 LOG = "/var/log/saltlick/releases.log"
 
 
-def resolve(repository, rev, user=None, directory=None):
+def resolve(repository, rev, user=None, directory=None, in_place=False):
     """
     Find the one commit that a revision names. Changes nothing but the clone's knowledge of its repository.
+
+    With a directory, the clone has the commit afterwards, and what cannot be laid out whole is refused: before a server is
+    taken out of traffic for it.
 
     rev
         branch, tag, commit or the first 4 or more digits of one; annotated tags are followed to their commit
     directory
         its `source` is the clone that knows commits; without one, a clone is made and thrown away when the revision is neither
         branch nor tag
+    in_place
+        the commit is for ``checkout``, where it may have files of any name
 
     Returns the SHA, all of its digits.
 
     Raises:
-        CommandExecutionError: there is no such revision, or more than one, or git fails; in one sentence.
+        CommandExecutionError: there is no such revision, or more than one, or it cannot be laid out, or git fails; in one
+            sentence.
 
     CLI Example:
 
@@ -65,12 +73,19 @@ def resolve(repository, rev, user=None, directory=None):
 
         salt 'prod-app-*' revision.resolve http://git.saltlick.internal/app.git f5d9859 user=app directory=/srv/app
     """
-    return _names.resolve(repository, str(rev), user, _folders.home(directory) if directory else None)
+    if not directory:
+        return _names.resolve(repository, str(rev), user, None)
+    home = _folders.made(directory, user)
+    sha = _names.resolve(repository, str(rev), user, home)
+    with _folders.locked(home):
+        _obtained(home, repository, sha, user, in_place)
+    return sha
 
 
 def prepare(directory, repository, sha, user=None, bridge=(), release="", anew=False):
     """
-    Lay out a revision in ``releases/<sha>``, ready to be built; nothing that runs is touched.
+    Lay out a revision in ``releases/<sha>``, ready to be built; nothing that runs is touched. All files of the commit are there,
+    those of its submodules too.
 
     A complete folder is left as it is, and so is one that this very release laid out before; any other is an interrupted build
     and is made anew. Calls at the same time take turns.
@@ -87,7 +102,8 @@ def prepare(directory, repository, sha, user=None, bridge=(), release="", anew=F
     `state` is ``built`` when nothing needs to be built any more.
 
     Raises:
-        CommandExecutionError: no such commit, git fails, or the folder is the current one and incomplete.
+        CommandExecutionError: no such commit, one that cannot be laid out whole, git fails, or the folder is the current one
+            and incomplete.
 
     CLI Example:
 
@@ -101,9 +117,9 @@ def prepare(directory, repository, sha, user=None, bridge=(), release="", anew=F
     with _folders.locked(home):
         state = _folders.prepared_before(home, sha, release, started, anew)
         if not state:
-            _git.obtain(home / "source", repository, sha, user)
+            _obtained(home, repository, sha, user)
             record = {"state": "prepared", "release": release, "bridge": _files.words(bridge)}
-            _folders.lay_out(home, sha, user, record)
+            _folders.lay_out(home, repository, sha, user, record)
     return {
         "folder": str(home / "releases" / sha),
         "sha": sha,
@@ -218,8 +234,8 @@ def checkout(directory, repository, sha, user=None):
     home = _folders.made(directory, user)
     with _folders.locked(home):
         before = current(directory, in_place=True)
-        _git.obtain(home / "source", repository, sha, user)
-        _git.check_out(home / "source", sha, user)
+        _obtained(home, repository, sha, user, in_place=True)
+        _tree.check_out(home / "source", repository, sha, user)
     return {"previous": before, "current": sha, "changed": before != sha}
 
 
@@ -354,3 +370,11 @@ def note(line, log=LOG):
     finally:
         os.close(handle)
     return text
+
+
+def _obtained(home, repository, sha, user, in_place=False):
+    """The commit in the application's clone, which git has not locked, and which can be laid out whole."""
+    source = home / "source"
+    _tree.forget_locks(source, user)
+    _git.obtain(source, repository, sha, user)
+    _tree.check(source, sha, user, in_place)

@@ -106,7 +106,7 @@ class World(FakeBalancer):
     def do_revision_current(self, machine, directory, in_place):
         return Reply(True, machine.current)
 
-    def do_revision_resolve(self, machine, repository, rev, user, directory):
+    def do_revision_resolve(self, machine, repository, rev, user, directory, in_place):
         commits = [sha for sha, name in self.revisions.items() if rev == name or sha.startswith(rev)]
         return Reply(True, commits[0]) if commits else Reply(False, error=f"there is no branch, tag or commit {rev}")
 

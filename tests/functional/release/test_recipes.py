@@ -96,7 +96,7 @@ def test_what_a_release_calls_by_itself_is_there(checkout: Path, environment: En
     source = parse_recipe(raw, environment).source
     told = [
         server_calls.current(source, StrategyKind.IN_PLACE),
-        server_calls.resolve(source, "main"),
+        server_calls.resolve(source, StrategyKind.PREPARED, "main"),
         server_calls.free(source),
         server_calls.prepare(source, SHA, "id"),
         server_calls.built(source, SHA, "id"),

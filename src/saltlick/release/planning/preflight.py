@@ -109,7 +109,8 @@ def _resolve(
     """What the revision is now, by the first servers that answer: one SHA for all of them."""
     reply = Reply(False, error="there is no server to ask")
     for name in there[:TRIES]:
-        reply = context.fleet.run({name: server_calls.resolve(recipe.source, asked.rev)}, deadline_s=RESOLVE_S)[name]
+        call = server_calls.resolve(recipe.source, recipe.strategy.kind, asked.rev)
+        reply = context.fleet.run({name: call}, deadline_s=RESOLVE_S)[name]
         if reply.ok and reply.value:
             return str(reply.value), []
         if not reply.silent:

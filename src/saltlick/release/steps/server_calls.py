@@ -11,9 +11,10 @@ def current(source: Source, kind: StrategyKind) -> Call:
     return Call("revision.current", (source.directory,), {"in_place": kind is StrategyKind.IN_PLACE})
 
 
-def resolve(source: Source, rev: str) -> Call:
-    """The one SHA that a branch, a tag or part of a SHA is now."""
-    return Call("revision.resolve", (source.repository, rev), {"user": source.user, "directory": source.directory})
+def resolve(source: Source, kind: StrategyKind, rev: str) -> Call:
+    """The one SHA that a branch, a tag or part of a SHA is now, which can be laid out."""
+    how = {"user": source.user, "directory": source.directory, "in_place": kind is StrategyKind.IN_PLACE}
+    return Call("revision.resolve", (source.repository, rev), how)
 
 
 def free(source: Source) -> Call:

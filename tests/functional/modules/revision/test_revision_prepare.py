@@ -78,7 +78,6 @@ def test_a_killed_prepare_leaves_nothing_in_the_way(revision, repository, home):
     stuck = home / "releases" / f".saltlick.{sha}"
     stuck.mkdir(parents=True)
     (stuck / "half").touch()
-    (home / "releases" / f".saltlick.{sha}.tar").write_text("half")
     (home / "source").mkdir()
     subprocess.run(["git", "init", "-q", str(home / "source")], check=True)
     revision("prepare", str(home), repository.address, sha)

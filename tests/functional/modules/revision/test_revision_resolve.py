@@ -64,10 +64,19 @@ def test_too_few_digits_are_ambiguous(revision, repository, home):
     assert revision("resolve", repository.address, sha[:12], directory=str(home)) == sha
 
 
-@pytest.mark.parametrize("rev", ["--upload-pack=id", "a b", "a..b", "", "main@{1}", "x\ny", "a;b"])
+@pytest.mark.parametrize(
+    "rev", ["--upload-pack=id", "a b", "a..b", "", "main@{1}", "x\ny", "a~1", "a.lock", "/a", "a/.b"]
+)
 def test_what_is_no_name_never_reaches_git(revision, repository, rev):
     with pytest.raises(CommandExecutionError, match="is not the name of a revision"):
         revision("resolve", repository.address, rev)
+
+
+@pytest.mark.parametrize("name", ["fix/ümlaut", "a;b", "it's", "100%", "(v1)", "#12", "a{b}", "$HOME", "&&", "日本"])
+def test_whatever_git_takes_as_a_name_is_one(revision, repository, home, name):
+    sha = repository.commit(branch=name, a=name)
+    assert revision("resolve", repository.address, name, directory=str(home)) == sha
+    assert revision("prepare", str(home), repository.address, sha)["changed"] is True
 
 
 def test_an_unreachable_repository_says_so_without_its_password(revision):
