@@ -1,6 +1,5 @@
 """The chain of backups that a restore is made of: described by its manifests, then fetched and verified. Sibling of `backup`."""
 
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,10 @@ from salt.exceptions import CommandExecutionError
 
 try:
     import _saltlick_backup_files as _files
+    import _saltlick_backup_manifests as _manifests
 except ImportError:
     from saltlick.modules import _saltlick_backup_files as _files
+    from saltlick.modules import _saltlick_backup_manifests as _manifests
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Order:
     """Left beside what serves, for `exchange`."""
     environment: str = ""
     """What this server belongs to; empty where its pillar does not say."""
+    directories: tuple = ()
+    """The folders that the job declares."""
 
     @property
     def serves(self):
@@ -45,26 +48,22 @@ class Order:
 
 
 def manifests(place, job, backups):
-    """What a store says of these backups, before any of them is fetched. Raises: CommandExecutionError where it has none."""
-    with tempfile.TemporaryDirectory() as folder:
-        place.manifests(Path(folder), [job])
-        facts = {backup: _files.read(Path(folder) / job / backup / _files.MANIFEST) for backup in backups}
-    if lacking := [f"{job}/{backup}" for backup in backups if not facts[backup]]:
+    """What a store says of these backups, before any of them is fetched. Raises: CommandExecutionError where it has none, or
+    one that is not as it was made."""
+    facts = _manifests.there(place, job)
+    if lacking := [f"{job}/{backup}" for backup in backups if facts.get(backup, {}) == {}]:
         raise CommandExecutionError(f"store {place.name} has no finished backup {', '.join(lacking)}")
+    for backup in backups:
+        if isinstance(facts[backup], CommandExecutionError):
+            raise facts[backup]
     return [facts[backup] for backup in backups]
 
 
 def known(place, job):
     """The manifests that a store has of a job, by id; those that are damaged are left out: `backup.freshness` says them."""
-    facts = {}
-    with tempfile.TemporaryDirectory() as folder:
-        place.manifests(Path(folder), [job])
-        for path in Path(folder).glob(f"{job}/*/{_files.MANIFEST}"):
-            try:
-                facts[path.parent.name] = _files.read(path)
-            except CommandExecutionError:
-                continue
-    return facts
+    return {
+        backup: facts for backup, facts in _manifests.there(place, job).items() if facts and isinstance(facts, dict)
+    }
 
 
 def described(order):

@@ -9,6 +9,7 @@ import math
 import os
 import re
 import shutil
+import stat
 import time
 from pathlib import Path
 
@@ -66,6 +67,31 @@ def emptied(folder):
     """The folder with nothing in it."""
     shutil.rmtree(folder, ignore_errors=True)
     return made(folder)
+
+
+def fresh(folder):
+    """The folder, made by this very call and open to nobody else. Whatever has that name already, a link too, is not used.
+
+    Raises: CommandExecutionError.
+    """
+    try:
+        Path(folder).mkdir(mode=0o700)
+    except OSError as error:
+        raise CommandExecutionError(f"{folder} cannot be made anew: {error.strerror}") from error
+    return Path(folder)
+
+
+def plain(folder):
+    """Holds that a folder has files and folders only, and none of them a second name.
+
+    What came from a store is unpacked by root: a link in it would lead the next archive elsewhere. Raises: CommandExecutionError.
+    """
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            entry = (Path(place) / name).lstat()
+            single = stat.S_ISDIR(entry.st_mode) or (stat.S_ISREG(entry.st_mode) and entry.st_nlink == 1)
+            if not single:
+                raise CommandExecutionError(f"the backup holds a link or a device, {name!r}, where there is none to be")
 
 
 def there(folder):

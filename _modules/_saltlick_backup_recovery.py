@@ -10,11 +10,13 @@ try:
     import _saltlick_backup_files as _files
     import _saltlick_backup_postgresql as _postgresql
     import _saltlick_backup_scratch as _scratch
+    import _saltlick_backup_traces as _traces
 except ImportError:
     from saltlick.modules import _saltlick_backup_commands as _commands
     from saltlick.modules import _saltlick_backup_files as _files
     from saltlick.modules import _saltlick_backup_postgresql as _postgresql
     from saltlick.modules import _saltlick_backup_scratch as _scratch
+    from saltlick.modules import _saltlick_backup_traces as _traces
 
 TOO_EARLY = "recovery ended before configured recovery target was reached"
 """Source: PostgreSQL 13 and later, xlogrecovery.c: fatal since then."""
@@ -39,12 +41,13 @@ def lay_out(cluster, chain, target):
     user = _commands.account(cluster["user"])
     base, target = chain[0] / "base", Path(target)
     _scratch.Scratch(cluster, target).stop()  # of a restore that was killed
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(mode=0o700)
+    _traces.removed(target)
+    _files.fresh(target)
     wal = target / "saltlick-wal"
     for archive, place in (("base.tar.gz", target), ("pg_wal.tar.gz", target / "pg_wal")):
         place.mkdir(mode=0o700, exist_ok=True)
         _commands.run(["tar", "-xzf", base / archive, "-C", place])
+        _files.plain(target)
     shutil.copyfile(base / "backup_manifest", target / "backup_manifest")
     _files.given(target, user)
     _commands.run([f"{cluster['bin_dir']}/pg_verifybackup", "-e", "-q", target], user=cluster["user"])

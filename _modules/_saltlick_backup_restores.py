@@ -255,7 +255,7 @@ def zodb_in_place(held):
 def directories(order, folder):
     """Folders, each exchanged for what was restored beside it."""
     watch, manifests = _chains.Watch(), _chains.described(order)
-    places = _places.apart(manifests[-1]["directories"], folder)
+    places = _places.apart(_declared(order, manifests), folder)
     pairs = [(_fresh(place), place) for place in places.values()]
     _trees.owners_known(manifests[-1])
     for place in places.values():
@@ -286,6 +286,16 @@ def directories(order, folder):
         for fresh, _ in pairs:
             if fresh not in stays:
                 _traces.removed(fresh)
+
+
+def _declared(order, manifests):
+    """The folders to restore: those that the caller names, all of which the backups have."""
+    if not order.directories:
+        raise CommandExecutionError("directories: name the folders to restore, as the job declares them")
+    for link in manifests:
+        if lacking := [path for path in order.directories if path not in link.get("directories", {})]:
+            raise CommandExecutionError(f"{order.job}/{link['id']} has no {', '.join(lacking)}")
+    return order.directories
 
 
 def directories_in_place(held):

@@ -34,6 +34,12 @@ def opened(stores, name, opts):
         known = ", ".join(sorted(stores or {})) or "none"
         raise CommandExecutionError(f"the pillar of this minion has no store {name}; under `stores` there is {known}")
     declared = _looked_up(declared, name, opts)
+    place = _of_kind(name, declared)
+    place.signing_key = declared.get("signing_key", "")
+    return place
+
+
+def _of_kind(name, declared):
     encryption_key = declared.get("encryption_key", "")
     if "rsync" in declared:
         if encryption_key:

@@ -10,7 +10,6 @@ devices and named pipes. They hold no sockets: a socket is made by the process t
 import os
 import re
 import shutil
-from pathlib import Path
 
 from salt.exceptions import CommandExecutionError
 
@@ -86,7 +85,7 @@ def unpack(archives, target, deadline_s=3600):
 
     Raises: CommandExecutionError, also where the file system takes no extended attributes or ACLs that an archive has.
     """
-    _files.made(Path(target)).chmod(0o700)  # until tar gives it what it had
+    _files.fresh(target)  # of root's alone, until tar gives it what it had
     for number, archive in enumerate(archives):
         if number:
             _bare(target)

@@ -169,8 +169,9 @@ def restore(site, chain, target, deadline_s):
 
     Raises: CommandExecutionError when a transaction is cut or a blob is missing.
     """
-    target = _files.emptied(Path(target))
-    repository = _files.made(target / ".repozo")
+    _traces.removed(target)
+    target = _files.fresh(target)
+    repository = _files.fresh(target / ".repozo")
     for folder in chain:
         for path in sorted((folder / "repozo").iterdir()):
             shutil.copyfile(path, repository / path.name)

@@ -11,7 +11,6 @@ lie beside it.
 
 # ruff: noqa: F821 - Salt's loader puts the dunders in
 import sys
-import tempfile
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,6 +24,7 @@ for _helper in [name for name in sys.modules if name.startswith(_HELPERS)]:
 try:  # Beside this file first, as Salt's loader has it: an installed wheel may be another version.
     import _saltlick_backup_chains as _chains
     import _saltlick_backup_files as _files
+    import _saltlick_backup_manifests as _manifests
     import _saltlick_backup_masks as _masks
     import _saltlick_backup_master as _master
     import _saltlick_backup_postgresql as _postgresql
@@ -37,6 +37,7 @@ try:  # Beside this file first, as Salt's loader has it: an installed wheel may 
 except ImportError:
     from saltlick.modules import _saltlick_backup_chains as _chains
     from saltlick.modules import _saltlick_backup_files as _files
+    from saltlick.modules import _saltlick_backup_manifests as _manifests
     from saltlick.modules import _saltlick_backup_masks as _masks
     from saltlick.modules import _saltlick_backup_master as _master
     from saltlick.modules import _saltlick_backup_postgresql as _postgresql
@@ -53,8 +54,6 @@ TURN_WAIT_S = 300
 FORMAT = 1
 HELD = "held.json"
 """What is held ready for an exchange."""
-REQUIRED = {"id", "job", "files", "kind", "mode", "ended"}
-"""What a manifest has, whatever its kind."""
 
 
 def take(
@@ -126,6 +125,7 @@ def take(
                 "ended": _stamp(time.time()),
                 "seconds": {"copy": round(copied - began, 2), "ship": round(time.time() - copied, 2)},
             }
+            manifest = _manifests.signed(manifest, place.signing_key)
             _files.write(folder / _files.MANIFEST, manifest)
             place.put(folder, job, backup, only=_files.MANIFEST)
         except CommandExecutionError as error:
@@ -195,23 +195,16 @@ def catalogue(store, jobs):
         salt prod-db-2 backup.catalogue vault '[database]'
     """
     place = _stores.opened(__pillar__.get("stores"), store, __opts__)
-    with tempfile.TemporaryDirectory() as folder:
-        there = place.manifests(Path(folder), list(jobs))
-        listing = {"manifests": [], "unfinished": [], "unreadable": []}
-        for name in there:
-            path = Path(folder) / name / _files.MANIFEST
-            try:
-                manifest = _files.read(path)
-            except CommandExecutionError:
-                listing["unreadable"].append(name)
-                continue
-            if not manifest:
-                listing["unfinished"].append(name)
-            elif manifest.keys() >= REQUIRED and f"{manifest['job']}/{manifest['id']}" == name:
-                listing["manifests"].append(manifest)
+    listing = {"manifests": [], "unfinished": [], "unreadable": []}
+    for job in jobs:
+        for backup, facts in _manifests.there(place, job).items():
+            if isinstance(facts, CommandExecutionError):
+                listing["unreadable"].append(f"{job}/{backup}")
+            elif facts:
+                listing["manifests"].append(facts)
             else:
-                listing["unreadable"].append(name)
-        return listing
+                listing["unfinished"].append(f"{job}/{backup}")
+    return listing
 
 
 def verify(store, job, backup, deadline_s=3600):
@@ -277,6 +270,7 @@ def restore(
     deadline_s=3600,
     anew=False,
     hold="",
+    directories=(),
 ):
     """
     Restore a backup beside what serves, try it, and only then, with ``swap``, let it take its place.
@@ -304,6 +298,8 @@ def restore(
         Data.fs; the former data is not kept where it may be the source's, too
     hold
         a name under which what is ready stays beside what serves, for ``backup.exchange``
+    directories
+        the folders to restore, as the job declares them: what a store says of its backups decides over no place
 
     Returns ``{"checks": [{name, value, ok}], "reached": "…", "seconds": {…}, "kept": "<where the former data is>", "notes":
     […]}``.
@@ -334,7 +330,7 @@ def restore(
         try:
             order = _chains.Order(
                 place, job, tuple(chain), str(until), tuple(scripts), tuple(checks), bool(swap), float(deadline_s),
-                serves and bool(anew), bool(hold), whose()["environment"],
+                serves and bool(anew), bool(hold), whose()["environment"], tuple(directories or ()),
             )  # fmt: skip
             outcome = _restores.KINDS[kind](order, folder)
         finally:
@@ -495,17 +491,13 @@ def _ground(place, job, previous, follows):
     from."""
     if previous is None:
         return _latest(place, job), []
-    with tempfile.TemporaryDirectory() as folder:
-        place.manifests(Path(folder), [job])
-        known = [_files.read(Path(folder) / job / name / _files.MANIFEST) for name in (previous, *follows) if name]
-    return (known[0], [link for link in known[1:] if link]) if known else ({}, [])
+    known = [facts for facts in map(_chains.known(place, job).get, (previous, *follows)) if facts]
+    return (known[0], known[1:]) if known and known[0]["id"] == previous else ({}, [])
 
 
 def _latest(place, job):
     """The newest manifest of the job that the store has, or nothing."""
-    with tempfile.TemporaryDirectory() as folder:
-        place.manifests(Path(folder), [job])
-        manifests = [_files.read(path) for path in sorted(Path(folder).glob(f"{job}/*/{_files.MANIFEST}"))]
+    manifests = _chains.known(place, job).values()
     return max(manifests, key=lambda manifest: (manifest["ended"], manifest["id"]), default={})
 
 

@@ -5,4 +5,5 @@
 stores:
   vault:
     rsync: {address: 172.20.0.10, module: {{ here.environment.name }}-backups, user: {{ here.environment.name }}, password: {{ passwords.backups | json }}}
+    signing_key: {{ passwords.signing | json }}
 {%- endif %}

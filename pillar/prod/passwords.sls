@@ -5,3 +5,4 @@ replication: example-replication-prod     # by which a standby follows its prima
 failover: example-failover-prod           # whoever changes who is the primary says it to Patroni
 transfer: example-transfer-prod           # rsync between the database servers
 backups: example-backups-prod             # rsync to the store on the master; pillar/control/passwords.sls has it too
+signing: example-signing-prod             # of this environment's backups: what is not signed with it is not restored

@@ -5,3 +5,5 @@ replication: example-replication-test     # by which a standby follows its prima
 failover: example-failover-test           # whoever changes who is the primary says it to Patroni
 transfer: example-transfer-test           # rsync between the database servers
 backups: example-backups-test             # rsync to the store on the master; pillar/control/passwords.sls has it too
+signing: example-signing-test             # of this environment's backups: what is not signed with it is not restored
+signing_of_prod: example-signing-prod     # drills and refreshes restore prod's backups here

@@ -210,7 +210,8 @@ def _server_part(
     context.notify(
         f"{subject.name}: {' + '.join(ids)} on {server}", {"job": subject.name, "step": "restore", "server": server}
     )
-    call = Call("backup.restore", (target.store, subject.name, ids, subject.job.kind.value), how)
+    folders = {"directories": list(subject.job.directories)} if subject.job.directories else {}
+    call = Call("backup.restore", (target.store, subject.name, ids, subject.job.kind.value), {**how, **folders})
     # Each part of it has that long; the whole of it twice as long.
     result: Mapping[str, Any] = context.long(server, call, job=job, deadline_s=2 * float(how["deadline_s"]))
     return result

@@ -21,7 +21,7 @@ def test_folders_as_they_were_with_what_was_deleted_gone(vault: Vault) -> None:
     assert (link["mode"], link["base"]) == ("incr", full["id"])
     vault.server.run("rm -rf /srv/uploads/*; echo lost > /srv/uploads/lost")
     chain = [full["id"], link["id"]]
-    vault.call("restore", "vault", "files", chain[:1], "directories", swap=True)
+    vault.call("restore", "vault", "files", chain[:1], "directories", swap=True, **options)
     assert vault.server.run("cd /srv/uploads; cat a/one two; stat -c %U a/one; ls").split() == [
         "one",
         "two",
@@ -29,5 +29,5 @@ def test_folders_as_they_were_with_what_was_deleted_gone(vault: Vault) -> None:
         "a",
         "two",
     ]
-    vault.call("restore", "vault", "files", chain, "directories", swap=True)
+    vault.call("restore", "vault", "files", chain, "directories", swap=True, **options)
     assert vault.server.run("cd /srv/uploads; cat a/one a/three; ls").split() == ["changed", "three", "a"]

@@ -70,9 +70,11 @@ def test_of_masked_objects_only_the_last_revision_is_left(vault: Vault) -> None:
 
 def test_a_mask_of_folders_runs_in_each_before_it_serves(vault: Vault) -> None:
     vault.server.run("mkdir -p /srv/one /srv/two; echo needle-one > /srv/one/file; echo needle-two > /srv/two/file")
-    took = vault.take("folders", "directories", options={"directories": ["/srv/one", "/srv/two"]})
+    folders = {"directories": ["/srv/one", "/srv/two"]}
+    took = vault.take("folders", "directories", options=folders)
     scripts = [{"command": 'echo "masked $ORIGINAL" > "$RESTORED/file"'}]
-    vault.call("restore", "vault", "folders", [took["id"]], "directories", scripts=scripts, anew=True, swap=True)
+    how = {"scripts": scripts, "anew": True, "swap": True, **folders}
+    vault.call("restore", "vault", "folders", [took["id"]], "directories", **how)
     assert vault.server.run("cat /srv/one/file /srv/two/file").split() == ["masked", "/srv/one", "masked", "/srv/two"]
     vault.server.run("! grep -rqa needle- /srv/one /srv/two /srv/.[!.]*")
     assert not [

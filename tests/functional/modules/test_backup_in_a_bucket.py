@@ -81,7 +81,7 @@ def test_there_and_back(server: Server) -> None:
     assert [each["id"] for each in server.call("catalogue", "vault", ["files"])["manifests"]] == [FULL, INCR]
     assert server.call("verify", "vault", "files", FULL)["problems"] == []
     (server.files / "one").unlink()
-    server.call("restore", "vault", "files", [FULL, INCR], "directories", swap=True)
+    server.call("restore", "vault", "files", [FULL, INCR], "directories", swap=True, directories=[str(server.files)])
     assert {path.name: path.read_text() for path in server.files.iterdir()} == {"one": CONTENT, "two": "more"}
     server.call("prune", "vault", "files", [INCR])
     assert not [name for name in server.objects() if INCR in name]

@@ -22,7 +22,8 @@ def problems(store: dict[str, Any], **change: Any) -> list[str]:
     environment = parse_environment(raw, environment="prod")
     whole = store or {"s3": {"bucket": NAME, "prefix": "prod"}}
     try:
-        parse_backups({"backup": BACKUP, "stores": {"vault": whole}}, environment)
+        stores = {"vault": {"signing_key": "sdb://secrets/signing", **whole}}
+        parse_backups({"backup": BACKUP, "stores": stores}, environment)
     except InvalidInput as error:
         return [str(problem) for problem in error.problems]
     return []

@@ -18,8 +18,14 @@ from saltlick.reference.json_schema import schema
 from saltlick.refresh.pillar import parse_refresh
 
 STORES = {
-    "vault": {"rsync": {"address": "172.20.0.10", "module": "prod-backups", "user": "prod", "password": "x"}},
-    "offsite": {"s3": {"bucket": "acme-backups", "prefix": "prod", "encryption": "aws:kms", "key_id": "alias/backups"}},
+    "vault": {
+        "rsync": {"address": "172.20.0.10", "module": "prod-backups", "user": "prod", "password": "x"},
+        "signing_key": "sdb://secrets/signing",
+    },
+    "offsite": {
+        "s3": {"bucket": "acme-backups", "prefix": "prod", "encryption": "aws:kms", "key_id": "alias/backups"},
+        "signing_key": "sdb://secrets/signing",
+    },
 }
 BACKUP = yaml.safe_load("""
 jobs:
@@ -131,3 +137,14 @@ def test_the_schema_takes_what_the_models_take():
     assert not list(validator.iter_errors({"backup": BACKUP, "stores": STORES, "refresh": REFRESH}))
     assert list(validator.iter_errors({"backup": {"jobs": {"database": {"servers": "db", "stor": "vault"}}}}))
     assert list(validator.iter_errors({"stores": {"vault": {"rsync": {"adress": "172.20.0.10", "module": "prod"}}}}))
+
+
+def test_production_stores_nothing_unsigned(prod: Environment) -> None:
+    stores: dict[str, Any] = copy.deepcopy(STORES)
+    del stores["vault"]["signing_key"]
+    with pytest.raises(InvalidInput) as caught:
+        parse_backups({"backup": BACKUP, "stores": stores}, prod)
+    message = "whoever writes into store vault could make a backup that is restored: give it a signing_key"
+    found = [str(problem) for problem in caught.value.problems]
+    assert found
+    assert all(line.endswith(message) for line in found)

@@ -31,6 +31,7 @@ def findings(backups: Backups, stores: Mapping[str, Any], environment: Environme
         if job.servers in environment.servers and job.store in stores:
             yield from _bucket(stores[job.store], environment, job.servers, (*where, "store"))
         yield from _keys_of_master(job, stores.get(job.store), where)
+        yield from _signed(job, stores.get(job.store), environment, where)
         if job.drill and job.drill.environment == environment.name and environment.production:
             yield at(
                 *where, "drill", "environment", message=f"{environment.name} is marked production: rehearse elsewhere"
@@ -63,6 +64,15 @@ def _keys_of_master(job: BackupJobSpec, store: Any, where: tuple[str, ...]) -> I
     """Who has the key of a master commands all of its servers."""
     if job.master and isinstance(store, Mapping) and not store.get("encryption_key"):
         message = f"whoever reads store {job.store} would have the master's key: give it an encryption_key"
+        yield at(*where, "store", message=message)
+
+
+def _signed(
+    job: BackupJobSpec, store: Any, environment: Environment, where: tuple[str, ...]
+) -> Iterator[PillarFinding]:
+    """A restore does as root what a backup says, so production believes only backups of its own servers."""
+    if environment.production and isinstance(store, Mapping) and not store.get("signing_key"):
+        message = f"whoever writes into store {job.store} could make a backup that is restored: give it a signing_key"
         yield at(*where, "store", message=message)
 
 

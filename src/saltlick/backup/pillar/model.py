@@ -97,6 +97,12 @@ class StoreSpec(Model):
         description="For `s3`: servers encrypt with this key before anything leaves them (rclone's crypt). From a renderer or an "
         "`sdb` address, not from git. Without it nobody can restore, so keep a copy outside of AWS.",
     )
+    signing_key: SecretStr | None = Field(
+        None,
+        description="Servers sign each backup with this key and restore only what is signed with it, so that whoever writes into "
+        "the store cannot make a backup. Every server that backs up or restores there needs the same one. Keep a copy outside of "
+        "AWS.",
+    )
 
     @model_validator(mode="after")
     def _one(self) -> StoreSpec:
@@ -104,9 +110,10 @@ class StoreSpec(Model):
             raise ValueError("a store is exactly one of `rsync` and `s3`")
         if self.rsync and self.encryption_key:
             raise ValueError("`encryption_key` is for `s3`: an rsync store keeps files as they are")
-        key = self.encryption_key.get_secret_value() if self.encryption_key else None
-        if key is not None and not key.startswith("sdb://") and len(key) < SHORTEST_KEY:
-            raise ValueError(f"`encryption_key` has {len(key)} characters: make one of {SHORTEST_KEY} or more")
+        for name, secret in (("encryption_key", self.encryption_key), ("signing_key", self.signing_key)):
+            key = secret.get_secret_value() if secret else None
+            if key is not None and not key.startswith("sdb://") and len(key) < SHORTEST_KEY:
+                raise ValueError(f"`{name}` has {len(key)} characters: make one of {SHORTEST_KEY} or more")
         return self
 
 

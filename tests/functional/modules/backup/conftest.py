@@ -54,6 +54,7 @@ class Backups:
 
     def restore(self, *chain: dict[str, Any], swap: bool = True, **more: Any) -> dict[str, Any]:
         ids = [link["id"] for link in chain]
+        more = {"directories": list(chain[-1]["directories"]), **more}
         return self.module["backup.restore"]("vault", self.job, ids, "directories", swap=swap, **more)
 
 
