@@ -97,11 +97,18 @@ def bootstrap(pillar: Path, name: str, repository: str, revision: str, deadline_
 
 
 @main.command("iam-policy")
-def iam_policy() -> None:
-    """Print the least that a master may do on AWS, as an IAM policy."""
+@click.option("--roles", is_flag=True, help="Also make roles at the path /saltlick/, under the permissions boundary.")
+@click.option("--bucket", "buckets", multiple=True, help="Also make and change buckets of this name; `*` is any text.")
+@click.option(
+    "--master", default="salt-master", show_default=True, help="The master's own role, which it never changes."
+)
+@click.option("--boundary", default="saltlick/boundary", show_default=True, help="Path and name of the boundary.")
+def iam_policy(*, roles: bool, buckets: tuple[str, ...], master: str, boundary: str) -> None:
+    """Print the least that a master may do on AWS, as an IAM policy. No write to IAM is in it without --roles."""
     from saltlick.kinds.iam_policy import policy
 
-    click.echo(json.dumps(policy(), indent=2, sort_keys=True))
+    document = policy(roles=roles, buckets=buckets, master=master, boundary=boundary)
+    click.echo(json.dumps(document, indent=2, sort_keys=True))
 
 
 @main.command()

@@ -17,6 +17,9 @@ Zone = Annotated[StrictStr, form(r"[a-z]{2}(-[a-z]+)+-\d[a-z]", "a zone (write i
 ResourceName = Annotated[
     StrictStr, form(r"[A-Za-z0-9][A-Za-z0-9.:/_-]*", "a name: letters, digits and any of . : / _ - only")
 ]
+PolicyArn = Annotated[
+    StrictStr, form(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+", "the ARN of a managed policy of IAM")
+]
 
 
 def _kind(kind: str) -> str:
@@ -89,5 +92,9 @@ class Environment(Model):
     key_pairs: Mapping[StrictStr, StrictStr] = Field(default_factory=dict, description="Public keys by name.")
     tags: Mapping[TagKey, TagValue] = Field(default_factory=dict, description="Tags on every object.")
     salt: Salt = Field(default_factory=lambda: Salt.model_validate({}), description="The Salt side.")
+    permissions_boundary: PolicyArn | None = Field(
+        None,
+        description="ARN of the managed policy that bounds the roles of its servers. A master's own policy asks for one.",
+    )
     deadlines: Deadlines = Field(default_factory=lambda: Deadlines.model_validate({}), description="How long to wait.")
     resources: tuple[LongForm, ...] = Field((), description="The long form: objects the short form does not know.")
