@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from saltlick.errors import InvalidInput, SaltlickError
+from saltlick.words import printable
 
 NEEDS_EXTRA = {"sandbox": "the sandbox is an extra: pip install 'saltlick[sandbox]'"}
 
@@ -87,13 +88,13 @@ def bootstrap(pillar: Path, name: str, repository: str, revision: str, deadline_
     _notify(f"{name} in {control.environment.region}, account {job.require_credentials(cloud)}")
     plan = provision.plan(control.estate, cloud, KINDS)
     if test:
-        click.echo(render.text(plan, colour=sys.stdout.isatty()))
+        _print(render.text(plan, colour=sys.stdout.isatty()))
         return
     _notify(job.build(control, plan, cloud, KINDS, _watch))
     deadline_s = deadline_s or float(control.environment.deadlines.ready_s)
     masters = job.Wait(consoles=Consoles(cloud), notify=_notify).masters(control, deadline_s=deadline_s)
     others = tuple(other for other in environments(pillar) if other != name)
-    click.echo(job.next_steps(control, masters, others))
+    _print(job.next_steps(control, masters, others))
 
 
 @main.command("iam-policy")
@@ -138,8 +139,12 @@ def demo() -> None:
     sys.exit(play())
 
 
+def _print(text: str) -> None:
+    click.echo(printable(text, colour=sys.stdout.isatty()))
+
+
 def _notify(line: str) -> None:
-    click.echo(line, err=True)
+    click.echo(printable(line, colour=sys.stderr.isatty()), err=True)
 
 
 def _watch(outcome: Any) -> None:
