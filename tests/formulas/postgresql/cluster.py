@@ -147,6 +147,14 @@ def container(server: Server) -> Container:
     return server.container
 
 
+def power_on(cluster: Cluster, server: Server) -> None:
+    """Start a server that is off, at the address that it had: Docker gives one that stopped any that is free."""
+    network = docker.from_env().networks.get(cluster.network)
+    network.disconnect(container(server))
+    network.connect(container(server), ipv4_address=cluster.addresses[server.id])
+    container(server).start()
+
+
 Fault = Callable[[Cluster, Server], Callable[[], None]]
 """Does it to the primary; returns what ends it."""
 
@@ -160,7 +168,7 @@ def process_killed(cluster: Cluster, server: Server) -> Callable[[], None]:
 def powered_off(cluster: Cluster, server: Server) -> Callable[[], None]:
     """The machine is off, and boots again at the end."""
     container(server).kill()
-    return container(server).start
+    return lambda: power_on(cluster, server)
 
 
 def patroni_frozen(cluster: Cluster, server: Server) -> Callable[[], None]:

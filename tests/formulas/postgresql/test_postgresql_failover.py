@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from formulas.postgresql.cluster import FAULTS, WITHIN_S, Cluster, container
+from formulas.postgresql.cluster import FAULTS, WITHIN_S, Cluster, container, power_on
 from support.database_writers import overlap_s
 
 pytestmark = pytest.mark.e2e
@@ -64,8 +64,8 @@ def test_without_a_majority_nobody_is_promoted(cluster: Cluster) -> None:
     container(primary).kill()
     time.sleep(WITHIN_S + 10)
     assert cluster.ask(standby, "select pg_is_in_recovery()") == "t"
-    container(cluster.witness).start()
-    container(primary).start()
+    power_on(cluster, cluster.witness)
+    power_on(cluster, primary)
     cluster.wait_until_whole()
     assert cluster.lost(following) == []
 
