@@ -134,10 +134,10 @@ class Wait:
         def look() -> str:
             nonlocal reported
             output = self.consoles.output(instance.id)
-            progress = [line for line in console.last_lines(output, 50) if "saltlick: " in line]
+            progress = console.progress(output)
             if progress and progress[-1] != reported:
                 reported = progress[-1]
-                self.notify(f"  {name}: {reported.partition('saltlick: ')[2]}")
+                self.notify(f"  {name}: {reported}")
             return output
 
         try:

@@ -9,7 +9,7 @@ from saltlick import kinds
 from saltlick.environment.pillar import Boot, Environment, check_environment, expand_environment, parse_environment
 from saltlick.environment.provision import Estate
 from saltlick.errors import InvalidInput, Problem
-from saltlick.salt_io.keys import master_finger
+from saltlick.salt_io.keys import boot_secret, master_finger
 from saltlick.salt_io.pillar import environment_names, known_environments, pillar_of, with_grains
 
 if TYPE_CHECKING:
@@ -57,11 +57,12 @@ def load(opts: Mapping[str, Any], name: object, *, create_master_key: bool = Fal
     names = environment_names(opts, name)
     environments = environments_of(opts, name)
     finger = master_finger(opts, create=create_master_key) or NO_KEY_YET
+    boot = Boot(master_finger=finger, secret=boot_secret(opts))
     mine = [environments[name] for name in names]
     return Estate(
         environments=names,
         region=_one_region(mine),
-        resources=tuple(resource for environment in mine for resource in _expand(environment, environments, finger)),
+        resources=tuple(resource for environment in mine for resource in _expand(environment, environments, boot)),
         peers=tuple(peer for peer in environments if peer not in names),
         others=tuple(other for other in known_environments(opts) if other not in names),
         production=frozenset(environment.name for environment in mine if environment.production),
@@ -74,8 +75,8 @@ def peers_of(environment: Environment, environments: Mapping[str, Environment]) 
     return {peer: environments[peer] for peer in environment.peers if peer in environments}
 
 
-def _expand(environment: Environment, environments: Mapping[str, Environment], finger: str) -> Any:
-    return expand_environment(environment, peers_of(environment, environments), Boot(master_finger=finger))
+def _expand(environment: Environment, environments: Mapping[str, Environment], boot: Boot) -> Any:
+    return expand_environment(environment, peers_of(environment, environments), boot)
 
 
 def _parse(

@@ -28,14 +28,21 @@ def _kind(kind: str) -> str:
     return kind
 
 
+HostAddress = Annotated[StrictStr, form(r"[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?", "a host name or an IP address")]
+GitAddress = Annotated[
+    StrictStr, form(r"([A-Za-z0-9/.][\w@:/.+~%?=&,-]*)?", "the address of a git repository, without quotes")
+]
+GitRevision = Annotated[StrictStr, form(r"[\w][\w./+-]*", "a SHA, a tag or a branch")]
+
+
 class Salt(Model):
     """How servers find their Salt master, and where a master gets this project from."""
 
-    master: StrictStr | None = Field(
+    master: HostAddress | None = Field(
         None, description="Address of the master. Left out: the server with `boot: master`, here or in a peer."
     )
-    repository: StrictStr = Field("", description="Git repository of this project that a master installs.")
-    revision: StrictStr = Field("main", description="Revision of that repository.")
+    repository: GitAddress = Field("", description="Git repository of this project that a master installs.")
+    revision: GitRevision = Field("main", description="Revision of that repository.")
 
 
 class Deadlines(Model):
