@@ -23,6 +23,7 @@ from saltlick.environment import console, provision
 from saltlick.environment.console import ConsoleInstance, Consoles
 from saltlick.environment.pillar import Environment, check_environment, declared_servers, expand_environment
 from saltlick.environment.pillar.boot import Boot
+from saltlick.environment.pillar.exposed import exposed_master
 from saltlick.environment.pillar.servers import BootAs
 from saltlick.environment.pillarfile import read_environment
 from saltlick.environment.provision import Estate
@@ -69,6 +70,8 @@ def control(
     environment = read_environment(pillar, name)
     peers = {peer: read_environment(pillar, peer) for peer in environment.peers}
     check_environment(environment, peers)
+    if problems := exposed_master(environment, repository):
+        raise InvalidInput(problems, what=f"pillar of {name}")
     boot = Boot(master_finger="", repository=repository, revision=revision)
     control_environment = Control(
         environment=environment,

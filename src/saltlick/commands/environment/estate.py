@@ -6,14 +6,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from saltlick import kinds
-from saltlick.environment.pillar import Boot, Environment, check_environment, expand_environment, parse_environment
+from saltlick.environment.pillar import (
+    Boot,
+    Environment,
+    check_environment,
+    declared_servers,
+    expand_environment,
+    parse_environment,
+)
+from saltlick.environment.pillar.exposed import exposed, exposed_master
 from saltlick.environment.provision import Estate
 from saltlick.errors import InvalidInput, Problem
 from saltlick.salt_io.keys import boot_secret, master_finger
-from saltlick.salt_io.pillar import environment_names, known_environments, pillar_of, with_grains
+from saltlick.salt_io.pillar import environment_names, known_environments, pillar_of, pillar_of_minion, with_grains
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 def environments_of(opts: Mapping[str, Any], name: object) -> dict[str, Environment]:
@@ -56,6 +64,7 @@ def load(opts: Mapping[str, Any], name: object, *, create_master_key: bool = Fal
     """
     names = environment_names(opts, name)
     environments = environments_of(opts, name)
+    _require_closed(opts, [environments[name] for name in names])
     finger = master_finger(opts, create=create_master_key) or NO_KEY_YET
     boot = Boot(master_finger=finger, secret=boot_secret(opts))
     mine = [environments[name] for name in names]
@@ -68,6 +77,20 @@ def load(opts: Mapping[str, Any], name: object, *, create_master_key: bool = Fal
         production=frozenset(environment.name for environment in mine if environment.production),
         deadlines=dict.fromkeys(kinds.KINDS, float(max(environment.deadlines.resource_s for environment in mine))),
     )
+
+
+def _require_closed(opts: Mapping[str, Any], environments: Iterable[Environment]) -> None:
+    """Refuse a production environment with values that everybody knows; asked of each server group's own pillar, too."""
+    problems: dict[Problem, None] = {}
+    for environment in environments:
+        problems |= dict.fromkeys(exposed_master(environment))
+        if environment.production and not environment.insecure:
+            firsts = {server.group: server.name for server in reversed(declared_servers(environment))}
+            pillars = [pillar_of(opts, environment.name)]
+            pillars += [pillar_of_minion(opts, environment.name, server) for server in firsts.values()]
+            problems |= dict.fromkeys(problem for pillar in pillars for problem in exposed(environment, pillar))
+    if problems:
+        raise InvalidInput(list(problems), what="a production environment, or a master's own")
 
 
 def peers_of(environment: Environment, environments: Mapping[str, Environment]) -> dict[str, Environment]:

@@ -88,6 +88,11 @@ class Environment(Model):
     )
     subnets: Mapping[Label, Tier] = Field(default_factory=dict, description="Tiers of subnets by name.")
     production: StrictBool = Field(False, description="Refuse destroy, data refresh into it, and off-hours.")
+    insecure: StrictBool = Field(
+        False,
+        description="Allow example passwords, sources over plain HTTP and revisions that can move, though it is production or "
+        "boots a master. For a sandbox only.",
+    )
     peers: Labels = Field((), description="Environments to connect with; both sides of the peering belong to this one.")
     firewall: Mapping[Label, tuple[FirewallRule, ...]] = Field(
         default_factory=dict, description="Firewall groups by name, each with the rules for what may come in."
