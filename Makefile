@@ -4,7 +4,7 @@ SALT ?= 3008
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-3006 lint bench bench-release bench-backup bench-failover docs format audit clean setup
+.PHONY: help demo test test-3006 lint bench bench-release bench-backup bench-failover docs format audit clean setup custodian-lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1mmake %-13s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ bench-failover: ## what a fault of the primary database costs: seconds without w
 
 docs: setup ## the documentation as HTML, in build/docs
 	@$(BIN)/python tools/docs.py
+
+custodian-lock: setup ## write anew which files `saltlick custodian` installs, with their hashes
+	@$(BIN)/python -m tools.custodian_lock
 
 setup:
 	@tools/setup.sh $(VENV) requirements/salt-$(SALT).txt test
