@@ -84,6 +84,7 @@ def bootstrap(pillar: Path, name: str, repository: str, revision: str, deadline_
     from saltlick.kinds import KINDS
 
     control = job.control(pillar, KINDS, name=name, repository=repository, revision=revision)
+    job.require_no_exception(control, emulated=aws.emulated(control.environment.region))
     cloud = aws.connect(control.environment.region, notify=_notify)
     _notify(f"{name} in {control.environment.region}, account {job.require_credentials(cloud)}")
     plan = provision.plan(control.estate, cloud, KINDS)

@@ -23,7 +23,7 @@ from saltlick.environment import console, provision
 from saltlick.environment.console import ConsoleInstance, Consoles
 from saltlick.environment.pillar import Environment, check_environment, declared_servers, expand_environment
 from saltlick.environment.pillar.boot import Boot
-from saltlick.environment.pillar.exposed import exposed_master
+from saltlick.environment.pillar.exposed import exposed_master, insecure_on_aws
 from saltlick.environment.pillar.servers import BootAs
 from saltlick.environment.pillarfile import read_environment
 from saltlick.environment.provision import Estate
@@ -86,6 +86,12 @@ def control(
     if not control_environment.masters:
         raise InvalidInput([Problem("environment.servers", "no group has `boot: master`")], what=f"pillar of {name}")
     return control_environment
+
+
+def require_no_exception(control: Control, *, emulated: bool) -> None:
+    """`insecure` is for a sandbox. Raises: InvalidInput when this is AWS itself."""
+    if problems := insecure_on_aws(control.environment, emulated):
+        raise InvalidInput(problems, what=f"pillar of {control.environment.name}")
 
 
 def require_credentials(cloud: Cloud) -> str:

@@ -47,10 +47,10 @@ def present(opts: Mapping[str, Any], name: str, caller: Caller, **given: Any) ->
         require_pillarenv(opts, name)
         request = ApplyRequest.read(opts, caller, name, **given)
         if opts.get("test"):
-            estate = load(opts, name)
+            estate = load(opts, name, builds=True)
             return _shown(_plan(estate, aws.connect(estate.region), request.replace, request.prune))
         with running_job(opts, job_request(request, (name,), "present", request.lock_wait, subject="apply")) as job:
-            estate = load(opts, name, create_master_key=True)
+            estate = load(opts, name, builds=True, create_master_key=True)
             cloud = aws.connect(estate.region, notify=job.progress.line)
             plan = _plan(estate, cloud, request.replace, request.prune)
             release_instances(opts, plan)

@@ -91,7 +91,7 @@ class Environment(Model):
     insecure: StrictBool = Field(
         False,
         description="Allow example passwords, sources over plain HTTP and revisions that can move, though it is production or "
-        "boots a master. For a sandbox only.",
+        "boots a master. For a sandbox only: on AWS it is refused.",
     )
     peers: Labels = Field((), description="Environments to connect with; both sides of the peering belong to this one.")
     firewall: Mapping[Label, tuple[FirewallRule, ...]] = Field(
