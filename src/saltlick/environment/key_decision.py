@@ -195,9 +195,7 @@ def _refused(
 def _why_refused(targets: AdmissionTargets, standing: Standing | None) -> str:
     if standing is None:
         return f"{targets.environment} declares no server of that name"
-    if standing.finger and standing.instance:
-        return f"it is not its instance's, the console of {standing.instance.id} shows {standing.finger}"
-    return standing.reason
+    return _not_its_own(standing) if standing.finger else standing.reason
 
 
 def _why_second(
@@ -221,7 +219,9 @@ def _waiting(
     accepted: Mapping[str, OfferedKey],
 ) -> dict[str, str]:
     """The servers that are not in yet, each with what is missing. `accepted` are the keys that stay."""
-    offered = {key.id for key in (*evidence.pending, *evidence.denied)}
+    offered: dict[str, set[str]] = {}
+    for key in (*evidence.pending, *evidence.denied):
+        offered.setdefault(key.id, set()).add(key.finger)
     waiting = {}
     for server in targets.expected:
         standing = standings[server.name]
@@ -229,7 +229,7 @@ def _waiting(
             if server.nonce and server.address not in evidence.known:
                 waiting[server.name] = _why_unconfirmed(standing, accepted[server.name])
         elif not standing.failure:
-            waiting[server.name] = _why_out(standing, server.name in offered)
+            waiting[server.name] = _why_out(standing, offered.get(server.name, set()))
     return waiting
 
 
@@ -243,7 +243,14 @@ def _why_unconfirmed(standing: Standing, key: OfferedKey) -> str:
     )
 
 
-def _why_out(standing: Standing, offered: bool) -> str:
+def _why_out(standing: Standing, offered: set[str]) -> str:
     if standing.reason and (offered or standing.instance is None):
         return standing.reason
-    return "its own key was accepted just now, or is not offered yet" if offered else "it has not offered a key yet"
+    if not offered:
+        return "it has not offered a key yet"
+    return "its key was accepted just now" if standing.finger in offered else _not_its_own(standing)
+
+
+def _not_its_own(standing: Standing) -> str:
+    where = standing.instance.id if standing.instance else "its instance"
+    return f"it is not its instance's, the console of {where} shows {standing.finger}"
