@@ -4,7 +4,7 @@ SALT ?= 3008
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-3006 lint bench bench-release bench-backup bench-failover docs format clean setup
+.PHONY: help demo test test-3006 lint bench bench-release bench-backup bench-failover docs format audit clean setup custodian-lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1mmake %-13s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ lint: setup ## ruff, mypy --strict, yamllint, salt-lint, links in docs
 format: setup ## let ruff write the code its way
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+audit: setup ## known vulnerabilities of everything that is installed for the tests; asks PyPI; fails where PyPI does not answer for one of them
+	@$(BIN)/python -m venv .venv-audit && .venv-audit/bin/python -m pip install --quiet 'pip-audit==2.10.1'
+	@.venv-audit/bin/pip-audit --strict --path $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') --skip-editable
 
 bench: ## build, re-check and destroy the reference estate beside a hand-optimised script
 	@tools/setup.sh $(VENV) requirements/salt-$(SALT).txt bench
@@ -45,6 +49,9 @@ bench-failover: ## what a fault of the primary database costs: seconds without w
 
 docs: setup ## the documentation as HTML, in build/docs
 	@$(BIN)/python tools/docs.py
+
+custodian-lock: setup ## write anew which files `saltlick custodian` installs, with their hashes
+	@$(BIN)/python -m tools.custodian_lock
 
 setup:
 	@tools/setup.sh $(VENV) requirements/salt-$(SALT).txt test

@@ -12,17 +12,17 @@ VENV=$SALTLICK_HOME/venv
 LOG=/var/log/saltlick-bootstrap.log
 STEP="looking at the system"
 
-say() { # One line on the console: the channel on which the master reads fingerprints, and people read failures.
-  printf 'saltlick: %s\n' "$*" 2>/dev/null >/dev/console || true
+say() { # One line on the console, from its beginning: there the master reads fingerprints, and people read failures.
+  printf '\nsaltlick: %s\n' "$*" 2>/dev/null >/dev/console || true
   printf 'saltlick: %s\n' "$*"
 }
 
 step() { STEP=$1; say "$1"; }
 
-on_exit() { # Whatever went wrong, the console says where, with the end of the log; credentials in addresses are left out.
+on_exit() { # Whatever went wrong, the console says where, with the end of the log. Others wrote that text: it never looks like ours.
   code=$?
   [ "$code" -eq 0 ] && return
-  tail -n 12 "$LOG" 2>/dev/null | sed 's#://[^/@ ]*@#://#g' | while read -r line; do say "  $line"; done
+  tail -n 12 "$LOG" 2>/dev/null | tr -cd '\11\12\40-\176' | sed 's#://[^/@ ]*@#://#g; s/fingerprint/finger/g' | while read -r line; do say "| $line"; done
   say "FAILED: $STEP (exit $code); the whole log is $LOG"
 }
 
@@ -197,7 +197,19 @@ fingerprint() { # As `salt-call --local key.finger` gives it.
   "$VENV/bin/python" -c 'import sys; from salt.utils.crypt import pem_finger; print(pem_finger(sys.argv[1], sum_type="sha256"))' "$1"
 }
 
-configure_minion() { # configure_minion ID MASTER MASTER_FINGER PILLARENV: trusts only that master, and says on the console who it is.
+repeat_fingerprint() { # repeat_fingerprint LINE: at each boot and every five minutes. AWS keeps the console's last 64 KB only.
+  printf '#!/bin/sh\nprintf "\\nsaltlick: %%s\\n" "%s" >/dev/console\n' "$1" >"$SALTLICK_HOME/say-fingerprint"
+  chmod 0700 "$SALTLICK_HOME/say-fingerprint"
+  if [ "$FAMILY" = freebsd ]; then
+    printf '*/5 * * * * root %s\n' "$SALTLICK_HOME/say-fingerprint" >/etc/cron.d/saltlick-fingerprint
+    return
+  fi
+  printf '[Service]\nType=oneshot\nExecStart=%s\n' "$SALTLICK_HOME/say-fingerprint" >/etc/systemd/system/saltlick-fingerprint.service
+  printf '[Timer]\nOnBootSec=15\nOnUnitActiveSec=300\n[Install]\nWantedBy=timers.target\n' >/etc/systemd/system/saltlick-fingerprint.timer
+  systemctl daemon-reload && systemctl enable saltlick-fingerprint.timer && systemctl start saltlick-fingerprint.timer
+}
+
+configure_minion() { # configure_minion ID MASTER MASTER_FINGER PILLARENV [NONCE]: trusts only that master, and says on the console who it is.
   mkdir -p "$(salt_etc)/minion.d"
   cat >"$(salt_etc)/minion.d/saltlick.conf" <<CONF
 # Written at first boot.
@@ -228,7 +240,9 @@ enable_fqdns_grains: false
 enable_gpu_grains: false
 CONF
   new_keys "$(salt_etc)/pki/minion" minion
-  say "minion fingerprint $(fingerprint "$(salt_etc)/pki/minion/minion.pub")"
+  said="minion fingerprint $(fingerprint "$(salt_etc)/pki/minion/minion.pub")${5:+ boot $5}"
+  say "$said"
+  if [ -n "${5:-}" ]; then repeat_fingerprint "$said"; fi
 }
 
 if [ -z "${SALTLICK_LIBRARY:-}" ]; then

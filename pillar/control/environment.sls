@@ -1,6 +1,7 @@
 # The control network: the Salt master and nothing else. Build it with `saltlick bootstrap`.
 environment:
   name: control
+  insecure: true                           # FOR THE SANDBOX: its git repository is over plain HTTP
   region: us-east-1
   cidr: 172.20.0.0/16
   zones: [us-east-1a]

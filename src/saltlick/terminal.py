@@ -13,6 +13,8 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from saltlick.words import clean, one_line
+
 STYLES: Mapping[str, str] = {
     "+": "green",
     "~": "yellow",
@@ -35,14 +37,14 @@ Painter = Callable[[str, str], str]
 
 
 def painter(colour: bool) -> Painter:
-    """What puts text in the style of a mark; without colour, the text as it is."""
+    """What puts text in the style of a mark; without colour, the text as it is. Either way the text is clean."""
     return partial(_paint, colour)
 
 
 def _paint(colour: bool, mark: str, text: str) -> str:
     if not colour or mark not in STYLES:
-        return text
-    return _style(mark).render(text, color_system=ColorSystem.STANDARD)
+        return clean(text)
+    return _style(mark).render(clean(text), color_system=ColorSystem.STANDARD)
 
 
 @cache
@@ -68,7 +70,9 @@ def table(
     for number, head in enumerate(heads or rows[0]):
         grid.add_column(Text(head), justify="right" if number in right else "left", no_wrap=True)
     for row in rows:
-        grid.add_row(*(Text(cell.expandtabs()) for cell in row))  # rich measures a tab narrower than it prints it
+        grid.add_row(
+            *(Text(one_line(cell).expandtabs()) for cell in row)
+        )  # rich measures a tab narrower than it prints it
     console = Console(file=io.StringIO(), width=WIDTH, color_system=None, highlight=False, legacy_windows=False)
     with console.capture() as capture:
         console.print(grid)

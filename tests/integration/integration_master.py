@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from integration.real_minions import BIN, Minion
 from salt.client import LocalClient
 
+from saltlick.environment.pillar.boot import boot_nonce
 from saltlick.jobs.lock import Locks
+from saltlick.salt_io.keys import boot_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,7 +136,8 @@ class IntegrationMaster:
 
     def minion(self, name: str, *, own: str = "", honest: bool = True, environment: str = "test") -> Minion:
         """A minion of that name in a folder of its own; an honest one's console shows its fingerprint."""
-        master = {**self.daemon.config, "finger": self.finger}
+        nonce = boot_nonce(boot_secret(self.daemon.config), environment, name)
+        master = {**self.daemon.config, "finger": self.finger, "nonce": nonce}
         made = Minion(name, self.folder / "minions" / (own or name), master, environment)
         self.minions[own or name] = made
         if honest:

@@ -73,7 +73,8 @@ class Minion:
     @property
     def boot_log(self) -> str:
         """What its first boot would have said on the console."""
-        return f"[ 1.0] kernel\r\nsaltlick: minion fingerprint {self.finger}\r\nsaltlick: minion started\r\n"
+        said = f"minion fingerprint {self.finger} boot {self.master['nonce']}"
+        return f"[ 1.0] kernel\r\nsaltlick: {said}\r\nsaltlick: minion started\r\n"
 
     def start(self) -> Minion:
         command = [str(BIN / "salt-minion"), "-c", str(self.folder)]

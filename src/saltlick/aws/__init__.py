@@ -16,7 +16,12 @@ from saltlick.engine.wait import SystemClock
 if TYPE_CHECKING:
     from saltlick.engine.ports import Clock
 
-__all__ = ["AwsCloud", "Notify", "OnCall", "connect"]
+__all__ = ["AwsCloud", "Notify", "OnCall", "connect", "emulated"]
+
+
+def emulated(region: str) -> bool:
+    """Whether what we talk to is another API than AWS's own: moto, the sandbox. Asks nobody."""
+    return Clients(region).emulated
 
 
 def connect(

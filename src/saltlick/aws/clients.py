@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
 
 AWS_DOMAIN = ".amazonaws.com"
+AWS_DOMAINS = (AWS_DOMAIN, ".amazonaws.com.cn", ".api.aws")
 CONNECTIONS = 64
 """As many as the engine has calls in flight, so that no call waits for a connection."""
 
@@ -41,6 +43,12 @@ class Clients:
                 client = self._clients.get(service) or self._make(service)
                 self._clients[service] = client
         return client
+
+    @property
+    def emulated(self) -> bool:
+        """Whether EC2 is another API than AWS's own: moto, the sandbox. Asks nobody."""
+        host = urlsplit(self.of("ec2").meta.endpoint_url).hostname or ""
+        return not host.endswith(AWS_DOMAINS)
 
     def paging(self, service: str, operation: str) -> tuple[dict[str, Any], OperationModel] | None:
         """botocore's paging rules for an operation, or None when it always answers whole."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from saltlick.commands.terminal import colour_wanted
 from saltlick.errors import InvalidInput, SaltlickError
 from saltlick.terminal import painter
+from saltlick.words import clean, cleaned, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -75,17 +76,19 @@ def run_command(
     """
     result = guarded(lambda: command(opts, request.read(opts, caller, name, positional, **keywords)))
     context["retcode"] = result.retcode
-    answer = {**result.result, "retcode": result.retcode}
+    answer = {**cleaned(result.result), "retcode": result.retcode}
     if _for_people(opts):
-        answer |= {"outputter": "saltlick_text", "text": _text(result, colour_wanted(opts, sys.stdout))}
+        colour = colour_wanted(opts, sys.stdout)
+        answer |= {"outputter": "saltlick_text", "text": _text(result, colour)}
     return answer
 
 
 def _text(answer: CommandResult, colour: bool) -> str:
+    """What is printed. Only a text that is made for a terminal has colours, and they are ours."""
     if not isinstance(answer.text, str):
-        return answer.text(colour)
+        return printable(answer.text(colour), colour=colour)
     error = str(answer.result.get("error", ""))
-    return answer.text or painter(colour)("✗", error)
+    return clean(answer.text) or painter(colour)("✗", error)
 
 
 def _for_people(opts: MutableMapping[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from saltlick.commands.result import CommandResult, guarded
+from saltlick.words import cleaned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,7 @@ def state(name: str, step: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     outcome = guarded(run)
     if outcome.retcode:
         parts = {"result": False, "comment": outcome.result["error"]}
-    return {"name": name, "result": True, "changes": {}, "comment": "", **parts}
+    return {"name": name, "result": True, "changes": {}, "comment": "", **cleaned(parts)}
 
 
 def result_text(result: CommandResult) -> str:

@@ -2,21 +2,29 @@
 
     collect_evidence (keys, instances, consoles) → decide → accept, forget → repeat until all are admitted → ping
 
-A pending key is accepted if exactly one running instance of that name and environment exists and its console shows exactly
-that key's fingerprint. Every other key is left unchanged and reported with the reason.
+A key is accepted if exactly one running instance is that server (by its tags, network, subnet and declared address, or by its
+id once it was admitted), its boot did not fail, and its console shows exactly that key's fingerprint, with the nonce of its
+user data. Every other key is left unchanged and reported with the reason. What a stranger offered first is in nobody's way.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from saltlick.engine.ports import Clock
 from saltlick.engine.wait import SystemClock, until
 from saltlick.environment import console
 from saltlick.environment.key_decision import AdmissionDecision, RefusedKey, decide
-from saltlick.environment.key_evidence import AdmissionTargets, InstanceConsoles, KeyStore, collect_evidence
+from saltlick.environment.key_evidence import (
+    AdmissionTargets,
+    InstanceConsoles,
+    InstanceMemory,
+    KeyEvidence,
+    KeyStore,
+    collect_evidence,
+)
 from saltlick.errors import ServerFailed, WaitTimeout
 
 Ping = Callable[[Sequence[str]], Iterable[str]]
@@ -39,6 +47,7 @@ class KeyAdmission:
 
     keys: KeyStore
     consoles: InstanceConsoles
+    memory: InstanceMemory
     ping: Ping
     notify: Callable[[str], None] = lambda _: None
     clock: Clock = field(default_factory=SystemClock)
@@ -68,13 +77,22 @@ class KeyAdmission:
             refused=last.refused,
         )
 
-    def sweep(self, targets: AdmissionTargets) -> Mapping[str, str]:
+    def sweep(self, targets: AdmissionTargets, *, destroyed: bool) -> Mapping[str, str]:
         """Delete the keys of servers that no longer exist; accept none. Used after a destroy. Returns ids and reasons.
+
+        `destroyed` says that this very job saw the environment's network and deleted it. Otherwise the network has to be
+        there, in two looks.
 
         Raises: AwsError.
         """
-        stale = decide(targets, collect_evidence(targets, self.keys, self.consoles)).forget
-        return self._forget(stale)
+        first, second = self._look(targets), self._look(targets)
+        if destroyed:
+            first, second = (replace(seen, networks=seen.networks | {targets.environment}) for seen in (first, second))
+        gone = decide(targets, first).outlived
+        return self._forget({name: why for name, why in decide(targets, second).outlived.items() if name in gone})
+
+    def _look(self, targets: AdmissionTargets) -> KeyEvidence:
+        return collect_evidence(targets, self.keys, self.consoles, self.memory)
 
     def _await_keys(self, targets: AdmissionTargets, deadline_s: float, forgotten: dict[str, str]) -> AdmissionDecision:
         """Decide and act until every server is admitted or the deadline passes. Returns the last decision."""
@@ -82,11 +100,11 @@ class KeyAdmission:
         reported: set[RefusedKey] = set()
 
         def act() -> AdmissionDecision:
-            decision = decide(targets, collect_evidence(targets, self.keys, self.consoles))
-            forgotten.update(self._forget(decision.forget))
-            for key in decision.accept:
-                if self.keys.accept(key):
-                    self.notify(f"{key.id}: accepted, its console shows the same fingerprint {key.finger}")
+            decision = decide(targets, self._look(targets))
+            before = decisions[-1].outlived if decisions else {}
+            gone = {name: why for name, why in decision.outlived.items() if name in before}
+            forgotten.update(self._forget({**decision.forget, **gone}))
+            self._take_in(targets, decision)
             for refused in sorted(set(decision.refused) - reported):
                 if "yet" not in refused.reason:
                     self.notify(str(refused))
@@ -94,16 +112,33 @@ class KeyAdmission:
             decisions.append(decision)
             return decision
 
+        def settled(decision: AdmissionDecision) -> bool:
+            return not decision.waiting and not decision.outlived.keys() - forgotten.keys()
+
         with contextlib.suppress(WaitTimeout):  # the last decision names the missing servers
             until(
                 act,
-                lambda decision: not decision.waiting,
+                settled,
                 what=f"keys of {targets.environment}",
                 describe=lambda decision: ", ".join(decision.waiting),
                 deadline_s=deadline_s,
                 clock=self.clock,
             )
-        return decisions[-1]
+        kept = {(key.id, key.finger) for key in self.keys.accepted()}
+        firm = {key for key in reported if "yet" not in key.reason and (key.id, key.finger) not in kept}
+        return replace(decisions[-1], refused=tuple(sorted(firm | set(decisions[-1].refused))))
+
+    def _take_in(self, targets: AdmissionTargets, decision: AdmissionDecision) -> None:
+        """Accept keys, and bind each server that is in to the instance that showed its key."""
+        for key in decision.accept:
+            if not self.keys.accept(key):
+                continue
+            self.notify(f"{key.id}: accepted, its console shows the same fingerprint {key.finger}")
+        there = {key.id for key in self.keys.accepted()} if decision.confirmed else set()
+        for name, instance in decision.confirmed.items():
+            server = targets.server(name)
+            if server and name in there:
+                self.memory.remember(targets.environment, server.address, instance)
 
     def _await_answers(self, targets: AdmissionTargets, deadline_s: float) -> tuple[str, ...]:
         """Ping until every server answers or the deadline passes. Returns those that did not answer."""
@@ -134,7 +169,11 @@ class KeyAdmission:
         return deleted
 
     def _failure_message(self, targets: AdmissionTargets, why: Mapping[str, str], waited_s: float) -> str:
-        instances = {instance.name: instance for instance in self.consoles.instances() if targets.includes(instance)}
+        instances = {
+            instance.name: instance
+            for instance in self.consoles.look().instances
+            if instance.network == targets.environment
+        }
         lines = [
             f"{len(why)} of {len(targets.servers)} servers of {targets.environment} are not in after {waited_s:.0f} s"
         ]

@@ -23,6 +23,7 @@ from saltlick.environment import console, provision
 from saltlick.environment.console import ConsoleInstance, Consoles
 from saltlick.environment.pillar import Environment, check_environment, declared_servers, expand_environment
 from saltlick.environment.pillar.boot import Boot
+from saltlick.environment.pillar.exposed import exposed_master, insecure_on_aws
 from saltlick.environment.pillar.servers import BootAs
 from saltlick.environment.pillarfile import read_environment
 from saltlick.environment.provision import Estate
@@ -69,6 +70,8 @@ def control(
     environment = read_environment(pillar, name)
     peers = {peer: read_environment(pillar, peer) for peer in environment.peers}
     check_environment(environment, peers)
+    if problems := exposed_master(environment, repository):
+        raise InvalidInput(problems, what=f"pillar of {name}")
     boot = Boot(master_finger="", repository=repository, revision=revision)
     control_environment = Control(
         environment=environment,
@@ -83,6 +86,12 @@ def control(
     if not control_environment.masters:
         raise InvalidInput([Problem("environment.servers", "no group has `boot: master`")], what=f"pillar of {name}")
     return control_environment
+
+
+def require_no_exception(control: Control, *, emulated: bool) -> None:
+    """`insecure` is for a sandbox. Raises: InvalidInput when this is AWS itself."""
+    if problems := insecure_on_aws(control.environment, emulated):
+        raise InvalidInput(problems, what=f"pillar of {control.environment.name}")
 
 
 def require_credentials(cloud: Cloud) -> str:
@@ -134,10 +143,10 @@ class Wait:
         def look() -> str:
             nonlocal reported
             output = self.consoles.output(instance.id)
-            progress = [line for line in console.last_lines(output, 50) if "saltlick: " in line]
+            progress = console.progress(output)
             if progress and progress[-1] != reported:
                 reported = progress[-1]
-                self.notify(f"  {name}: {reported.partition('saltlick: ')[2]}")
+                self.notify(f"  {name}: {reported}")
             return output
 
         try:

@@ -22,8 +22,10 @@ from saltlick.engine.wait import until
 from saltlick.environment.console import Consoles
 from saltlick.environment.pillar import Environment, declared_servers
 from saltlick.errors import ServerFailed, WaitTimeout
+from saltlick.words import one_line
 
 REQUEST_TIMEOUT_S = 10.0
+LONGEST_FACT = 100
 KIND = "load_balancer"
 GROUP = "target_group"
 
@@ -199,7 +201,7 @@ def _fetch(url: str) -> HttpProbe:
     except HTTPError as error:
         status, body = error.code, b""
     except (URLError, OSError) as error:
-        return HttpProbe(url=url, problem=str(getattr(error, "reason", error)))
+        return HttpProbe(url=url, problem=one_line(str(getattr(error, "reason", error))))
     return HttpProbe(url=url, status=status, duration_ms=int((time.monotonic() - started) * 1000), **_facts(body))
 
 
@@ -208,5 +210,7 @@ def _facts(body: bytes) -> dict[str, str]:
         reply = json.loads(body)
     except ValueError:
         return {}
-    names = ("server", "revision", "request_id")
-    return {name: str(reply[name]) for name in names if reply.get(name)} if isinstance(reply, dict) else {}
+    if not isinstance(reply, dict):
+        return {}
+    said = {name: one_line(str(reply[name])) for name in ("server", "revision", "request_id") if reply.get(name)}
+    return {name: text[:LONGEST_FACT] for name, text in said.items()}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 from saltlick.engine import render
 from saltlick.engine.apply import Report
 from saltlick.engine.plan import Verb
+from saltlick.words import cleaned, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,12 +62,14 @@ class Progress:
 
     def line(self, text: str) -> None:
         """Print one remark for the operator."""
-        self._stream.write(f"{text}\n")
+        self._stream.write(f"{printable(text, colour=self._colour)}\n")
         self._stream.flush()
 
     def step(self, environment: str, step: str, **content: Any) -> None:
         """Fire one event: `saltlick/<environment>/<job>/<step>`."""
-        self._bus.fire(f"saltlick/{environment}/{self._job_id}/{step}", {"environment": environment, **content})
+        self._bus.fire(
+            f"saltlick/{environment}/{self._job_id}/{step}", {"environment": environment, **cleaned(content)}
+        )
 
     def watch(self, outcome: Outcome) -> None:
         """Report one finished action. A resource that was right already has no line and no event."""

@@ -25,8 +25,10 @@ from saltlick.engine.resource import (
     Wanted,
     immutable,
     mutable,
+    noted,
 )
 from saltlick.kinds import retry, tags
+from saltlick.kinds.iam_policy import PATH
 
 ASSUMED_BY_EC2 = json.dumps(
     {
@@ -41,6 +43,7 @@ class IamRoleProperties(Properties):
     role_name: str = immutable("Its name in AWS, unique in the account.")
     policy: str = mutable("What it may do: a policy document as JSON text, 10240 characters at most.")
     policy_name: str = immutable("The name of that inline policy.", default="saltlick")
+    boundary: str | None = noted("ARN of the managed policy that bounds what it may do at most.", default=None)
 
 
 class IamRole(Kind):
@@ -63,12 +66,15 @@ class IamRole(Kind):
             yield _observed(scope.wanted.get(key), key, role, object_tags)
 
     def create(self, cloud: Cloud, wanted: Wanted) -> Attributes:
+        boundary = wanted.properties.boundary
         answer = cloud.call(
             "iam",
             "create_role",
+            Path=PATH,
             RoleName=wanted.properties.role_name,
             AssumeRolePolicyDocument=ASSUMED_BY_EC2,
             Tags=tags.as_list(wanted.tags),
+            **({"PermissionsBoundary": boundary} if boundary else {}),
         )
         _put_policy(cloud.patient(wanted.deadline_s), wanted.properties)
         return {"id": answer["Role"]["RoleName"], "arn": answer["Role"]["Arn"]}
@@ -111,6 +117,7 @@ def _observed(resource: Resource | None, key: Key, role: tags.Item, object_tags:
             "role_name": role["RoleName"],
             "policy": _canonical(policies[policy_name]) if policy_name in policies else None,
             "policy_name": policy_name,
+            **({"boundary": bound["PermissionsBoundaryArn"]} if (bound := role.get("PermissionsBoundary")) else {}),
         },
         attributes={"id": role["RoleName"], "arn": role["Arn"]},
         tags=object_tags,

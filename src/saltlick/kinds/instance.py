@@ -182,6 +182,7 @@ def _parameters(wanted: Wanted) -> dict[str, Any]:
         "TagSpecifications": [
             *tags.in_create("instance", {**wanted.tags, **user_data}),
             *tags.in_create("volume", wanted.tags),
+            *tags.in_create("network-interface", wanted.tags),
         ],
         **_network(properties),
         **{name: value for name, value in given.items() if value is not None},

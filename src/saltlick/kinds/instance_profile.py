@@ -26,6 +26,7 @@ from saltlick.engine.resource import (
 )
 from saltlick.errors import AwsError
 from saltlick.kinds import retry, tags
+from saltlick.kinds.iam_policy import PATH
 from saltlick.kinds.iam_role import our_roles
 
 
@@ -69,6 +70,7 @@ class InstanceProfile(Kind):
         answer = cloud.call(
             "iam",
             "create_instance_profile",
+            Path=PATH,
             InstanceProfileName=wanted.properties.profile_name,
             Tags=tags.as_list(wanted.tags),
         )

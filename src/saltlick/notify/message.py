@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from saltlick.notify.condition import Condition, RememberedCondition, Severity
+from saltlick.words import clean, one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,11 @@ class Message:
     title: str
     body: str
     kind: str
+
+    def __post_init__(self) -> None:
+        """What is known comes from servers: it neither steers a terminal nor adds a header to a mail."""
+        object.__setattr__(self, "title", one_line(self.title))
+        object.__setattr__(self, "body", clean(self.body))
 
 
 WORDS = {Severity.WARNING: "WARNING", Severity.FAILURE: "RED"}

@@ -6,6 +6,7 @@ else among the commands of the machine.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -19,11 +20,13 @@ from saltlick.errors import CustodianFailed, InvalidInput, NotReady
 from saltlick.offhours.policies import Policy, as_yaml
 
 VERSION = "0.9.53"
-PACKAGE = f"c7n=={VERSION}"
+LOCKED = Path(__file__).with_name("custodian-requirements.txt")
+"""Each of its packages at one version, with the hashes of its files."""
 BESIDE = Path(sys.prefix) / "custodian"
 VALIDATE_S = 120.0
 RUN_S = 900.0
 INSTALL_S = 900.0
+_CLOSED = ("--require-hashes", "--only-binary", ":all:", "--requirement", str(LOCKED))
 _IDS = ("InstanceId", "DBInstanceIdentifier", "AutoScalingGroupName")
 _NOT_INHERITED = frozenset({"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"})
 
@@ -44,9 +47,11 @@ def find(configured: str = "", *, beside: Path = BESIDE) -> Path:
 def install(folder: Path = BESIDE, report: Callable[[str], None] = lambda text: None) -> Path:
     """Cloud Custodian in a Python environment of its own; again = nothing to do. Source: PyPI, 95 MB, about 20 s.
 
+    Only files whose hashes are in `LOCKED` are taken, and none that has to be built: whoever answers for PyPI can give no other.
+
     Raises: NotReady with the last lines of what went wrong.
     """
-    command, stamp = folder / "bin/custodian", folder / f".{PACKAGE}"
+    command, stamp = folder / "bin/custodian", folder / f".{hashlib.sha256(LOCKED.read_bytes()).hexdigest()[:16]}"
     if command.is_file() and stamp.exists():
         report(f"Cloud Custodian {VERSION} is there: {command}")
         return command
@@ -55,9 +60,9 @@ def install(folder: Path = BESIDE, report: Callable[[str], None] = lambda text: 
     _must([sys.executable, "-m", "venv", "--clear", *(["--without-pip"] if uv else []), str(folder)])
     python = str(folder / "bin/python")
     if uv:
-        _must([uv, "pip", "install", "--quiet", "--python", python, PACKAGE])
+        _must([uv, "pip", "install", "--quiet", "--python", python, *_CLOSED])
     else:
-        _must([python, "-m", "pip", "install", "--quiet", "--no-compile", PACKAGE])
+        _must([python, "-m", "pip", "install", "--quiet", "--no-compile", *_CLOSED])
     stamp.touch()
     return command
 

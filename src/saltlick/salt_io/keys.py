@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import salt.crypt
 import salt.key
 import salt.utils.crypt
+import salt.utils.event
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,15 +67,30 @@ class SaltKeys:
         return self._keys(DENIED)
 
     def accept(self, key: OfferedKey) -> bool:
-        """Accept exactly this pending key; False when it is not the one that waits (any more)."""
-        wanted = MinionKey(key.id, key.finger)
-        if wanted not in self.pending():
+        """Accept exactly this key, pending or denied, in place of any other that waits under its id.
+
+        False when it is neither any more. A stranger who offers a key again and again gains nothing: what is accepted is the
+        text with this fingerprint, not what waits at that moment.
+
+        Source: measured on 3008.3, `salt.key.Key.change_state` takes the first denied key of an id, whichever it is.
+        """
+        if not (text := self._offered(key)):
             return False
-        self._key.accept(match_dict={PENDING: [key.id]})  # not `match`: an id may hold glob characters
-        if wanted in self.accepted():
+        self._key.cache.store("keys", key.id, {"pub": text, "state": "accepted"})
+        self._key.cache.flush("denied_keys", key.id)
+        self._key.event.fire_event(
+            {"result": True, "act": "accepted", "id": key.id}, salt.utils.event.tagify(prefix="key")
+        )
+        if MinionKey(key.id, key.finger) in self.accepted():
             return True
-        self.delete(key.id)  # what was accepted was not what was looked at
+        self.delete(key.id)  # somebody else's key came between
         return False
+
+    def _offered(self, key: OfferedKey) -> str:
+        """The text of the pending or denied key with that fingerprint; empty when there is none."""
+        every = self._key.key_str_all()
+        texts = (text for status in (PENDING, DENIED) for text in _texts(every.get(status, {}).get(key.id)))
+        return next((text for text in texts if finger(text) == key.finger), "")
 
     def delete(self, minion_id: str) -> bool:
         """Forget the accepted key of a minion that is no more; False when there is none."""
@@ -90,6 +107,12 @@ class SaltKeys:
 
 def _texts(texts: Any) -> tuple[str, ...]:
     return (texts,) if isinstance(texts, str) else tuple(texts or ())
+
+
+def boot_secret(opts: Mapping[str, Any]) -> str:
+    """What the nonces of first boots are made from: known to whom has this master's private key; "" when it has none."""
+    path = Path(opts["pki_dir"]) / "master.pem"
+    return hmac.new(path.read_bytes(), b"saltlick boot", hashlib.sha256).hexdigest() if path.exists() else ""
 
 
 def master_finger(opts: Mapping[str, Any], *, create: bool = False) -> str:

@@ -65,19 +65,32 @@ def pillar_of(opts: Mapping[str, Any], environment: str) -> dict[str, Any]:
     return compiled
 
 
+def pillar_of_minion(opts: Mapping[str, Any], environment: str, minion: str) -> dict[str, Any]:
+    """The whole compiled pillar that one minion of an environment gets, by its id alone.
+
+    Raises: InvalidInput when it does not render.
+    """
+    compiled = _compile(opts, environment, minion)
+    if errors := [str(error) for error in compiled.get("_errors", ())]:
+        raise InvalidInput(errors, what=f"pillar of {minion}")
+    return compiled
+
+
 def with_grains(opts: Mapping[str, Any]) -> dict[str, Any]:
     """The same options with the master's grains: gathering them takes a fifth of a second, and one time serves all pillars."""
     options = dict(opts)
     return options if options.get("grains") else {**options, "grains": salt.loader.grains(copy.deepcopy(options))}
 
 
-def _compile(opts: Mapping[str, Any], environment: str) -> dict[str, Any]:
+def _compile(opts: Mapping[str, Any], environment: str, minion: str = "") -> dict[str, Any]:
     """A fresh rendering: `pillar_cache` could hand out the pillar of before the last commit.
 
     Source: 3008's Pillar begins with `opts["pillar"]`; in an orchestration that is the pillar of the environment it is about.
     """
     own = {**copy.deepcopy(with_grains(opts)), "pillar_cache": False, "pillarenv": environment, "pillar": {}}
-    compiler = salt.pillar.get_pillar(own, own["grains"], own["id"], pillarenv=environment)
+    grains = {**own["grains"], "id": minion} if minion else own["grains"]
+    own["id"] = minion or own["id"]
+    compiler = salt.pillar.get_pillar(own, grains, own["id"], pillarenv=environment)
     try:
         compiled = compiler.compile_pillar()
     finally:

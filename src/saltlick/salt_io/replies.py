@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from saltlick.fleet.ports import Reply
+from saltlick.words import cleaned
 
 LONGEST = 400
 _PREFIXES = ("ERROR: ", "ERROR executing ")
 
 
 def reply_of(function: str, content: Mapping[str, Any], duration_ms: int) -> Reply:
-    """Judge a return by its codes; the value goes on whole, with what a command printed."""
-    value = content.get("return")
+    """Judge a return by its codes; the value goes on whole, with what a command printed, but steers no terminal."""
+    value = cleaned(content.get("return"))
     retcode = content.get("retcode", 0)
     if not retcode and content.get("success", True) is not False:
         return Reply(True, value, duration_ms=duration_ms)

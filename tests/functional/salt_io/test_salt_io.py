@@ -75,6 +75,16 @@ def test_a_pending_key_is_known_by_the_finger_its_minion_prints(keys):
     assert desk.accepted() == ()
 
 
+def test_the_true_key_is_accepted_although_a_strangers_came_first(keys):
+    desk, offer = keys
+    stranger, true = offer("minions_pre", "one-app-1"), offer("minions_denied", "one-app-1")
+    assert desk.accept(MinionKey("one-app-1", true)) is True
+    assert desk.accepted() == (MinionKey("one-app-1", true),)
+    assert (desk.pending(), desk.denied()) == ((), ())
+    assert desk.accept(MinionKey("one-app-1", stranger)) is False
+    assert desk.accepted() == (MinionKey("one-app-1", true),)
+
+
 def test_only_the_very_key_is_accepted(keys):
     desk, offer = keys
     shown = offer("minions_pre", "one-app-1")

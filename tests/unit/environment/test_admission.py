@@ -12,9 +12,9 @@ from support.cloud import FakeCloud
 
 from saltlick.environment import console
 from saltlick.environment.admission import KeyAdmission
-from saltlick.environment.console import ConsoleInstance, Consoles
+from saltlick.environment.console import ConsoleInstance, ConsoleLook, Consoles
 from saltlick.environment.key_decision import decide
-from saltlick.environment.key_evidence import AdmissionTargets, KeyEvidence, collect_evidence
+from saltlick.environment.key_evidence import AdmissionTargets, ExpectedServer, KeyEvidence, collect_evidence
 from saltlick.errors import AwsError, ServerFailed
 
 
@@ -23,7 +23,16 @@ def finger(byte: str) -> str:
 
 
 OWN, OTHER = finger("ab"), finger("cd")
-PROD = AdmissionTargets(environment="prod", servers=("prod-app-1", "prod-app-2"), others=("test", "prod-eu"))
+NONCE = {"prod-app-1": "11" * 16, "prod-app-2": "22" * 16}
+
+
+def expected(number: int, **known: str) -> ExpectedServer:
+    name = f"prod-app-{number}"
+    return ExpectedServer(name=name, address=f"instance/app-{number}", subnet="private-az1", nonce=NONCE[name], **known)
+
+
+PROD = AdmissionTargets(environment="prod", expected=(expected(1), expected(2)), others=("test", "prod-eu"))
+SEEN = frozenset({"prod"})
 
 
 @dataclass(frozen=True, order=True)
@@ -33,17 +42,32 @@ class Key:
 
 
 def running(name: str, number: str = "1", *, state: str = "running", environment: str = "prod") -> ConsoleInstance:
-    return ConsoleInstance(f"i-{number}", name, environment, state)
+    return ConsoleInstance(
+        f"i-{number}",
+        name,
+        environment,
+        state,
+        private_ip="10.10.0.11",
+        address="instance/" + name.partition("-")[2],
+        network=environment,
+        subnet="subnet/private-az1",
+    )
 
 
 def shows(*lines: str) -> str:
     return "\r\n".join(["[    1.2] kernel", *(f"saltlick: {line}" for line in lines), "login: "])
 
 
+def told(key: str, name: str = "prod-app-1") -> str:
+    """The line with which the boot script of that server tells its key."""
+    return f"minion fingerprint {key} boot {NONCE[name]}"
+
+
 HONEST = KeyEvidence(
     pending=(Key("prod-app-1", OWN),),
     instances=(running("prod-app-1"),),
-    consoles={"i-1": shows(f"minion fingerprint {OWN}", "minion started")},
+    consoles={"i-1": shows(told(OWN), "minion started")},
+    networks=SEEN,
 )
 
 
@@ -58,6 +82,12 @@ REFUSALS = {
         replace(HONEST, pending=(Key("evil", OWN),)),
         "declares no server of that name",
     ),
+    "a fingerprint without the nonce of that boot": (
+        replace(
+            HONEST, consoles={"i-1": shows(f"minion fingerprint {OWN}", f"minion fingerprint {OWN} boot {'00' * 16}")}
+        ),
+        "shows no fingerprint yet",
+    ),
     "a wrong fingerprint": (
         replace(HONEST, pending=(Key("prod-app-1", OTHER),)),
         "it is not its instance's",
@@ -65,7 +95,7 @@ REFUSALS = {
     "no instance of that name": (replace(HONEST, instances=()), "there is no instance of that name"),
     "an instance of another environment": (
         replace(HONEST, instances=(running("prod-app-1", environment="test"),)),
-        "there is no instance of that name",
+        "i-1 has that name and is not instance/app-1 in subnet/private-az1 of the network of prod",
     ),
     "a stopped instance": (replace(HONEST, instances=(running("prod-app-1", state="stopped"),)), "is stopped"),
     "two instances of one name": (
@@ -78,11 +108,11 @@ REFUSALS = {
         "shows no fingerprint yet",
     ),
     "two fingerprints": (
-        replace(HONEST, consoles={"i-1": shows(f"minion fingerprint {OWN}", f"minion fingerprint {OTHER}")}),
+        replace(HONEST, consoles={"i-1": shows(told(OWN), told(OTHER))}),
         "2 different fingerprints",
     ),
     "another instance's console": (
-        replace(HONEST, consoles={"i-2": shows(f"minion fingerprint {OWN}")}),
+        replace(HONEST, consoles={"i-2": shows(told(OWN))}),
         "shows no fingerprint yet",
     ),
 }
@@ -131,8 +161,8 @@ def test_a_key_denied_in_a_predecessors_time_is_not_reported_once_it_is_in():
     ],
 )
 def test_keys_are_forgotten_only_of_our_servers_that_are_gone(minion, instances, gone):
-    seen = KeyEvidence(accepted=(Key(minion, OWN),), instances=instances)
-    assert (minion in decide(PROD, seen).forget) is gone
+    seen = KeyEvidence(accepted=(Key(minion, OWN),), instances=instances, networks=SEEN)
+    assert (minion in decide(PROD, seen).outlived) is gone
 
 
 def test_a_failed_first_boot_is_told_in_its_own_words_and_a_repaired_one_is_not():
@@ -164,9 +194,10 @@ class FakeKeys:
         return tuple(self.states["denied"])
 
     def accept(self, key) -> bool:
-        if key not in self.states["pending"]:
+        if key not in [*self.states["pending"], *self.states["denied"]]:
             return False
-        self.states["pending"].remove(key)
+        for state in self.states:
+            self.states[state] = [other for other in self.states[state] if other.id != key.id]
         self.states["accepted"].append(key)
         return True
 
@@ -183,12 +214,25 @@ class FakeConsoles:
     consoles: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
-    def instances(self):
-        return self.found
+    networks: frozenset[str] = SEEN
+
+    def look(self):
+        return ConsoleLook(self.found, self.networks)
 
     def output(self, instance_id):
         self.asked.append(instance_id)
         return self.consoles.get(instance_id, "")
+
+
+@dataclass
+class FakeMemory:
+    known: dict[str, str] = field(default_factory=dict)
+
+    def ids(self, environment):
+        return dict(self.known)
+
+    def remember(self, environment, address, instance_id):
+        self.known.setdefault(address, instance_id)
 
 
 @dataclass
@@ -197,19 +241,25 @@ class World:
 
     keys: FakeKeys = field(default_factory=FakeKeys)
     consoles: FakeConsoles = field(default_factory=FakeConsoles)
+    memory: FakeMemory = field(default_factory=FakeMemory)
     said: list[str] = field(default_factory=list)
     answering: set[str] = field(default_factory=set)
 
     def boot(self, name: str, number: str, byte: str) -> None:
         self.consoles.found += (running(name, number),)
-        self.consoles.consoles[f"i-{number}"] = shows(f"minion fingerprint {finger(byte)}", "minion started")
+        self.consoles.consoles[f"i-{number}"] = shows(told(finger(byte), name), "minion started")
         self.keys.offer(Key(name, finger(byte)))
         self.answering.add(name)
 
     def gate(self, meanwhile=lambda time_s: None) -> KeyAdmission:
         ping = lambda names: [name for name in names if name in self.answering]  # noqa: E731
         return KeyAdmission(
-            keys=self.keys, consoles=self.consoles, ping=ping, notify=self.said.append, clock=FakeClock(meanwhile)
+            keys=self.keys,
+            consoles=self.consoles,
+            memory=self.memory,
+            ping=ping,
+            notify=self.said.append,
+            clock=FakeClock(meanwhile),
         )
 
 
@@ -254,13 +304,14 @@ def test_strangers_do_not_get_in_beside_the_servers_and_are_named_once(world):
     assert len([line for line in world.said if line.startswith("evil")]) == 1
 
 
-def test_an_impostor_who_came_first_holds_up_the_run_and_never_gets_in(world):
+def test_an_impostor_who_came_first_neither_gets_in_nor_holds_up_the_true_server(world):
     world.keys.offer(Key("prod-app-1", finger("66")))
     for number, byte in (("1", "ab"), ("2", "cd")):
         world.boot(f"prod-app-{number}", number, byte)
-    with pytest.raises(ServerFailed, match="salt-key -d prod-app-1"):
-        world.gate().admit(PROD, deadline_s=30)
-    assert [key.id for key in world.keys.accepted()] == ["prod-app-2"]
+    assert Key("prod-app-1", OWN) in world.keys.denied(), "the stranger's waits, the true one is denied"
+    admission = world.gate(lambda time_s: world.keys.offer(Key("prod-app-1", finger("66")))).admit(PROD, deadline_s=30)
+    assert admission.accepted == ("prod-app-1", "prod-app-2")
+    assert set(world.keys.accepted()) == {Key("prod-app-1", OWN), Key("prod-app-2", OTHER)}
 
 
 def test_a_server_that_does_not_come_up_fails_by_name_with_its_last_console_lines(world):
@@ -313,7 +364,7 @@ def test_a_key_that_changed_between_look_and_accept_is_not_taken_for_accepted(wo
     world.keys = Switching()
     world.boot("prod-app-1", "1", "ab")
     with pytest.raises(ServerFailed, match="prod-app-1"):
-        world.gate().admit(replace(PROD, servers=("prod-app-1",)), deadline_s=5)
+        world.gate().admit(replace(PROD, expected=(expected(1),)), deadline_s=5)
     assert not [line for line in world.said if "accepted, its" in line]
 
 
@@ -321,7 +372,7 @@ def test_sweeping_after_a_destroy_forgets_and_accepts_nothing(world):
     world.keys.offer(Key("prod-app-1", OWN))
     world.keys.accept(Key("prod-app-1", OWN))
     world.keys.offer(Key("prod-app-2", OTHER))
-    assert list(world.gate().sweep(PROD)) == ["prod-app-1"]
+    assert list(world.gate().sweep(PROD, destroyed=True)) == ["prod-app-1"]
     assert world.keys.accepted() == ()
     assert [key.id for key in world.keys.pending()] == ["prod-app-2"]
 
@@ -331,12 +382,14 @@ class Ec2(FakeCloud):
     """EC2's two operations, from data."""
 
     reservations: tuple[dict[str, Any], ...] = ()
+    vpcs: tuple[dict[str, Any], ...] = ()
+    subnets: tuple[dict[str, Any], ...] = ()
     consoles: dict[str, str] = field(default_factory=dict)
     latest: bool = True
     calls: list[dict[str, Any]] = field(default_factory=list)
 
     def read(self, service: str, operation: str, key: str, /, **parameters: Any) -> tuple[Mapping[str, Any], ...]:
-        return self.reservations
+        return {"Vpcs": self.vpcs, "Subnets": self.subnets, "Reservations": self.reservations}[key]
 
     def call(self, service: str, operation: str, /, **parameters: Any) -> Mapping[str, Any]:
         self.calls.append(parameters)
@@ -384,5 +437,5 @@ def test_last_lines_are_the_end_without_blanks():
 def test_looking_asks_the_consoles_of_our_own_doubtful_servers_only(world):
     world.boot("prod-app-1", "1", "ab")
     world.consoles.found += (running("test-app-1", "3", environment="test"),)
-    collect_evidence(PROD, world.keys, world.consoles)
+    collect_evidence(PROD, world.keys, world.consoles, world.memory)
     assert world.consoles.asked == ["i-1"]

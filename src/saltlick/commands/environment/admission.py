@@ -9,24 +9,29 @@ import salt.client
 
 from saltlick import aws
 from saltlick.commands.environment.estate import environments_of
-from saltlick.commands.job import job_progress
+from saltlick.commands.job import job_progress, open_store
 from saltlick.commands.result import plain
 from saltlick.commands.state import state
 from saltlick.environment.admission import KeyAdmission
 from saltlick.environment.console import Consoles
 from saltlick.environment.key_decision import AdmissionDecision, decide
-from saltlick.environment.key_evidence import AdmissionTargets, collect_evidence
+from saltlick.environment.key_evidence import AdmissionTargets, ExpectedServer, collect_evidence
+from saltlick.environment.known_instances import KnownInstances, remade
 from saltlick.environment.pillar import Environment, declared_servers
+from saltlick.environment.pillar.boot import boot_nonce
 from saltlick.environment.pillar.servers import BootAs
-from saltlick.salt_io.keys import SaltKeys
+from saltlick.errors import InvalidInput, Problem
+from saltlick.salt_io.keys import SaltKeys, boot_secret
 from saltlick.salt_io.pillar import known_environments, require_pillarenv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from saltlick.engine.plan import Plan
     from saltlick.engine.ports import Cloud
     from saltlick.environment.admission import Admission
     from saltlick.jobs.request import Caller
+    from saltlick.jobs.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +47,10 @@ def admitted(opts: Mapping[str, Any], name: str, *, deadline_s: float | None = N
         home = admission_targets(opts, declared)
         cloud = aws.connect(declared.region)
         if opts.get("test"):
-            with SaltKeys(opts) as keys:
-                return _planned(decide(home, collect_evidence(home, keys, Consoles(cloud))))
-        with job_progress(opts, caller.job_id) as progress, SaltKeys(opts) as keys:
-            seen = _key_admission(opts, keys, cloud, progress.line).admit(
+            with SaltKeys(opts) as keys, open_store(opts) as store:
+                return _planned(decide(home, collect_evidence(home, keys, Consoles(cloud), KnownInstances(store))))
+        with job_progress(opts, caller.job_id) as progress, SaltKeys(opts) as keys, open_store(opts) as store:
+            seen = _key_admission(opts, keys, store, cloud, progress.line).admit(
                 home, deadline_s=_deadline_s(declared, deadline_s)
             )
             progress.step(name, "admitted", **plain(seen))
@@ -54,30 +59,55 @@ def admitted(opts: Mapping[str, Any], name: str, *, deadline_s: float | None = N
     return state(name, step)
 
 
-def forget_stale_keys(opts: Mapping[str, Any], names: Iterable[str], cloud: Cloud) -> dict[str, str]:
-    """Forget the keys of servers that AWS does not have any more; ids and why. No key, no question to AWS."""
+def forget_stale_keys(opts: Mapping[str, Any], plan: Plan, cloud: Cloud) -> dict[str, str]:
+    """Forget the keys of servers that this destroy deleted; ids and why. No key, no question to AWS."""
     gone: dict[str, str] = {}
-    with SaltKeys(opts) as keys:
+    seen = {action.key.environment for action in plan.actions if action.key.kind == "vpc"}
+    with SaltKeys(opts) as keys, open_store(opts) as store:
         if keys.accepted():
-            for name in names:
-                gone |= _key_admission(opts, keys, cloud, log.info).sweep(
-                    admission_targets(opts, environments_of(opts, name)[name])
-                )
+            for name in plan.environments:
+                targets = admission_targets(opts, environments_of(opts, name)[name])
+                gone |= _key_admission(opts, keys, store, cloud, log.info).sweep(targets, destroyed=name in seen)
     return gone
+
+
+def release_instances(opts: Mapping[str, Any], plan: Plan) -> None:
+    """Forget which instances the servers were whose instances this plan makes, replaces or deletes. Before it is applied."""
+    with open_store(opts) as store:
+        for environment, addresses in remade(plan).items():
+            KnownInstances(store).release(environment, addresses)
 
 
 def admission_targets(opts: Mapping[str, Any], declared: Environment) -> AdmissionTargets:
     """The servers that become minions, and the other environments, whose keys are none of our business."""
-    servers = tuple(server.name for server in declared_servers(declared) if server.boot is not BootAs.NONE)
     others = tuple(other for other in known_environments(opts) if other != declared.name)
-    return AdmissionTargets(environment=declared.name, servers=servers, others=others)
+    secret = boot_secret(opts)
+    if not secret:
+        raise InvalidInput([Problem("", "the master has no key pair yet: start it first")], what="admission")
+    expected = tuple(
+        ExpectedServer(
+            name=server.name,
+            address=server.address,
+            subnet=server.subnet,
+            private_ip=server.private_ip,
+            nonce="" if server.boot is BootAs.MASTER else boot_nonce(secret, declared.name, server.name),
+        )
+        for server in declared_servers(declared)
+        if server.boot is not BootAs.NONE
+    )
+    return AdmissionTargets(environment=declared.name, expected=expected, others=others)
 
 
 def _key_admission(
-    opts: Mapping[str, Any], keys: SaltKeys, cloud: Cloud, notify: Callable[[str], None]
+    opts: Mapping[str, Any], keys: SaltKeys, store: Store, cloud: Cloud, notify: Callable[[str], None]
 ) -> KeyAdmission:
     return KeyAdmission(
-        keys=keys, consoles=Consoles(cloud), ping=lambda names: ping(opts, names), notify=notify, clock=cloud.clock
+        keys=keys,
+        consoles=Consoles(cloud),
+        memory=KnownInstances(store),
+        ping=lambda names: ping(opts, names),
+        notify=notify,
+        clock=cloud.clock,
     )
 
 
@@ -97,7 +127,9 @@ def _deadline_s(declared: Environment, given: float | None) -> float:
 
 def _planned(decision: AdmissionDecision) -> dict[str, Any]:
     changes = {key.id: {"key": "accepted", "finger": key.finger} for key in decision.accept}
-    changes |= {name: {"key": "forgotten", "why": why} for name, why in decision.forget.items()}
+    changes |= {
+        name: {"key": "forgotten", "why": why} for name, why in {**decision.outlived, **decision.forget}.items()
+    }
     waiting = [f"{name}: {why}" for name, why in {**decision.waiting, **decision.failed}.items()]
     comment = "\n".join([*waiting, *map(str, decision.refused)]) or "every server is in"
     return {"result": None if changes or waiting else True, "changes": changes, "comment": comment}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from saltlick import aws
 from saltlick.commands.arguments import Flag, Remark, Request, WaitSeconds, Words
-from saltlick.commands.environment.admission import forget_stale_keys
+from saltlick.commands.environment.admission import forget_stale_keys, release_instances
 from saltlick.commands.environment.drift import announced_drift
 from saltlick.commands.environment.estate import environments_of, load
 from saltlick.commands.job import running_job
@@ -50,7 +50,7 @@ class DestroyRequest(Request):
 
 def plan(opts: Mapping[str, Any], request: EnvironmentPlanRequest) -> CommandResult:
     """What apply would do."""
-    estate = load(opts, request.name)
+    estate = load(opts, request.name, builds=True)
     plan = provision.plan(estate, aws.connect(estate.region), KINDS, replace=request.replace, prune=request.prune)
     result = {**render.data(plan), "changes_anything": plan.changes_anything}
     return CommandResult(result, lambda colour: render.text(plan, colour=colour))
@@ -60,9 +60,10 @@ def apply(opts: Mapping[str, Any], request: ApplyRequest) -> CommandResult:
     """Build what the pillar says, under the lock."""
     names = environment_names(opts, request.name)
     with running_job(opts, job_request(request, names, "apply", request.lock_wait)) as job:
-        estate = load(opts, names, create_master_key=True)
+        estate = load(opts, names, builds=True, create_master_key=True)
         cloud = aws.connect(estate.region, notify=job.progress.line)
         plan = provision.plan(estate, cloud, KINDS, replace=request.replace, prune=request.prune)
+        release_instances(opts, plan)
         return _applied(plan, provision.carry_out(estate, plan, cloud, KINDS, job))
 
 
@@ -76,8 +77,9 @@ def destroy(opts: Mapping[str, Any], request: DestroyRequest) -> CommandResult:
         estate = load(opts, names)
         cloud = aws.connect(estate.region, notify=job.progress.line)
         plan = provision.plan_destroy(estate, cloud, KINDS, confirm=typed_back, keep=request.keep)
+        release_instances(opts, plan)
         applied = _applied(plan, provision.carry_out(estate, plan, cloud, KINDS, job))
-        forgotten = forget_stale_keys(opts, names, cloud)
+        forgotten = forget_stale_keys(opts, plan, cloud)
         return dataclasses.replace(applied, result={**applied.result, "keys_forgotten": forgotten})
 
 
@@ -132,7 +134,7 @@ def show(opts: Mapping[str, Any], request: Request) -> CommandResult:
 
 def validate(opts: Mapping[str, Any], request: Request) -> CommandResult:
     """Whether the pillar of the environments is sound, with its peers; asks AWS nothing."""
-    estate = load(opts, request.name)
+    estate = load(opts, request.name, builds=True)
     count = len(estate.resources)
     names = list(estate.environments)
     return CommandResult(

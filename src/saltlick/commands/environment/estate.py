@@ -5,15 +5,23 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from saltlick import kinds
-from saltlick.environment.pillar import Boot, Environment, check_environment, expand_environment, parse_environment
+from saltlick import aws, kinds
+from saltlick.environment.pillar import (
+    Boot,
+    Environment,
+    check_environment,
+    declared_servers,
+    expand_environment,
+    parse_environment,
+)
+from saltlick.environment.pillar.exposed import exposed, exposed_master, exposed_project, insecure_on_aws
 from saltlick.environment.provision import Estate
 from saltlick.errors import InvalidInput, Problem
-from saltlick.salt_io.keys import master_finger
-from saltlick.salt_io.pillar import environment_names, known_environments, pillar_of, with_grains
+from saltlick.salt_io.keys import boot_secret, master_finger
+from saltlick.salt_io.pillar import environment_names, known_environments, pillar_of, pillar_of_minion, with_grains
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 def environments_of(opts: Mapping[str, Any], name: object) -> dict[str, Environment]:
@@ -46,22 +54,26 @@ def _check(environments: Mapping[str, Environment], name: str) -> None:
 NO_KEY_YET = "the-master-has-no-key-yet"
 
 
-def load(opts: Mapping[str, Any], name: object, *, create_master_key: bool = False) -> Estate:
+def load(opts: Mapping[str, Any], name: object, *, builds: bool = False, create_master_key: bool = False) -> Estate:
     """The estate of the named environments, several as one.
 
     `create_master_key` makes the master's key pair if it has none yet: servers are booted with its fingerprint. What
-    only looks leaves that to what builds.
+    only looks leaves that to what builds. What `builds`, or says what would be built, is refused a production environment that
+    is open to others; what looks or destroys is not.
 
     Raises: InvalidInput.
     """
     names = environment_names(opts, name)
     environments = environments_of(opts, name)
+    if builds:
+        _require_closed(opts, [environments[name] for name in names], environments)
     finger = master_finger(opts, create=create_master_key) or NO_KEY_YET
+    boot = Boot(master_finger=finger, secret=boot_secret(opts))
     mine = [environments[name] for name in names]
     return Estate(
         environments=names,
         region=_one_region(mine),
-        resources=tuple(resource for environment in mine for resource in _expand(environment, environments, finger)),
+        resources=tuple(resource for environment in mine for resource in _expand(environment, environments, boot)),
         peers=tuple(peer for peer in environments if peer not in names),
         others=tuple(other for other in known_environments(opts) if other not in names),
         production=frozenset(environment.name for environment in mine if environment.production),
@@ -69,13 +81,35 @@ def load(opts: Mapping[str, Any], name: object, *, create_master_key: bool = Fal
     )
 
 
+def _require_closed(
+    opts: Mapping[str, Any], mine: Iterable[Environment], environments: Mapping[str, Environment]
+) -> None:
+    """Refuse a production environment with values that everybody knows; asked of each server group's own pillar, too."""
+    problems: dict[Problem, None] = {}
+    for environment in mine:
+        if environment.insecure:
+            problems |= dict.fromkeys(insecure_on_aws(environment, aws.emulated(environment.region)))
+        problems |= dict.fromkeys(exposed_master(environment))
+        if environment.production and not environment.insecure:
+            firsts = {server.group: server.name for server in reversed(declared_servers(environment))}
+            pillars = [pillar_of(opts, environment.name)]
+            pillars += [pillar_of_minion(opts, environment.name, server) for server in firsts.values()]
+            problems |= dict.fromkeys(problem for pillar in pillars for problem in exposed(environment, pillar))
+            for peer in peers_of(
+                environment, environments
+            ).values():  # one of them has the master, who is root everywhere
+                problems |= dict.fromkeys((*exposed_master(peer), *exposed_project(peer)))
+    if problems:
+        raise InvalidInput(list(problems), what="a production environment, or a master's own")
+
+
 def peers_of(environment: Environment, environments: Mapping[str, Environment]) -> dict[str, Environment]:
     """The environments it wants to be connected with, by name."""
     return {peer: environments[peer] for peer in environment.peers if peer in environments}
 
 
-def _expand(environment: Environment, environments: Mapping[str, Environment], finger: str) -> Any:
-    return expand_environment(environment, peers_of(environment, environments), Boot(master_finger=finger))
+def _expand(environment: Environment, environments: Mapping[str, Environment], boot: Boot) -> Any:
+    return expand_environment(environment, peers_of(environment, environments), boot)
 
 
 def _parse(

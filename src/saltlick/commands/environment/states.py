@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from saltlick import aws
 from saltlick.commands.announce import Declared, announce, declared_notify
 from saltlick.commands.arguments import Request, WaitSeconds, Words
-from saltlick.commands.environment.admission import forget_stale_keys
+from saltlick.commands.environment.admission import forget_stale_keys, release_instances
 from saltlick.commands.environment.commands import ApplyRequest, DestroyRequest, job_request
 from saltlick.commands.environment.estate import load
 from saltlick.commands.job import environment_locks, job_progress, open_store, running_job
@@ -47,12 +47,14 @@ def present(opts: Mapping[str, Any], name: str, caller: Caller, **given: Any) ->
         require_pillarenv(opts, name)
         request = ApplyRequest.read(opts, caller, name, **given)
         if opts.get("test"):
-            estate = load(opts, name)
+            estate = load(opts, name, builds=True)
             return _shown(_plan(estate, aws.connect(estate.region), request.replace, request.prune))
         with running_job(opts, job_request(request, (name,), "present", request.lock_wait, subject="apply")) as job:
-            estate = load(opts, name, create_master_key=True)
+            estate = load(opts, name, builds=True, create_master_key=True)
             cloud = aws.connect(estate.region, notify=job.progress.line)
-            return parts(estate, _plan(estate, cloud, request.replace, request.prune), cloud, job)
+            plan = _plan(estate, cloud, request.replace, request.prune)
+            release_instances(opts, plan)
+            return parts(estate, plan, cloud, job)
 
     return state(name, step)
 
@@ -71,8 +73,9 @@ def absent(opts: Mapping[str, Any], name: str, caller: Caller, **given: Any) -> 
             estate = load(opts, name)
             cloud = aws.connect(estate.region, notify=job.progress.line)
             plan = provision.plan_destroy(estate, cloud, KINDS, confirm=request.confirm, keep=request.keep)
+            release_instances(opts, plan)
             deleted = parts(estate, plan, cloud, job)
-            forgotten = forget_stale_keys(opts, [name], cloud)
+            forgotten = forget_stale_keys(opts, plan, cloud)
             deleted["changes"] |= {key: {"key": "forgotten", "why": why} for key, why in forgotten.items()}
             return deleted
 

@@ -24,6 +24,7 @@ from saltlick.release.report import history as release_history
 from saltlick.release.report import lines
 from saltlick.release.report import status as server_status
 from saltlick.release.report.watch import frame, new_lines
+from saltlick.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -129,7 +130,7 @@ def _lines(opts: Mapping[str, Any], read: Callable[[], ReleaseRecord], pause_s: 
     while True:
         record = read()
         new, printed = new_lines(record, printed, colour=colour, zone=local_zone())
-        sys.stderr.writelines(f"{line}\n" for line in new)
+        sys.stderr.writelines(f"{printable(line, colour=colour)}\n" for line in new)
         sys.stderr.flush()
         if record.result is not Result.RUNNING:
             return record

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -26,11 +29,13 @@ _LATER = "@@master@@"
 class Boot:
     """Renders user data from the scripts in `bootstrap/`.
 
-    `master_finger` is the fingerprint of the master's key, by which minions know their master. `repository` and
+    `master_finger` is the fingerprint of the master's key, by which minions know their master. `secret` is the master's own, from
+    which each server's nonce is made: the console of that server has to repeat it. `repository` and
     `revision` are where a master gets this project from, in place of the pillar's own under `salt`.
     """
 
     master_finger: str
+    secret: str = ""
     repository: str = ""
     revision: str = ""
     scripts: Path = field(default_factory=lambda: tree.folder("bootstrap"))
@@ -64,13 +69,21 @@ class Boot:
             raise InvalidInput([where], what=f"first boot of {server.name}")
         address = master_address(environment, peers)
         known = address if isinstance(address, str) else _LATER
-        text = _fits(server, self._render("minion.sh.j2", server, master=known, master_finger=self.master_finger))
+        text = _fits(server, self._render("minion.sh.j2", server, master=known, **self._identity(server)))
         return text if isinstance(address, str) else _with_reference(text, address)
+
+    def _identity(self, server: DeclaredServer) -> dict[str, str]:
+        return {"master_finger": self.master_finger, "nonce": boot_nonce(self.secret, server.environment, server.name)}
 
     def _render(self, script: str, server: DeclaredServer, **given: str) -> str:
         return (
             _scripts(self.scripts).get_template(script).render(id=server.name, environment=server.environment, **given)
         )
+
+
+def boot_nonce(secret: str, environment: str, server: str) -> str:
+    """What only the master and that server's user data know: 32 hexadecimal digits. The same again for the same server."""
+    return hmac.new(secret.encode(), f"{environment}/{server}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def master_address(environment: Environment, peers: Mapping[str, Environment]) -> str | Ref:
@@ -92,7 +105,9 @@ def master_address(environment: Environment, peers: Mapping[str, Environment]) -
 @cache
 def _scripts(folder: Path) -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(folder)
-    return jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)  # noqa: S701 (shell, not HTML)
+    scripts = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)  # noqa: S701 (shell, not HTML)
+    scripts.filters["quote"] = shlex.quote
+    return scripts
 
 
 def _with_reference(text: str, address: Ref) -> Join:

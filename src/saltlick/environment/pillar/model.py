@@ -17,6 +17,9 @@ Zone = Annotated[StrictStr, form(r"[a-z]{2}(-[a-z]+)+-\d[a-z]", "a zone (write i
 ResourceName = Annotated[
     StrictStr, form(r"[A-Za-z0-9][A-Za-z0-9.:/_-]*", "a name: letters, digits and any of . : / _ - only")
 ]
+PolicyArn = Annotated[
+    StrictStr, form(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+", "the ARN of a managed policy of IAM")
+]
 
 
 def _kind(kind: str) -> str:
@@ -25,14 +28,21 @@ def _kind(kind: str) -> str:
     return kind
 
 
+HostAddress = Annotated[StrictStr, form(r"[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?", "a host name or an IP address")]
+GitAddress = Annotated[
+    StrictStr, form(r"([A-Za-z0-9/.][\w@:/.+~%?=&,-]*)?", "the address of a git repository, without quotes")
+]
+GitRevision = Annotated[StrictStr, form(r"[\w][\w./+-]*", "a SHA, a tag or a branch")]
+
+
 class Salt(Model):
     """How servers find their Salt master, and where a master gets this project from."""
 
-    master: StrictStr | None = Field(
+    master: HostAddress | None = Field(
         None, description="Address of the master. Left out: the server with `boot: master`, here or in a peer."
     )
-    repository: StrictStr = Field("", description="Git repository of this project that a master installs.")
-    revision: StrictStr = Field("main", description="Revision of that repository.")
+    repository: GitAddress = Field("", description="Git repository of this project that a master installs.")
+    revision: GitRevision = Field("main", description="Revision of that repository.")
 
 
 class Deadlines(Model):
@@ -78,6 +88,11 @@ class Environment(Model):
     )
     subnets: Mapping[Label, Tier] = Field(default_factory=dict, description="Tiers of subnets by name.")
     production: StrictBool = Field(False, description="Refuse destroy, data refresh into it, and off-hours.")
+    insecure: StrictBool = Field(
+        False,
+        description="Allow example passwords, sources over plain HTTP and revisions that can move, though it is production or "
+        "boots a master. For a sandbox only: on AWS it is refused.",
+    )
     peers: Labels = Field((), description="Environments to connect with; both sides of the peering belong to this one.")
     firewall: Mapping[Label, tuple[FirewallRule, ...]] = Field(
         default_factory=dict, description="Firewall groups by name, each with the rules for what may come in."
@@ -89,5 +104,9 @@ class Environment(Model):
     key_pairs: Mapping[StrictStr, StrictStr] = Field(default_factory=dict, description="Public keys by name.")
     tags: Mapping[TagKey, TagValue] = Field(default_factory=dict, description="Tags on every object.")
     salt: Salt = Field(default_factory=lambda: Salt.model_validate({}), description="The Salt side.")
+    permissions_boundary: PolicyArn | None = Field(
+        None,
+        description="ARN of the managed policy that bounds the roles of its servers. A master's own policy asks for one.",
+    )
     deadlines: Deadlines = Field(default_factory=lambda: Deadlines.model_validate({}), description="How long to wait.")
     resources: tuple[LongForm, ...] = Field((), description="The long form: objects the short form does not know.")

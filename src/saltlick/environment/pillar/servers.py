@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictInt, StrictStr, model_validator
+from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from saltlick.environment.pillar.buckets import BucketAccess, BucketName
 from saltlick.kinds.instance import DEFAULT_VOLUME_GB
@@ -80,6 +80,13 @@ class ServerGroup(Model):
     )
     iam_policy: Literal["saltlick"] | Mapping[str, Any] | None = Field(
         None, description="What its instances may do in AWS: a policy document, or `saltlick` for what a master needs."
+    )
+    iam_roles: StrictBool = Field(
+        False, description="With `iam_policy: saltlick`: also make roles and instance profiles, under a boundary."
+    )
+    iam_buckets: tuple[StrictStr, ...] = Field(
+        (),
+        description="With `iam_policy: saltlick`: names in S3 of the buckets that it may make, with `*` for any text.",
     )
     buckets: Mapping[BucketName, BucketAccess] = Field(
         default_factory=dict,

@@ -8,13 +8,10 @@ from datetime import datetime, timezone, tzinfo
 
 from saltlick.release.journal.record import Phase, ReleaseRecord, Result, ServerRecord, ServerStatus, StepRecord
 from saltlick.release.report.timeline import left_outside
+from saltlick.words import clean as clean
 
 UTC = timezone.utc
 _NUMBER = re.compile(r"^\d+ (?=\S)")
-_STEERING = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # colours and window titles, whole
-    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"  # controls, and what turns text around
-)
 NAMED = 6
 """So many servers are named in a sentence; of more, the rest is counted. Those out of traffic are always named, each."""
 
@@ -73,11 +70,6 @@ def count(number: int, noun: str) -> str:
     """`1 server`, `2 servers`, `3 batches`."""
     plural = f"{noun}es" if noun.endswith(("ch", "s")) else f"{noun}s"
     return f"{number} {noun if number == 1 else plural}"
-
-
-def clean(text: str) -> str:
-    """Text from servers without what would steer a terminal or hide in a page; lines and tabs stay."""
-    return _STEERING.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def first_line(text: str) -> str:

@@ -104,8 +104,9 @@ def _role(draft: Draft, group: str, spec: ServerGroup) -> Iterator[Resource]:
     if not has_role(spec):
         return
     name = role_name(draft.environment, group)
-    policy = _policy(draft.environment.region, spec)
-    yield draft("iam_role", group, name, role_name=name, policy=policy)
+    policy = _policy(draft.environment.region, spec, name)
+    boundary = draft.environment.permissions_boundary
+    yield draft("iam_role", group, name, role_name=name, policy=policy, boundary=boundary)
     yield draft("instance_profile", group, name, profile_name=name, role=draft.ref(f"iam_role/{group}"))
 
 
@@ -119,17 +120,17 @@ def role_name(environment: Environment, group: str) -> str:
     return group if environment.servers[group].names else f"{environment.name}-{group}"
 
 
-def _policy(region: str, spec: ServerGroup) -> str:
-    document = _own_policy(spec)
+def _policy(region: str, spec: ServerGroup, role: str) -> str:
+    document = _own_policy(spec, role)
     if spec.buckets:
         own = document.get("Statement", [])
         document["Statement"] = [*([own] if isinstance(own, Mapping) else own), *statements(region, spec.buckets)]
     return json.dumps(document, sort_keys=True)
 
 
-def _own_policy(spec: ServerGroup) -> dict[str, Any]:
+def _own_policy(spec: ServerGroup, role: str) -> dict[str, Any]:
     if spec.iam_policy == "saltlick":
         from saltlick.kinds.iam_policy import policy
 
-        return policy()
+        return policy(roles=spec.iam_roles, buckets=spec.iam_buckets, master=role)
     return dict(spec.iam_policy or {"Version": "2012-10-17"})
