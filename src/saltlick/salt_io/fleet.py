@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import salt.utils.args
 
+from saltlick.fleet.answers import parsed
 from saltlick.fleet.ports import Call, Reply
 from saltlick.salt_io.client import NotPublishedError
 from saltlick.salt_io.replies import reply_of
@@ -175,7 +176,7 @@ class _Round:
         del self._waiting[server]
         self._gone.discard(server)
         self._answers[server] = (jid, call, said)
-        self._replies[server] = reply_of(call.function, said, self._since_ms())
+        self._replies[server] = parsed(server, call, reply_of(call.function, said, self._since_ms()))
 
     def _believed(self, server: str, jid: str, call: Call, content: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """What the server itself said; None for what others said in its name, which is told at the end if it says nothing."""
