@@ -91,7 +91,9 @@ def tcp(host, port, successes=1, interval_s=1, timeout_s=5, deadline_s=30, readi
     )  # fmt: skip
 
 
-def command(cmd, runas=None, retcode=0, successes=1, interval_s=1, timeout_s=5, deadline_s=30, readiness_delay_s=0):
+def command(
+    cmd, runas=None, retcode=0, successes=1, interval_s=1, timeout_s=5, deadline_s=30, readiness_delay_s=0, env=None
+):  # fmt: skip
     """
     Wait until a command ends as it should.
 
@@ -103,6 +105,8 @@ def command(cmd, runas=None, retcode=0, successes=1, interval_s=1, timeout_s=5, 
         the exit code that is healthy
     successes, interval_s, timeout_s, deadline_s, readiness_delay_s
         as for ``health.http``; a command that takes longer than `timeout_s` is ended
+    env
+        variables that it has in its environment, by name
 
     Returns ``{"healthy": True, "checks": 1, "seconds": 0.2, "last": "exit code 0"}``.
 
@@ -116,7 +120,7 @@ def command(cmd, runas=None, retcode=0, successes=1, interval_s=1, timeout_s=5, 
         salt 'prod-app-*' health.command 'bin/zopectl status | grep -q running' runas=plone
     """
     return _wait(
-        f"{cmd}, expected exit code {retcode}", lambda left_s: _run(cmd, runas, int(retcode), min(timeout_s, left_s)),
+        f"{cmd}, expected exit code {retcode}", lambda left_s: _run(cmd, runas, int(retcode), min(timeout_s, left_s), env),
         successes, interval_s, deadline_s, readiness_delay_s,
     )  # fmt: skip
 
@@ -190,16 +194,17 @@ def _connect(host, port, timeout_s):
         return False, f"no connection: {error or type(error).__name__}"
 
 
-def _run(cmd, runas, retcode, timeout_s):
+def _run(cmd, runas, retcode, timeout_s, env):
     """(healthy, seen) of one run of a command, in a session of its own so that all of it can be ended."""
     who = pwd.getpwnam(runas) if runas else None
     as_user = (
         {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": os.getgrouplist(runas, who.pw_gid)} if who else {}
     )
     home = {"HOME": who.pw_dir, "USER": runas, "LOGNAME": runas} if who else {}
+    given = {name: str(value) for name, value in (env or {}).items()}
     with subprocess.Popen(  # noqa: S602 - the operator's own command line
         cmd, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/",
-        env={**os.environ, **home}, start_new_session=True, **as_user,
+        env={**os.environ, **home, **given}, start_new_session=True, **as_user,
     ) as process:  # fmt: skip
         try:
             output = process.communicate(timeout=timeout_s)[0]

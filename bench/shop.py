@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 SERVERS = tuple(f"test-app-{number}" for number in range(1, 5))
 READY_S = 180
-FOLDERS = {"prepared": "releases/{sha}", "in_place": "source"}
+FOLDERS = {"prepared": "releases/$SALTLICK_SHA", "in_place": "source"}
 """Where a strategy builds."""
 RUNS = {"prepared": "current", "in_place": "source"}
 """What it starts."""

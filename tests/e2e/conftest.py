@@ -43,7 +43,8 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def aws(sandbox: Sandbox) -> Any:
     """`aws("ec2")` is a boto3 client of the session's sandbox."""
-    session = boto3.Session(aws_access_key_id="sandbox", aws_secret_access_key="sandbox", region_name="us-east-1")
+    key = sandbox.environment()["AWS_ACCESS_KEY_ID"]
+    session = boto3.Session(aws_access_key_id=key, aws_secret_access_key="sandbox", region_name="us-east-1")
 
     def client(service: str) -> Any:
         return session.client(service, endpoint_url=sandbox.settings.endpoint)

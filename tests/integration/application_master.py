@@ -40,24 +40,24 @@ release:
   balancer:
     kind: command
     drain: [{call: file.touch, args: ['%(home)s/{server}/drained']}]
-    restore: [{call: cmd.run_all, kwargs: {cmd: 'rm -f %(home)s/{server}/drained'}}]
-    look: {call: cmd.run_all, kwargs: {cmd: 'test ! -e %(home)s/{server}/drained', ignore_retcode: true}}
+    restore: [{call: cmd.run_all, kwargs: {cmd: 'rm -f "%(home)s/$SALTLICK_SERVER/drained"'}}]
+    look: {call: cmd.run_all, kwargs: {cmd: 'test ! -e "%(home)s/$SALTLICK_SERVER/drained"', ignore_retcode: true}}
     drain_s: 5
     restore_s: 5
   build:
     - {call: cmd.run_all, kwargs: {cmd: 'cp app.py built.py', cwd: '{directory}/{server}/releases/{sha}'}, name: build}
   once:
-    - {call: cmd.run_all, kwargs: {cmd: 'echo {id} >> {directory}/once'}, name: migrate}
-  stop: [{call: cmd.run_all, kwargs: {cmd: '{directory}/{server}/ctl stop'}}]
-  start: [{call: cmd.run_all, kwargs: {cmd: '{directory}/{server}/ctl start'}}]
+    - {call: cmd.run_all, kwargs: {cmd: 'echo "$SALTLICK_ID" >> "$SALTLICK_DIRECTORY/once"'}, name: migrate}
+  stop: [{call: cmd.run_all, kwargs: {cmd: '"$SALTLICK_DIRECTORY/$SALTLICK_SERVER/ctl" stop'}}]
+  start: [{call: cmd.run_all, kwargs: {cmd: '"$SALTLICK_DIRECTORY/$SALTLICK_SERVER/ctl" start'}}]
   health:
     readiness_delay_s: 0
     deadline_s: 6
     interval_s: 0.2
     successes: 2
-    checks: [{command: '{directory}/{server}/ctl health'}]
+    checks: [{command: '"$SALTLICK_DIRECTORY/$SALTLICK_SERVER/ctl" health'}]
   hooks:
-    post_release: [{call: cmd.run, kwargs: {cmd: 'echo {id} {servers} >> {directory}/hooked'}}]
+    post_release: [{call: cmd.run, kwargs: {cmd: 'echo "$SALTLICK_ID $SALTLICK_SERVERS" >> "$SALTLICK_DIRECTORY/hooked"'}}]
 """
 CTL = """#!/bin/sh
 # The application's service: start | stop | health

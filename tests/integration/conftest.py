@@ -46,6 +46,7 @@ def tree(folder: Path) -> dict[str, Any]:
         (pillar / name / "roles" / "probe.sls").write_text(f"probe: secret of {name}\n")
     srv.mkdir()
     (srv / "orch").symlink_to(CHECKOUT / "orch")
+    (srv / "_modules").symlink_to(CHECKOUT / "_modules")
     (srv / "top.sls").write_text("base:\n  '*': [probe]\n")
     (srv / "probe.sls").write_text(PROBE.format(folder=folder))
     names = ("control", "test", "prod")

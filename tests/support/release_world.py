@@ -15,6 +15,7 @@ from support.balancers import FakeBalancer
 from support.clock import FakeClock
 from support.fleet import FakeFleet
 
+from saltlick.fleet.answers import parsed
 from saltlick.fleet.ports import Call, Reply, Seen, Traffic
 from saltlick.jobs.interrupts import Interrupts
 from saltlick.jobs.store import Store
@@ -101,7 +102,8 @@ class World(FakeBalancer):
             return Reply(False, error=f"{call.function}: no answer in {deadline_s:.0f} s", silent=True)
         if wrong:
             return Reply(False, error=wrong)
-        return getattr(self, "do_" + call.function.replace(".", "_"))(machine, *call.args, **call.kwargs)
+        said = getattr(self, "do_" + call.function.replace(".", "_"))(machine, *call.args, **call.kwargs)
+        return parsed(server, call, said)
 
     def do_revision_current(self, machine, directory, in_place):
         return Reply(True, machine.current)
@@ -115,34 +117,37 @@ class World(FakeBalancer):
 
     def do_revision_prepare(self, machine, directory, repository, sha, user, bridge, release):
         machine.prepared.add(sha)
-        return Reply(True, {"state": "built" if sha in machine.folders else "prepared"})
+        state = "built" if sha in machine.folders else "prepared"
+        return Reply(True, {"folder": f"{directory}/releases/{sha}", "sha": sha, "state": state, "changed": True})
 
     def do_revision_built(self, machine, directory, sha, bridge, release):
         machine.folders.add(sha)
-        return Reply(True, {})
+        return Reply(True, {"folder": f"{directory}/releases/{sha}", "changed": True, "bridged": 0})
 
     def do_revision_activate(self, machine, directory, sha):
         assert sha in machine.folders, "activated what is not complete"
-        machine.current = sha
-        return Reply(True, {})
+        return self._switched(machine, sha)
 
     def do_revision_checkout(self, machine, directory, repository, sha, user):
         assert not machine.running, "checked out under a running application"
-        machine.current = sha
-        return Reply(True, {})
+        return self._switched(machine, sha)
+
+    def _switched(self, machine, sha):
+        before, machine.current = machine.current, sha
+        return Reply(True, {"previous": before, "current": sha, "changed": before != sha})
 
     def do_revision_mark(self, machine, directory, sha, good, release):
         machine.marks[sha] = good
-        return Reply(True, {})
+        return Reply(True, {"sha": sha, "state": "good" if good else "failed"})
 
     def do_revision_prune(self, machine, directory, keep, protect):
-        return Reply(True, {})
+        return Reply(True, {"removed": [], "kept": []})
 
     def do_revision_note(self, machine, line):
         return Reply(True, line)
 
     def do_requests_seen_count(self, machine, log, since, until):
-        return Reply(True, {int(since): 7})
+        return Reply(True, {str(int(since)): 7})
 
     def do_build_make(self, machine, sha):
         bad = self.revisions[sha] == "bad-build"
@@ -178,7 +183,7 @@ class World(FakeBalancer):
 
     def do_health_http(self, machine, url, **how):
         if self.well(machine):
-            return Reply(True, {"healthy": True})
+            return Reply(True, {"healthy": True, "checks": 1, "seconds": 0.1, "last": "status 200"})
         return Reply(False, error=f"{url}: not healthy after {how['deadline_s']} s, last seen status 500")
 
     def do_detached_start(self, machine, job, function, args, kwargs, deadline_s):
@@ -187,7 +192,7 @@ class World(FakeBalancer):
             reply = self._reply(machine.name, Call(function, tuple(args), kwargs), deadline_s)
             good = {"state": "done", "value": reply.value}
             machine.jobs[job] = good if reply.ok else {"state": "failed", "error": reply.error}
-        return Reply(True, {"state": "running"})
+        return Reply(True, {"job": job, "state": "running"})
 
     def do_detached_forget(self, machine):
         return Reply(True, [])
@@ -195,12 +200,12 @@ class World(FakeBalancer):
     def do_detached_status(self, machine, job):
         machine.asked += 1
         if machine.asked % 2:
-            return Reply(True, {"state": "running"})
-        return Reply(True, machine.jobs.get(job, {"state": "unknown"}))
+            return Reply(True, {"job": job, "state": "running"})
+        return Reply(True, {"job": job, **machine.jobs.get(job, {"state": "unknown"})})
 
     def do_detached_kill(self, machine, job):
         machine.killed.append(job)
-        return Reply(True, {"state": "killed"})
+        return Reply(True, {"job": job, "state": "killed"})
 
     def well(self, machine: Machine) -> bool:
         return machine.alive and bool(machine.running) and self.revisions[machine.running] not in {"sick", "late"}

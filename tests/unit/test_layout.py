@@ -97,6 +97,7 @@ def test_no_import_circles() -> None:
         ("SaltFleet", ["saltlick.commands.context"]),
         ("MasterFleet", ["saltlick.commands.context"]),
         ("SecretResolvingFleet", ["saltlick.commands.context"]),
+        ("SealingFleet", ["saltlick.commands.context"]),
         ("sqlite3.connect", ["saltlick.jobs.store"]),
         ("locked_job", ["saltlick.commands.job"]),
         ("signal.signal", ["saltlick.jobs.signals", "saltlick.sandbox.serve"]),

@@ -15,7 +15,8 @@ from saltlick.salt_io.events import master_publishes
 from saltlick.salt_io.fleet import FleetTimeouts, SaltFleet
 from saltlick.salt_io.master_fleet import MasterFleet
 from saltlick.salt_io.pillar import environment_names, pillar_of
-from saltlick.salt_io.secrets import SecretResolvingFleet
+from saltlick.salt_io.secrets import SealingFleet, SecretResolvingFleet
+from saltlick.salt_io.signed import SignedReplies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -54,10 +55,8 @@ def master_ports(opts: Mapping[str, Any]) -> Iterator[MasterPorts]:
         client, master = SaltClient(opts), MasterFleet(opts, clock)
         stack.callback(client.close)
         stack.callback(master.close)
-        fleet = SaltFleet(client=client, clock=clock, timeouts=FleetTimeouts.of(opts))
-        yield MasterPorts(
-            fleet=SecretResolvingFleet(fleet, opts), master=SecretResolvingFleet(master, opts), clock=clock
-        )
+        fleet = SaltFleet(client=client, clock=clock, check=SignedReplies(opts), timeouts=FleetTimeouts.of(opts))
+        yield MasterPorts(fleet=SealingFleet(fleet, opts), master=SecretResolvingFleet(master, opts), clock=clock)
 
 
 def single_environment(opts: Mapping[str, Any], name: object) -> str:

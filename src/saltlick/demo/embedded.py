@@ -15,6 +15,7 @@ from saltlick import aws
 from saltlick.demo.bus import deaf_bus
 from saltlick.demo.stage import StepFailed, tool
 from saltlick.loader import CHECKOUT
+from saltlick.sandbox.access import for_owner, new_key
 from saltlick.tree import folder
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ def _user() -> str:
 
 
 @contextlib.contextmanager
-def embedded_aws() -> Iterator[str]:
-    """An empty AWS API on this machine for as long as the block lasts; gives its address.
+def embedded_aws(key: str) -> Iterator[str]:
+    """An empty AWS API on this machine for as long as the block lasts, for who has `key`; gives its address.
 
     One request at a time: moto's serialiser is not made for threads (measured: "dictionary changed size during
     iteration", answered as a server error, about once in 200 calls).
@@ -107,9 +108,8 @@ def embedded_aws() -> Iterator[str]:
         def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002
             pass
 
-    server = make_server(
-        "127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=False, request_handler=Quiet
-    )
+    moto = for_owner(DomainDispatcherApplication(create_backend_app), key)
+    server = make_server("127.0.0.1", 0, moto, threaded=False, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -120,11 +120,11 @@ def embedded_aws() -> Iterator[str]:
         server.server_close()
 
 
-def environ(endpoint: str) -> dict[str, str]:
+def environ(endpoint: str, key: str) -> dict[str, str]:
     """What points boto3's usual chain, and so every command, at the embedded AWS."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": "demo",
+        "AWS_ACCESS_KEY_ID": key,
         "AWS_SECRET_ACCESS_KEY": "demo",
         "AWS_DEFAULT_REGION": REGION,
     }
@@ -137,10 +137,11 @@ def play(stage: DemoStage, home: Path | None = None) -> None:
     """
     master = Master((home or Path.cwd() / ".saltlick" / "demo").absolute())
     master.prepare()
-    with embedded_aws() as endpoint, deaf_bus(master.sock_dir):
+    key = new_key()
+    with embedded_aws(key) as endpoint, deaf_bus(master.sock_dir):
         # The demo's own hand in the drift scene goes by the same chain as the commands.
-        os.environ.update(environ(endpoint))
-        stage.env.update(environ(endpoint))
+        os.environ.update(environ(endpoint, key))
+        stage.env.update(environ(endpoint, key))
         stage.remark(f"so: no machines boot, but AWS's own API, embedded, at {endpoint}")
         build(stage, master)
         change(stage, master)
@@ -220,7 +221,8 @@ def commands(master: Master) -> dict[str, str]:
     bin_ = _near(Path(tool("salt-run")).parent)
     salt_run = f"{bin_}/salt-run -c {_near(master.home)}"
     keys = master.home / "aws.env"
-    keys.write_text("".join(f"export {name}={value}\n" for name, value in environ("http://127.0.0.1:5000").items()))
+    standing = environ("http://127.0.0.1:5000", "demo")  # moto's own server, which asks for no key
+    keys.write_text("".join(f"export {name}={value}\n" for name, value in standing.items()))
     return {
         "try: an empty AWS that stays": f"{bin_}/moto_server -p 5000 >/dev/null 2>&1 &",
         "try: test and its control, built on it": f". {_near(keys)}\n{salt_run} environment.apply control,test",

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from saltlick.engine.ports import Clock
+from saltlick.fleet.answers import parsed
 from saltlick.fleet.ports import Call, Fleet, Reply
 
 ASK_S = 60.0
@@ -50,6 +51,7 @@ def run_detached(
         for server, answer in answers.items():
             unheard[server] = unheard.get(server, 0) + 1 if answer.silent else 0
             if reply := _over(answer, gone=unheard[server] >= SILENT_LIMIT, overdue=overdue):
+                reply = parsed(server, calls[server], reply)
                 replies[server] = replace(reply, duration_ms=round((clock.now() - began) * 1000))
         if waiting := [server for server in waiting if server not in replies]:
             clock.sleep(pause_s)

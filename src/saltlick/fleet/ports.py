@@ -15,6 +15,8 @@ class Call:
     function: str
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+    hide: tuple[str, ...] = ()
+    """Secrets that nobody may see of the call, encrypted to the server; on the master their addresses."""
 
     def __str__(self) -> str:
         words = [*map(str, self.args), *(f"{name}={value}" for name, value in self.kwargs.items())]

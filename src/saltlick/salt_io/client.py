@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,7 +19,7 @@ import salt.utils.event
 from tornado.iostream import StreamClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from saltlick.fleet.ports import Call
 
@@ -152,11 +153,16 @@ class SaltSubscription:
 
 
 def parse(event: Mapping[str, Any]) -> MinionReturn | None:
-    """A return event; None for everything else that happens around a job."""
-    parts = str(event["tag"]).split("/")
-    if len(parts) != 5 or parts[3] != "ret":
+    """A return event; None for everything else that happens around a job, and for a return whose sender is not the tag's server.
+
+    In some forms of events the sender chooses its `id`, so this is no proof; a signature is (`salt_io.signed`).
+    """
+    parts, content = str(event["tag"]).split("/"), event["data"]
+    if len(parts) != 5 or parts[3] != "ret" or not isinstance(content, Mapping):
         return None
-    return MinionReturn(parts[2], parts[4], event["data"])
+    if content.get("id") != parts[4] or content.get("jid", parts[2]) != parts[2]:
+        return None
+    return MinionReturn(parts[2], parts[4], content)
 
 
 def _sentence(error: Exception) -> str:

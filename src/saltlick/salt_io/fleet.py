@@ -7,23 +7,28 @@ server is known in half a minute and not after the deadline of a long build.
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import salt.utils.args
 
+from saltlick.fleet.answers import parsed
 from saltlick.fleet.ports import Call, Reply
 from saltlick.salt_io.client import NotPublishedError
 from saltlick.salt_io.replies import reply_of
+from saltlick.salt_io.signed import NotBelieved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from saltlick.engine.ports import Clock
-    from saltlick.salt_io.client import Client, Subscription
+    from saltlick.salt_io.client import Client, MinionReturn, Subscription
+    from saltlick.salt_io.signed import ReplyCheck
 
 PING = Call("test.ping")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,7 @@ class SaltFleet:
 
     client: Client
     clock: Clock
+    check: ReplyCheck
     timeouts: FleetTimeouts = field(default_factory=FleetTimeouts)
     gone: set[str] = field(default_factory=set)
     """Servers that said nothing when they were last called."""
@@ -90,7 +96,7 @@ def grouped(calls: Mapping[str, Call]) -> list[tuple[Call, list[str]]]:
     """Same calls together, in the order in which they were first named."""
     groups: dict[tuple[str, str, str], tuple[Call, list[str]]] = {}
     for server, call in calls.items():
-        key = (call.function, repr(call.args), repr(sorted(call.kwargs.items())))
+        key = (call.function, repr((call.args, call.hide)), repr(sorted(call.kwargs.items())))
         groups.setdefault(key, (call, []))[1].append(server)
     return list(groups.values())
 
@@ -101,13 +107,18 @@ class _Round:
     def __init__(self, subscription: Subscription, fleet: SaltFleet, deadline_s: float) -> None:
         self._subscription = subscription
         self._clock = fleet.clock
+        self._check = fleet.check
         self._timeouts = fleet.timeouts
         self._gone = fleet.gone
         self._deadline_s = deadline_s
         self._began = self._clock.now()
         self._replies: dict[str, Reply] = {}
         self._waiting: dict[str, tuple[str, Call]] = {}  # by server: the job it has, and its call
-        self._pings: set[str] = set()
+        self._answers: dict[
+            str, tuple[str, Call, Mapping[str, Any]]
+        ] = {}  # by server: its job, its call and what it said
+        self._refused: dict[str, str] = {}  # by server: why a return in its name was not believed
+        self._pings: dict[str, bool] = {}  # by job: whether it is signed
         self._unanswered: dict[str, list[float]] = {}  # by server: when it was pinged since its last word
 
     def run(self, calls: Mapping[str, Call]) -> dict[str, Reply]:
@@ -131,7 +142,7 @@ class _Round:
 
     def _publish(self, call: Call, servers: list[str]) -> None:
         try:
-            out = self._subscription.publish(servers, call)
+            out = self._subscription.publish(servers, self._check.asking(call))
         except NotPublishedError as error:
             self._replies |= {server: Reply(False, error=str(error)) for server in servers}
             return
@@ -146,17 +157,45 @@ class _Round:
         if heard is None:
             return
         if heard.jid in self._pings:
-            self._unanswered.pop(heard.server, None)
-            self._gone.discard(heard.server)
+            self._pinged(heard)
             return
-        expected = self._waiting.get(heard.server)
-        if expected is not None and expected[0] == heard.jid:
-            self._settle(heard.server, heard.content)
+        self._settle(heard.server, heard.jid, heard.content)
+        self._contradiction(heard)
 
-    def _settle(self, server: str, content: Mapping[str, object]) -> None:
-        _, call = self._waiting.pop(server)
+    def _pinged(self, heard: MinionReturn) -> None:
+        if self._pings[heard.jid] and self._believed(heard.server, heard.jid, PING, heard.content) is None:
+            return
+        self._unanswered.pop(heard.server, None)
+        self._gone.discard(heard.server)
+
+    def _settle(self, server: str, jid: str, content: Mapping[str, Any]) -> None:
+        """Take what a server said for its reply, if it is waited for, and said it itself."""
+        expected, call = self._waiting.get(server, ("", PING))
+        if expected != jid or (said := self._believed(server, jid, call, content)) is None:
+            return
+        del self._waiting[server]
         self._gone.discard(server)
-        self._replies[server] = reply_of(call.function, content, self._since_ms())
+        self._answers[server] = (jid, call, said)
+        self._replies[server] = parsed(server, call, reply_of(call.function, said, self._since_ms()))
+
+    def _believed(self, server: str, jid: str, call: Call, content: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What the server itself said; None for what others said in its name, which is told at the end if it says nothing."""
+        try:
+            return self._check.believed(server, jid, call, content)
+        except NotBelieved as error:
+            self._refused[server] = str(error)
+            log.warning("a return of %s in the name of %s is refused: %s", call.function, server, error)
+            return None
+
+    def _contradiction(self, heard: MinionReturn) -> None:
+        """Two different answers to one question: neither counts."""
+        jid, call, said = self._answers.get(heard.server, ("", PING, {}))
+        if jid != heard.jid:
+            return
+        again = self._believed(heard.server, jid, call, heard.content)
+        if again is not None and any(again.get(name) != said.get(name) for name in ("return", "retcode", "success")):
+            error = f"{call.function}: {heard.server} gave two different answers to one question: look at that server"
+            self._replies[heard.server] = Reply(False, error=error, duration_ms=self._since_ms())
 
     def _ask_the_silent(self, now: float) -> None:
         """Those that answered neither the call nor two pings for long enough are gone; the others are asked again."""
@@ -167,12 +206,20 @@ class _Round:
         if not self._waiting:
             return
         try:
-            self._pings.add(self._subscription.publish(list(self._waiting), PING).jid)
+            self._ping(signed=True)
+            self._ping(signed=False)
         except NotPublishedError:  # a master that restarts: nobody is to be blamed for not having heard
             self._unanswered.clear()
             return
         for server in self._waiting:
             self._unanswered.setdefault(server, []).append(now)
+
+    def _ping(self, *, signed: bool) -> None:
+        """Who has no module that signs yet cannot sign a ping either."""
+        servers = [server for server, (_, call) in self._waiting.items() if self._check.signs(call) is signed]
+        if servers:
+            published = self._subscription.publish(servers, self._check.asking(PING) if signed else PING)
+            self._pings[published.jid] = signed
 
     def _lost_at(self, server: str) -> float:
         """When its silence will have been long enough, if it lasts."""
@@ -187,13 +234,13 @@ class _Round:
         """What came while nobody heard (the bus went away for a moment) is in the master's job cache."""
         for jid in {jid for jid, _ in self._waiting.values()}:
             for server, content in self._subscription.cached_returns(jid).items():
-                if self._waiting.get(server, ("",))[0] == jid:
-                    self._settle(server, content)
+                self._settle(server, jid, content)
 
     def _give_up(self, servers: Iterable[str]) -> None:
         for server in servers:
             _, call = self._waiting.pop(server)
-            error = f"{call.function}: no answer in {self._since_ms() / 1000:.0f} s{self._alive(server)}"
+            refused = f"; what came in its name was refused: {self._refused[server]}" if server in self._refused else ""
+            error = f"{call.function}: no answer in {self._since_ms() / 1000:.0f} s{self._alive(server)}{refused}"
             self._replies[server] = Reply(False, error=error, silent=True, duration_ms=self._since_ms())
 
     def _alive(self, server: str) -> str:

@@ -17,7 +17,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import docker
 
 from saltlick.errors import InvalidInput, SaltlickError
-from saltlick.sandbox import conflicts, engine, git, image, packets, process
+from saltlick.sandbox import access, conflicts, engine, git, image, packets, process
 from saltlick.sandbox.api import MOTO
 from saltlick.sandbox.docker_host import DockerHost
 from saltlick.sandbox.faults import Faults
@@ -48,6 +48,7 @@ class Sandbox:
         started = time.monotonic()
         with process.exclusive(self.settings.directory / "lock"):
             self.settings.save()
+            access.ensure_key(self.settings.directory)
             self._report(engine.ensure(self.settings.directory))
             if not self.is_up():
                 self._neighbours()
@@ -86,12 +87,12 @@ class Sandbox:
         return self._call("/_saltlick/faults", asdict(faults))
 
     def environment(self) -> dict[str, str]:
-        """The variables that point boto3, the AWS CLI and Saltlick at this sandbox."""
+        """The variables that point boto3, the AWS CLI and Saltlick at this sandbox. Raises: SaltlickError when it has no key."""
         return {
             "AWS_ENDPOINT_URL": self.settings.endpoint,
             "AWS_REGION": "us-east-1",
             "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "sandbox",
+            "AWS_ACCESS_KEY_ID": access.read_key(self.settings.directory),
             "AWS_SECRET_ACCESS_KEY": "sandbox",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
@@ -206,7 +207,9 @@ class Sandbox:
 
     def _call(self, path: str, data: Mapping[str, Any] | None = None) -> dict[str, Any]:
         body = None if data is None else json.dumps(data).encode()
-        request = Request(self.settings.endpoint + path, data=body, headers={"Content-Type": "application/json"})  # noqa: S310
+        known = access.HEADER.format(key=access.read_key(self.settings.directory))
+        headers = {"Content-Type": "application/json", "Authorization": known}
+        request = Request(self.settings.endpoint + path, data=body, headers=headers)  # noqa: S310
         try:
             with build_opener(ProxyHandler({})).open(request, timeout=30) as response:
                 answer: dict[str, Any] = json.load(response)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from saltlick.errors import SaltlickError
-from saltlick.sandbox import dns, http, settings
+from saltlick.sandbox import access, dns, http, settings
 from saltlick.sandbox.answers import console_output, new_vpc, target_health
 from saltlick.sandbox.api import Api
 from saltlick.sandbox.cloud import application
@@ -32,14 +32,14 @@ def main(directory: Path) -> None:
     images = json.loads((directory / "images.json").read_text())
     hypervisor = Hypervisor(config, images, DockerHost(config))
     hypervisor.injector.set(parse(json.loads(os.environ.get("SALTLICK_SANDBOX_FAULTS") or "{}")))
-    start(hypervisor)
+    start(hypervisor, access.read_key(directory))
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: hypervisor.stop())
     hypervisor.run()
 
 
-def start(hypervisor: Hypervisor) -> None:
-    """All servers, in threads. Only the API's own port is bound to loopback; the others look at who asks."""
+def start(hypervisor: Hypervisor, key: str) -> None:
+    """All servers, in threads. The API's own port is on loopback and asks for `key`; the others look at who asks."""
     config = hypervisor.settings
     answers = {
         ("ec2", "GetConsoleOutput"): console_output(hypervisor.console),
@@ -50,7 +50,7 @@ def start(hypervisor: Hypervisor) -> None:
     inside = http.internal(api, config.git_root, hypervisor.is_inside)
     metadata = MetadataService(hypervisor.instance_at, RoleCredentials(assume_with_moto))
     http.in_background(
-        http.wsgi_server(control(hypervisor, api), "127.0.0.1", config.port),
+        http.wsgi_server(access.for_owner(control(hypervisor, api), key), "127.0.0.1", config.port),
         http.wsgi_server(inside, "0.0.0.0", config.internal_port),  # noqa: S104
         http.MetadataServer(metadata, config.metadata_port),
     )

@@ -37,7 +37,8 @@ def own(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 def client(box: Sandbox, service: str = "ec2") -> Any:
-    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "us-east-1"}
+    key = box.environment()["AWS_ACCESS_KEY_ID"]
+    keys = {"aws_access_key_id": key, "aws_secret_access_key": "x", "region_name": "us-east-1"}
     return boto3.client(service, endpoint_url=box.settings.endpoint, config=SILENT, **keys)
 
 

@@ -14,7 +14,7 @@ import salt.loader
 import salt.utils.extmods
 from support import minion_modules
 
-FACES = ("backup", "detached", "revision")
+FACES = ("backup", "detached", "revision", "saltlick_call")
 MODULES = minion_modules.ROOT / "_modules"
 SHA = "f5d98594c2a7e0b1d3f6a8895c4e7b2013d6fa48"
 
@@ -35,7 +35,10 @@ def synced(folder: Path, tree: Path) -> Any:
 def helpers(functions: Any) -> dict[str, Path]:
     """The helpers that the faces really use, by name, with the folder each comes from."""
     found: dict[str, Path] = {}
-    for face, function in (("backup", "backup.whose"), ("detached", "detached.list"), ("revision", "revision.list")):
+    for face, function in (
+        *(("backup", "backup.whose"), ("detached", "detached.list"), ("revision", "revision.list")),
+        ("saltlick_call", "saltlick_call.run"),
+    ):
         functions[function]
         todo = [sys.modules[name] for name in list(sys.modules) if name.endswith(f".module.{face}")]
         while todo:
@@ -69,7 +72,7 @@ def tree(tmp_path: Path) -> Path:
 def test_in_a_checkout_they_are_found_and_are_no_commands(tmp_path):
     functions = loaded(tmp_path)
     assert helpers(functions) == beside(MODULES)
-    assert not [name for name in functions.file_mapping if "saltlick" in name]
+    assert not [name for name in functions.file_mapping if "_saltlick" in name]
     works(functions, tmp_path)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 VIRTUAL = {"cmd": "cmdmod", "service": "systemd_service"}
 PASSED_ON = {"http.query": ("salt.utils.http", "query")}
 """Functions that take anything and hand it to another, which is looked at instead."""
-WORDS = {word: f"<{word}>" for word in (*PLACEHOLDERS, *HOOK_PLACEHOLDERS)}
+WORDS = {word: f"@{word}" for word in (*PLACEHOLDERS, *HOOK_PLACEHOLDERS)}
 SHA = "f5d98594c2a7e0b1d3f6a8895c4e7b2013d6fa48"
 
 

@@ -13,6 +13,7 @@ from saltlick.fleet.ports import Call
 from saltlick.salt_io.client import MinionReturn, NotPublishedError, Published, parse
 from saltlick.salt_io.fleet import PING, FleetTimeouts, SaltFleet, grouped
 from saltlick.salt_io.replies import reply_of, why
+from saltlick.salt_io.signed import NotBelieved, ReplyCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,22 @@ class Minion:
     """Whether its return is on the bus; else it is in the job cache only."""
 
 
+class Trusting:
+    """Believes everybody: for what is not about who speaks."""
+
+    def asking(self, call: Call) -> Call:
+        return call
+
+    def signs(self, call: Call) -> bool:
+        return True
+
+    def believed(self, server: str, jid: str, call: Call, content: Mapping[str, Any]) -> Mapping[str, Any]:
+        return content
+
+
+TRUSTING = Trusting()
+
+
 @dataclass
 class Bus:
     """A played bus with a clock of its own."""
@@ -41,6 +58,7 @@ class Bus:
     queue: list[tuple[float, MinionReturn]] = field(default_factory=list)
     cache: dict[str, dict[str, tuple[float, Mapping[str, Any]]]] = field(default_factory=dict)
     refuse: Callable[[Call], str] = lambda _: ""
+    check: ReplyCheck = TRUSTING
     listening: bool = False
 
     def now(self) -> float:
@@ -90,7 +108,7 @@ class Bus:
 
     @property
     def fleet(self) -> SaltFleet:
-        return SaltFleet(client=self, clock=self)
+        return SaltFleet(client=self, clock=self, check=self.check)
 
 
 def bus(**minions: Minion) -> Bus:
@@ -123,7 +141,9 @@ def test_a_dead_server_is_known_long_before_a_long_deadline():
 
 def test_the_masters_configuration_says_how_patient_it_is():
     there = bus(b=Minion(answers_s=None, pings_s=None))
-    fleet = SaltFleet(client=there, clock=there, timeouts=FleetTimeouts.of({"saltlick_silent_after_s": 8}))
+    fleet = SaltFleet(
+        client=there, clock=there, check=TRUSTING, timeouts=FleetTimeouts.of({"saltlick_silent_after_s": 8})
+    )
     assert fleet.run({"b": UP}, deadline_s=900)["b"].duration_ms == 10_000
     assert FleetTimeouts.of({}) == FleetTimeouts.of({"saltlick_silent_after_s": "long"}) == FleetTimeouts()
 
@@ -194,7 +214,7 @@ def test_without_a_master_every_server_has_its_reply():
             raise NotPublishedError("is salt-master running here?")
             yield
 
-    replies = SaltFleet(client=NoBus({}), clock=NoBus({})).run({"a": UP, "b": UP}, deadline_s=9)
+    replies = SaltFleet(client=NoBus({}), clock=NoBus({}), check=TRUSTING).run({"a": UP, "b": UP}, deadline_s=9)
     assert [reply.error for reply in replies.values()] == ["is salt-master running here?"] * 2
 
 
@@ -222,6 +242,37 @@ def test_a_second_return_and_those_of_other_jobs_change_nothing():
         (0.05, MinionReturn("99", "a", {"return": "x"})),
     ]
     assert there.fleet.run({"a": UP}, deadline_s=9)["a"].value is True
+
+
+class OnlySigned(Trusting):
+    """Believes what has a mark."""
+
+    def believed(self, server: str, jid: str, call: Call, content: Mapping[str, Any]) -> Mapping[str, Any]:
+        if not content.get("mark"):
+            raise NotBelieved("it is not signed")
+        return content
+
+
+def test_an_answer_in_a_servers_name_is_not_its_own():
+    true = {"return": "true", "retcode": 0, "success": True, "mark": 1}
+    there = Bus({"a": Minion(answers_s=5, content=true)}, check=OnlySigned())
+    there.queue = [(0.05, MinionReturn("1", "a", {"return": "a lie", "retcode": 0, "success": True}))]
+    assert there.fleet.run({"a": UP}, deadline_s=9)["a"].value == "true"
+
+
+def test_a_server_in_whose_name_others_answer_is_silent_and_that_is_told():
+    there = Bus({"a": Minion(answers_s=1, content={"return": "a lie"}, pings_s=None)}, check=OnlySigned())
+    reply = there.fleet.run({"a": UP}, deadline_s=3)["a"]
+    assert (reply.ok, reply.silent) == (False, True)
+    assert reply.error == "service.start: no answer in 3 s; what came in its name was refused: it is not signed"
+
+
+def test_two_different_answers_of_one_server_are_none():
+    there = bus(a=Minion(), b=Minion(answers_s=2))
+    there.queue = [(0.5, MinionReturn("1", "a", {"return": False, "retcode": 0, "success": True}))]
+    replies = there.fleet.run({"a": UP, "b": UP}, deadline_s=9)
+    assert replies["a"].error == "service.start: a gave two different answers to one question: look at that server"
+    assert replies["b"].ok
 
 
 def test_a_thousand_servers_take_one_job_and_time_that_grows_with_their_number():
@@ -278,4 +329,12 @@ def test_a_return_is_judged_by_its_codes(content, ok):
 @pytest.mark.parametrize("tag", ["salt/job/1/new", "salt/job/1/prog/a/0", "salt/auth"])
 def test_only_returns_are_returns(tag):
     assert parse({"tag": tag, "data": {}}) is None
-    assert parse({"tag": "salt/job/1/ret/a", "data": {"return": 1}}) == MinionReturn("1", "a", {"return": 1})
+    content = {"return": 1, "id": "a", "jid": "1"}
+    assert parse({"tag": "salt/job/1/ret/a", "data": content}) == MinionReturn("1", "a", content)
+
+
+@pytest.mark.parametrize(
+    "content", [{"return": 1, "id": "b"}, {"return": 1}, {"return": 1, "id": "a", "jid": "2"}, "text", None, [1]]
+)
+def test_a_return_of_another_sender_is_none(content):
+    assert parse({"tag": "salt/job/1/ret/a", "data": content}) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,19 @@ def test_what_fails_says_why_and_the_next_is_not_blamed_for_it(on_master):
     assert "neither as a runner nor" in one(on_master, "played.nothing").error
     assert "for an argument named A" in one(on_master, "cmd.run", "A=1 make").error
     assert not one(on_master, "test.echo", "a", "b").ok
+
+
+def test_a_secret_of_a_runner_is_in_no_job_cache(on_master, master):
+    def kept() -> str:
+        files = [path for path in Path(master.opts["cachedir"]).rglob("*") if path.is_file()]
+        return "".join(path.read_bytes().decode("utf-8", "replace") for path in files)
+
+    assert one(on_master, "played.fine", "not secret at all").ok
+    assert "not secret at all" in kept(), "it keeps nothing: this shows nothing"
+    call = Call("played.fine", ("hush-hush",), hide=("sdb://vault/key",))
+    assert on_master.run({"": call}, deadline_s=30)[""].value == {"args": ["hush-hush"], "kwargs": {}}
+    assert "hush-hush" not in kept()
+    assert not on_master.run({"": Call("played.says_three", hide=("sdb://vault/key",))}, deadline_s=30)[""].ok
 
 
 def test_a_deadline_ends_the_wait(on_master):

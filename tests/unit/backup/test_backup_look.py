@@ -137,7 +137,9 @@ def failed(servers: Servers, at: At) -> None:
 def damaged(servers: Servers, at: At) -> None:
     take(subject(), "full", at(NOW - HOUR))
     problems = ["one file differs"]
-    servers.answers["backup.verify"] = lambda server, call: Reply(True, {"id": call.args[2], "problems": problems})
+    servers.answers["backup.verify"] = lambda server, call: Reply(
+        True, {"id": call.args[2], "problems": problems, "size": 1}
+    )
     verify(subject(), "latest", at(NOW - HOUR / 2))
     del servers.answers["backup.verify"]
 

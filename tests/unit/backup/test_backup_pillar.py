@@ -12,7 +12,7 @@ import yaml
 from support.pillar_cases import cases, changed, pillar, spot
 
 from saltlick.backup.pillar import BackupKind, parse_backups
-from saltlick.environment.pillar import parse_environment
+from saltlick.environment.pillar import Environment, parse_environment
 from saltlick.errors import InvalidInput
 from saltlick.reference.json_schema import schema
 from saltlick.refresh.pillar import parse_refresh

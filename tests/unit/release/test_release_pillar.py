@@ -38,7 +38,7 @@ from saltlick.release.pillar.amounts import Amount, amount
 from saltlick.release.pillar.model import StrategyKind, Windows
 
 RECIPES = sorted(CHECKOUT.glob("pillar/**/release.sls"))
-WORDS = {word: f"<{word}>" for word in (*PLACEHOLDERS, *HOOK_PLACEHOLDERS)}
+WORDS = {word: f"@{word}" for word in (*PLACEHOLDERS, *HOOK_PLACEHOLDERS)}
 
 
 @pytest.fixture(scope="module")
@@ -134,9 +134,9 @@ def test_the_plone_recipe_is_the_talks_way(environment):
     steps = [str(fill(step, WORDS)) for step in (*recipe.stop, *recipe.build, *recipe.once, *recipe.start)]
     assert [line.partition(" cwd=")[0] for line in steps] == [
         "supervisord.stop all",
-        "git.checkout <directory>/source <sha> force=True user=<user>",
+        "git.checkout @directory/source @sha force=True user=@user",
         "cmd.run_all cmd=bin/buildout -N",
-        "npm.install dir=<directory>/source/theme runas=<user>",
+        "npm.install dir=@directory/source/theme runas=@user",
         "cmd.run_all cmd=node_modules/.bin/gulp build",
         "cmd.run_all cmd=bin/instance run scripts/upgrade.py",
         "supervisord.start all",
@@ -225,10 +225,10 @@ def test_steps_that_build_have_more_time():
 
 def test_what_is_filled_in_is_never_read_again():
     step = Step.model_validate(
-        {"call": "a.b", "args": ["{rev} ${HOME} {} { x }", 5], "kwargs": {"k": [{"{sha}": "{user}"}]}}
+        {"call": "event.send", "args": ["{reason} ${HOME} {} { x }", 5], "kwargs": {"k": [{"{sha}": "{user}"}]}}
     )
-    filled = fill(step, {"rev": "'{sha}' $(x)", "sha": "1234567", "user": "{rev}"})
-    assert filled == Call("a.b", ("'{sha}' $(x) ${HOME} {} { x }", 5), {"k": [{"1234567": "{rev}"}]})
+    filled = fill(step, {"reason": "'{sha}' $(x)", "sha": "1234567", "user": "app"})
+    assert filled == Call("event.send", ("'{sha}' $(x) ${HOME} {} { x }", 5), {"k": [{"1234567": "app"}]})
     with pytest.raises(KeyError):
         fill(step, {})
 
@@ -244,9 +244,9 @@ def test_checks_become_calls_of_the_health_module(environment):
     first, second, third = (fill_check(check, recipe.health, WORDS) for check in recipe.health.checks)
     assert (first.function, first.args, first.kwargs["status"], first.kwargs["body"]) == (
         "health.http",
-        ("http://<server>/",),
+        ("http://@server/",),
         204,
-        "<sha>",
+        "@sha",
     )
     assert (second.function, second.args, second.kwargs["readiness_delay_s"]) == ("health.tcp", ("127.0.0.1", 80), 7)
     assert (third.function, third.args, third.kwargs["runas"]) == ("health.command", ("x",), "app")

@@ -93,6 +93,10 @@ def _mark(name: str) -> str:
     return f"saltlick {name}: "
 
 
+SYNC = Call("saltutil.sync_modules")
+"""The module with which it signs its replies: the master's own minion is of no environment that is deployed."""
+
+
 def installed(
     fleet: Fleet, minion: str, name: str, jobs: Mapping[str, Mapping[str, Any]], *, test: bool
 ) -> dict[str, Any]:
@@ -100,6 +104,7 @@ def installed(
 
     Raises: ServerFailed where something is wanted and the minion does not answer.
     """
+    _asked(fleet, minion, SYNC)
     there = _asked(fleet, minion, Call("schedule.list", kwargs={"return_yaml": False}))
     if jobs and there is None:
         raise ServerFailed(f"{minion}, the master's own minion, whose scheduler is wanted, does not answer")

@@ -8,11 +8,15 @@ from typing import Any
 from saltlick.environment.pillar.checks.findings import PillarFinding, at, unknown
 from saltlick.environment.pillar.model import Environment
 from saltlick.errors import InvalidInput, Problem
+from saltlick.fleet.placeholders import misplaced, placeholders_in
+from saltlick.fleet.step import Step
 from saltlick.refresh.pillar.model import NOTHING_PERSONAL, Refresh
-from saltlick.schema.problems import path, problems
+from saltlick.schema.problems import Location, did_you_mean, path, problems
 from saltlick.schema.readable import Readable
 
 REFRESH_KEY = "refresh"
+PLACEHOLDERS = ("environment", "server")
+"""What the steps of a refresh know."""
 
 
 def parse_refresh(pillar: Mapping[str, Any], environment: Environment) -> Refresh:
@@ -47,5 +51,21 @@ def _senseless(refresh: Refresh, environment: Environment) -> Iterator[PillarFin
         yield from unknown(groups, environment.servers, "server group", ("application", "servers"), section="servers")
     if refresh.source == environment.name:
         yield at("source", message=f"{refresh.source} cannot get its own data: that is what backup.restore is for")
+    yield from _steps(refresh)
     if refresh.mask == ():
         yield at("mask", message=f"say how people are made unrecognisable, or {NOTHING_PERSONAL}")
+
+
+def _steps(refresh: Refresh) -> Iterator[PillarFinding]:
+    """Placeholders of steps: those that there are, and none where a shell would read its value."""
+    places: list[tuple[Location, tuple[Step, ...]]] = [(("after",), refresh.after)]
+    if application := refresh.application:
+        places += [(("application", "stop"), application.stop), (("application", "start"), application.start)]
+    for where, steps in places:
+        for number, step in enumerate(steps):
+            for word in dict.fromkeys((*placeholders_in(step.args), *placeholders_in(step.kwargs))):
+                if word not in PLACEHOLDERS:
+                    message = f"{{{word}}} is no placeholder{did_you_mean(word, PLACEHOLDERS)}"
+                    yield at(*where, number, message=message)
+            for place, message in misplaced(step):
+                yield at(*where, number, *place, message=message)

@@ -10,7 +10,16 @@ from saltlick.environment.pillar import layout
 from saltlick.environment.pillar.checks.findings import PillarFinding, at, counted, repeated, unknown
 from saltlick.environment.pillar.model import Environment
 from saltlick.fleet.balancers.pillar import SELF, CommandSpec, Elbv2Spec, HaproxySpec, NoBalancerSpec, ServiceSpec
-from saltlick.fleet.placeholders import BALANCER_PLACEHOLDERS, HOOK_PLACEHOLDERS, PLACEHOLDERS, fill_in, placeholders_in
+from saltlick.fleet.command_text import FREE_TEXT, free_text_advice, is_plain
+from saltlick.fleet.placeholders import (
+    BALANCER_PLACEHOLDERS,
+    HOOK_PLACEHOLDERS,
+    PLACEHOLDERS,
+    fill_in,
+    misplaced,
+    misplaced_in_check,
+    placeholders_in,
+)
 from saltlick.fleet.step import OnceStep, PlacedStep, Step, StepPlace
 from saltlick.release.pillar.model import Hooks, Recipe, StrategyKind
 from saltlick.release.pillar.windows import weekly
@@ -32,6 +41,7 @@ def findings(recipe: Recipe, environment: Environment) -> Iterator[PillarFinding
     yield from _health(recipe)
     yield from _windows(recipe)
     yield from _placeholders(recipe)
+    yield from _plain_words(recipe)
     yield from repeated(recipe.source.bridge, ("source", "bridge"))
 
 
@@ -144,10 +154,7 @@ def _placeholders(recipe: Recipe) -> Iterator[PillarFinding]:
             yield from _no_folder(recipe, (step.args, step.kwargs), (name, number))
             if isinstance(step, OnceStep) and step.undo:
                 yield from _no_folder(recipe, (step.undo.args, step.undo.kwargs), (name, number, "undo"))
-    for number, check in enumerate(recipe.health.checks):
-        for key in ("http", "tcp", "command", "body", "user"):
-            yield from _known(getattr(check, key), ("health", "checks", number, key), PLACEHOLDERS)
-            yield from _no_folder(recipe, getattr(check, key), ("health", "checks", number, key))
+    yield from _placeholders_of_checks(recipe)
     yield from _placeholders_of_balancer(recipe)
     for name in Hooks.model_fields:
         for number, step in enumerate(getattr(recipe.hooks, name)):
@@ -156,6 +163,19 @@ def _placeholders(recipe: Recipe) -> Iterator[PillarFinding]:
             yield from _no_folder(recipe, (step.args, step.kwargs), where)
             if name not in _WITH_A_SERVER and step.on is StepPlace.MASTER:
                 yield from _no_server(step, where, name)
+
+
+def _placeholders_of_checks(recipe: Recipe) -> Iterator[PillarFinding]:
+    for number, check in enumerate(recipe.health.checks):
+        where: Location = ("health", "checks", number)
+        for key in ("http", "tcp", "command", "body", "user"):
+            text = getattr(check, key)
+            yield from _known(text, (*where, key), PLACEHOLDERS)
+            yield from _no_folder(recipe, text, (*where, key))
+            for word in FREE_TEXT & {*placeholders_in(text)} if key != "command" else ():
+                yield at(*where, key, message=free_text_advice(word))
+        if problem := misplaced_in_check(check):
+            yield at(*where, "command", message=problem)
 
 
 def _placeholders_of_balancer(recipe: Recipe) -> Iterator[PillarFinding]:
@@ -181,6 +201,8 @@ def _words_of(step: Step, where: Location, known: tuple[str, ...]) -> Iterator[P
             yield at(*where, "args", number, message=message)
     for name, value in step.kwargs.items():
         yield from _known(value, (*where, "kwargs", name), known)
+    for place, message in misplaced(step):
+        yield at(*where, *place, message=message)
     if isinstance(step, OnceStep):
         yield from _known(step.primary, (*where, "primary"), ("environment", "application"))
         if step.undo:
@@ -192,6 +214,13 @@ def _known(value: object, where: Location, known: tuple[str, ...]) -> Iterator[P
         if word not in known:
             message = f"{{{word}}} is no placeholder{did_you_mean(word, known)}; braces that are meant take a space: {{ {word} }}"
             yield at(*where, message=message)
+
+
+def _plain_words(recipe: Recipe) -> Iterator[PillarFinding]:
+    """The folder of the application is filled into steps."""
+    if not is_plain("directory", recipe.source.directory):
+        message = f"{shown(recipe.source.directory)} has characters that a shell reads: write a path of letters, digits and /._-"
+        yield at("source", "directory", message=message)
 
 
 def _no_folder(recipe: Recipe, texts: object, where: Location) -> Iterator[PillarFinding]:

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from support import minion_modules
 
+from saltlick.fleet.answers import fault
+
 T0 = datetime(2026, 11, 2, 2, 0, tzinfo=timezone.utc)
 _numbers = itertools.count(1)
 NEEDED = ("rsync", "setfacl", "setfattr", "setcap")
@@ -50,12 +52,21 @@ class Backups:
         self._number += 1
         backup = f"{T0 + timedelta(hours=self._number):%Y%m%dT%H%M%SZ}-{mode}"
         options = {"directories": [str(folder) for folder in folders]}
-        return self.module["backup.take"]("vault", self.job, backup, "directories", mode=mode, options=options)
+        manifest = self.module["backup.take"]("vault", self.job, backup, "directories", mode=mode, options=options)
+        return self._formed("backup.take", manifest)
 
     def restore(self, *chain: dict[str, Any], swap: bool = True, **more: Any) -> dict[str, Any]:
         ids = [link["id"] for link in chain]
         more = {"directories": list(chain[-1]["directories"]), **more}
-        return self.module["backup.restore"]("vault", self.job, ids, "directories", swap=swap, **more)
+        return self._formed(
+            "backup.restore", self.module["backup.restore"]("vault", self.job, ids, "directories", swap=swap, **more)
+        )
+
+    @staticmethod
+    def _formed(function: str, value: dict[str, Any]) -> dict[str, Any]:
+        """Of the form that the master wants of that function."""
+        assert not fault(function, value)
+        return value
 
 
 @pytest.fixture
