@@ -53,10 +53,10 @@ def shown_as(opts, jid, function):
 
 
 def without(secrets, value):
-    """A value with the address where a secret would be, also in the names of mappings."""
+    """A value with the address where a secret would be, also in the names of mappings. A secret may be a part of another."""
     if isinstance(value, str):
-        for secret, address in secrets.items():
-            value = value.replace(secret, address)
+        for secret in sorted(secrets, key=len, reverse=True):
+            value = value.replace(secret, secrets[secret])
         return value
     if isinstance(value, dict):
         return {without(secrets, name): without(secrets, item) for name, item in value.items()}

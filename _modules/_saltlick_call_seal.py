@@ -25,8 +25,8 @@ def private_key(path):
 
 
 def signed(key, facts):
-    """The facts as JSON, with a signature of exactly these characters."""
-    text = json.dumps(_plain(facts))
+    """The facts, which are plain, as JSON, with a signature of exactly these characters."""
+    text = json.dumps(facts)
     signature = key.sign(PURPOSE + text.encode(), padding.PKCS1v15(), hashes.SHA256())
     return {"signed": text, "signature": base64.b64encode(signature).decode()}
 
@@ -50,12 +50,12 @@ def _secret(key, text, secrets):
     return secret
 
 
-def _plain(value):
+def plain(value):
     """A value as JSON has it, whatever a function returned."""
     if isinstance(value, dict):
-        return {name if isinstance(name, str) else str(name): _plain(item) for name, item in value.items()}
+        return {name if isinstance(name, str) else str(name): plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)

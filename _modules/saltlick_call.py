@@ -66,6 +66,6 @@ def run(function, args=(), kwargs=None, hide=(), **published):
     outcome = _outcome.of(__salt__, __context__, function, lambda call: salt.minion.load_args_and_kwargs(
         call, typed, {**_outcome.published(published), "fun": function}
     ))  # fmt: skip
-    return _seal.signed(
-        key, _outcome.without(secrets, {"jid": jid, "id": __opts__["id"], "function": function, **outcome})
-    )
+    # Plain first: a secret may be in bytes, in a set, or in the text of an object.
+    facts = _seal.plain({"jid": jid, "id": __opts__["id"], "function": function, **outcome})
+    return _seal.signed(key, _outcome.without(secrets, facts))

@@ -94,8 +94,8 @@ def test_the_core_knows_nothing_of_its_faces(room):
     assert not offenders(files_in(room), *faces)
 
 
-def test_only_the_command_line_imports_the_sandbox():
-    assert not offenders(files_outside("sandbox", "cli"), "saltlick.sandbox")
+def test_only_the_command_line_and_the_demo_import_the_sandbox():
+    assert not offenders(files_outside("sandbox", "cli", "demo"), "saltlick.sandbox")
 
 
 def test_the_faces_import_commands_and_nothing_else_of_saltlick():

@@ -77,8 +77,8 @@ class SecretResolvingFleet:
         return replace(reply, value=in_texts(reply.value, self._hidden), error=self._hidden(reply.error))
 
     def _hidden(self, text: str) -> str:
-        for address, secret in self._secrets.items():
-            text = text.replace(secret, address)
+        for address, secret in sorted(self._secrets.items(), key=lambda known: len(known[1]), reverse=True):
+            text = text.replace(secret, address)  # the longest first: one may be a part of another
         return text
 
 

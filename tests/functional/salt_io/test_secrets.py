@@ -45,6 +45,13 @@ def test_what_comes_later_has_no_secret_either(fleet):
     assert SECRET not in str(fleet.run({"one": Call("detached.status", (SECRET,))}, deadline_s=5))
 
 
+def test_a_secret_that_is_a_part_of_another_leaves_no_rest_of_it(fleet, monkeypatch):
+    monkeypatch.setenv("SALTLICK_TEST_LONGER", SECRET + SECRET)
+    fleet.run({"one": Call("app.login", (ADDRESS, "sdb://vault/SALTLICK_TEST_LONGER"))}, deadline_s=5)
+    replies = fleet.run({"one": Call("detached.status", (SECRET + SECRET,))}, deadline_s=5)
+    assert replies["one"].value == {"said": ["sdb://vault/SALTLICK_TEST_LONGER"]}
+
+
 @pytest.mark.parametrize("address", ["sdb://vault/NOT_THERE", "sdb://nowhere/token", "sdb://vault"])
 def test_a_call_whose_secret_is_not_there_is_not_made(fleet, servers, address):
     replies = fleet.run({"one": Call("app.login", (address,)), "two": Call("app.login")}, deadline_s=5)

@@ -36,7 +36,7 @@ class Server:
 
     def run(self, call: Call, jid: str = JID, **more: Any) -> dict[str, Any]:
         """As Salt returns it. Two loaders of one process share modules, so each run has a fresh one."""
-        functions = minion_modules.modules(self._folder, "saltlick_call", "test", "cmd", **self._opts)
+        functions = minion_modules.modules(self._folder, "saltlick_call", "test", "cmd", "odd", **self._opts)
         kwargs = {"args": list(call.args), "kwargs": dict(call.kwargs), **more}
         return {"return": functions["saltlick_call.run"](call.function, **kwargs, __pub_jid=jid)}
 
@@ -130,6 +130,36 @@ def test_a_secret_opens_on_its_server_alone_and_is_in_no_reply(folder, check, on
     assert json.loads(later["return"]["signed"])["return"] == "it was sdb://vault/key"
     with pytest.raises(CommandExecutionError, match="not encrypted to this minion's key"):
         other.run(call)
+
+
+ODD = """
+class Odd:
+    def __init__(self, text):
+        self.text = text
+    def __str__(self):
+        return self.text
+def values(text):
+    return {"bytes": text.encode(), "set": {text}, "object": Odd(text), "name of a mapping": {text: 1}}
+"""
+
+
+def test_no_kind_of_value_carries_a_secret(folder, check, one):
+    modules = folder / "prod-db-1" / "extmods" / "modules"
+    modules.mkdir(parents=True, exist_ok=True)
+    (modules / "odd.py").write_text(ODD)
+    travelling = sealed(accepted_key(folder / "minions", "prod-db-1"), "sdb://vault/key", "hush")
+    call = Call("odd.values", (travelling,))
+    address = "sdb://vault/key"
+    assert check.believed("prod-db-1", JID, call, one.run(call))["return"] == {
+        "bytes": address, "set": [address], "object": address, "name of a mapping": {address: 1}
+    }  # fmt: skip
+
+
+def test_a_secret_that_is_a_part_of_another_leaves_no_rest_of_it(folder, check, one):
+    key = accepted_key(folder / "minions", "prod-db-1")
+    call = Call("test.echo", (sealed(key, "sdb://vault/longer", "hushhush"),))
+    reply = one.run(call, hide=[sealed(key, "sdb://vault/part", "hush")])
+    assert check.believed("prod-db-1", JID, call, reply)["return"] == "sdb://vault/longer"
 
 
 def test_only_a_job_of_a_master_is_answered(one):
