@@ -22,7 +22,7 @@ environment:
   servers:
     db: {{count: 2, type: t3.small, subnet: private, firewall: db}}
 stores:
-  vault: {{rsync: {{address: 172.20.0.10, module: x, user: x, password: hunter2}}}}
+  vault: {{rsync: {{address: 172.20.0.10, module: x, user: x, password: hunter2}}, signing_key: sdb://secrets/signing}}
 backup:
   jobs:
     database: {{postgresql: {{}}, servers: db, store: {store}, full: {{cron: '0 2 * * *'}}}}
