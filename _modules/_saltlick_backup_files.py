@@ -144,7 +144,8 @@ def inventory(folder):
 
 def differences(folder, manifest):
     """What stands against a copy of a backup, a sentence each; none where every file is as the manifest says."""
-    problems = []
+    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()}
+    problems = [f"{name} is no file of this backup" for name in sorted(there - {*manifest["files"], MANIFEST})]
     for name, expected in sorted(manifest["files"].items()):
         path = folder / name
         if not path.is_file():

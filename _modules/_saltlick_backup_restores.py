@@ -295,7 +295,7 @@ def _declared(order, manifests):
     for link in manifests:
         if lacking := [path for path in order.directories if path not in link.get("directories", {})]:
             raise CommandExecutionError(f"{order.job}/{link['id']} has no {', '.join(lacking)}")
-    return order.directories
+    return [path for path in manifests[-1]["directories"] if path in order.directories]
 
 
 def directories_in_place(held):

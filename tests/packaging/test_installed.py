@@ -90,7 +90,7 @@ def test_modules_import_by_the_name_they_have_in_the_wheel(installed, checkout):
         code = f"import saltlick.modules.{name}, sys; print([name for name in sys.modules if '_saltlick_' in name])"
         told = json.loads(installed.run("python", "-c", code).replace("'", '"'))
         assert all(name.startswith("saltlick.modules._saltlick_") for name in told)
-        assert bool(told) == (name in {"backup", "database", "detached", "revision"})
+        assert bool(told) == (name in {"backup", "database", "detached", "revision", "saltlick_call"})
 
 
 @pytest.mark.parametrize("source", ["from_wheel", "from_checkout"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -141,6 +142,20 @@ def test_even_without_a_key_a_manifest_has_what_ours_have(
     with pytest.raises(CommandExecutionError, match=why):
         backups.restore(full)
     assert (uploads / "file").read_text() == "true"
+
+
+def test_a_file_that_nobody_signed_beside_those_of_a_backup_is_not_used(
+    signing: Callable[[str], Backups], uploads: Path
+) -> None:
+    backups = signing(KEY)
+    full = backups.take(uploads)
+    (backups.store / full["id"] / "repozo").mkdir()
+    (backups.store / full["id"] / "repozo" / "2099-01-01.fsz").write_text("theirs")
+    with pytest.raises(CommandExecutionError, match=r"is damaged: repozo/2099-01-01\.fsz is no file of this backup"):
+        backups.restore(full)
+    problems = backups.module["backup.verify"]("vault", backups.job, full["id"])["problems"]
+    assert problems == ["repozo/2099-01-01.fsz is no file of this backup"]
+    shutil.rmtree(backups.store / full["id"])  # other tests take a backup of that id
 
 
 def test_a_store_decides_over_no_folder(signing: Callable[[str], Backups], uploads: Path, work: Path) -> None:
