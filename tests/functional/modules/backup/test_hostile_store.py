@@ -29,7 +29,8 @@ def uploads(work: Path) -> Path:
 
 @pytest.fixture
 def signing(daemon: tuple[int, Path], tmp_path: Path) -> Callable[[str], Backups]:
-    """A minion whose store has that signing key, or none."""
+    """A minion whose store, without a backup yet, has that signing key, or none."""
+    shutil.rmtree(daemon[1] / "signed", ignore_errors=True)
 
     def of(key: str) -> Backups:
         rsync = {"address": "127.0.0.1", "port": daemon[0], "module": "vault", "user": "backup", "password": "secret"}
@@ -155,7 +156,6 @@ def test_a_file_that_nobody_signed_beside_those_of_a_backup_is_not_used(
         backups.restore(full)
     problems = backups.module["backup.verify"]("vault", backups.job, full["id"])["problems"]
     assert problems == ["repozo/2099-01-01.fsz is no file of this backup"]
-    shutil.rmtree(backups.store / full["id"])  # other tests take a backup of that id
 
 
 def test_a_store_decides_over_no_folder(signing: Callable[[str], Backups], uploads: Path, work: Path) -> None:
