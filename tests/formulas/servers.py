@@ -81,10 +81,19 @@ class Server:
 
     def run(self, command: str) -> str:
         """What a shell command prints; AssertionError with its output when it fails."""
-        code, output = self._running.exec_run(["sh", "-c", command])
-        text = output.decode(errors="replace")
+        kept = f"/run/saltlick-test-{next(_NUMBERS)}"
+        code, _ = self._running.exec_run(["sh", "-c", f'sh -c "$1" >{kept} 2>&1', "sh", command])
+        text = self._read(kept)
         assert code == 0, f"{command}: exit code {code}\n{text}"
         return text
+
+    def _read(self, path: str) -> str:
+        """A file's text. Under load Docker loses the output of a short command at times: a mark at its end shows that it came."""
+        for _ in range(10):
+            _, output = self._running.exec_run(["sh", "-c", f"cat {path}; printf '%s' {path}"])
+            if output.decode(errors="replace").endswith(path):
+                return str(output.decode(errors="replace").removesuffix(path))
+        raise AssertionError(f"{self.id}: Docker does not give the output of a command")
 
     def apply(self, **pillar: Any) -> dict[str, dict[str, Any]]:
         """The highstate, with the suite's pillar or that with these keys instead; every state of it by id, all successful."""
