@@ -26,7 +26,7 @@ BESIDE = Path(sys.prefix) / "custodian"
 VALIDATE_S = 120.0
 RUN_S = 900.0
 INSTALL_S = 900.0
-_CLOSED = ("--require-hashes", "--only-binary", ":all:", "--requirement", str(LOCKED))
+_CLOSED = ("--require-hashes", "--only-binary", ":all:")
 _IDS = ("InstanceId", "DBInstanceIdentifier", "AutoScalingGroupName")
 _NOT_INHERITED = frozenset({"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"})
 
@@ -44,14 +44,14 @@ def find(configured: str = "", *, beside: Path = BESIDE) -> Path:
     raise NotReady(f"Cloud Custodian: {reason}; nothing was touched")
 
 
-def install(folder: Path = BESIDE, report: Callable[[str], None] = lambda text: None) -> Path:
+def install(folder: Path = BESIDE, report: Callable[[str], None] = lambda text: None, *, locked: Path = LOCKED) -> Path:
     """Cloud Custodian in a Python environment of its own; again = nothing to do. Source: PyPI, 95 MB, about 20 s.
 
-    Only files whose hashes are in `LOCKED` are taken, and none that has to be built: whoever answers for PyPI can give no other.
+    Only files whose hashes are in `locked` are taken, and none that has to be built: whoever answers for PyPI can give no other.
 
     Raises: NotReady with the last lines of what went wrong.
     """
-    command, stamp = folder / "bin/custodian", folder / f".{hashlib.sha256(LOCKED.read_bytes()).hexdigest()[:16]}"
+    command, stamp = folder / "bin/custodian", folder / f".{hashlib.sha256(locked.read_bytes()).hexdigest()[:16]}"
     if command.is_file() and stamp.exists():
         report(f"Cloud Custodian {VERSION} is there: {command}")
         return command
@@ -60,9 +60,9 @@ def install(folder: Path = BESIDE, report: Callable[[str], None] = lambda text: 
     _must([sys.executable, "-m", "venv", "--clear", *(["--without-pip"] if uv else []), str(folder)])
     python = str(folder / "bin/python")
     if uv:
-        _must([uv, "pip", "install", "--quiet", "--python", python, *_CLOSED])
+        _must([uv, "pip", "install", "--quiet", "--python", python, *_CLOSED, "--requirement", str(locked)])
     else:
-        _must([python, "-m", "pip", "install", "--quiet", "--no-compile", *_CLOSED])
+        _must([python, "-m", "pip", "install", "--quiet", "--no-compile", *_CLOSED, "--requirement", str(locked)])
     stamp.touch()
     return command
 

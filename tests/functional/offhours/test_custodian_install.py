@@ -33,7 +33,7 @@ def wheel(folder: Path, body: str) -> Path:
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in the place of PyPI, for pip and uv alike, and a list of one package."""
+    """A folder in the place of PyPI, for pip and uv alike, with one package."""
     folder = tmp_path / "index"
     folder.mkdir()
     for name, value in {
@@ -44,33 +44,38 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "UV_NO_CACHE": "1",
     }.items():
         monkeypatch.setenv(name, value)
-    digest = hashlib.sha256(wheel(folder, "honest").read_bytes()).hexdigest()
-    locked = tmp_path / "requirements.txt"
-    locked.write_text(f"c7n=={custodian.VERSION} --hash=sha256:{digest}\n")
-    monkeypatch.setattr(custodian, "LOCKED", locked)
-    monkeypatch.setattr(custodian, "_CLOSED", (*custodian._CLOSED[:-1], str(locked)))
+    wheel(folder, "honest")
     return folder
 
 
-def test_the_files_of_the_list_are_installed_and_again_is_no_change(index: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def locked(tmp_path: Path, index: Path) -> Path:
+    """A list of that one package, with its hash."""
+    digest = hashlib.sha256((index / WHEEL.format(version=custodian.VERSION)).read_bytes()).hexdigest()
+    path = tmp_path / "requirements.txt"
+    path.write_text(f"c7n=={custodian.VERSION} --hash=sha256:{digest}\n")
+    return path
+
+
+def test_the_files_of_the_list_are_installed_and_again_is_no_change(locked: Path, tmp_path: Path) -> None:
     told: list[str] = []
-    command = custodian.install(tmp_path / "custodian", told.append)
+    command = custodian.install(tmp_path / "custodian", told.append, locked=locked)
     assert command.is_file()
-    custodian.install(tmp_path / "custodian", told.append)
+    custodian.install(tmp_path / "custodian", told.append, locked=locked)
     assert "is there" in told[-1]
 
 
-def test_another_file_of_the_same_name_and_version_is_refused(index: Path, tmp_path: Path) -> None:
+def test_another_file_of_the_same_name_and_version_is_refused(index: Path, locked: Path, tmp_path: Path) -> None:
     wheel(index, "evil")
     with pytest.raises(NotReady, match=r"(?i)hash"):
-        custodian.install(tmp_path / "custodian")
+        custodian.install(tmp_path / "custodian", locked=locked)
     assert not (tmp_path / "custodian/bin/custodian").exists()
 
 
-def test_a_package_without_a_hash_is_refused(index: Path, tmp_path: Path) -> None:
-    custodian.LOCKED.write_text(f"c7n=={custodian.VERSION}\n")
+def test_a_package_without_a_hash_is_refused(locked: Path, tmp_path: Path) -> None:
+    locked.write_text(f"c7n=={custodian.VERSION}\n")
     with pytest.raises(NotReady, match=r"(?i)hash"):
-        custodian.install(tmp_path / "custodian")
+        custodian.install(tmp_path / "custodian", locked=locked)
 
 
 def test_the_list_names_one_version_and_the_hashes_of_every_package() -> None:
