@@ -69,10 +69,25 @@ def started(facts, exchanged=False):
             path = data / name
             path.touch(mode=0o600)
             shutil.chown(path, user.pw_uid, user.pw_gid)
-    _patroni.changed(facts, "/restart", {}, timeout_s=ANSWERS_WITHIN_S)
+    _restarted(facts)
     _patroni.wait(facts, "/primary", ANSWERS_WITHIN_S)
     answers(facts)
     _patroni.paused(facts, False)
+
+
+def _restarted(facts):
+    """Ask until Patroni has done it: one that saw the data of another cluster ends, and systemd starts it again.
+
+    Raises: CommandExecutionError.
+    """
+    deadline = time.monotonic() + ANSWERS_WITHIN_S
+    while True:
+        try:
+            return _patroni.changed(facts, "/restart", {}, timeout_s=ANSWERS_WITHIN_S)
+        except CommandExecutionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_patroni.ASK_AGAIN_S)
 
 
 def _forget(facts):

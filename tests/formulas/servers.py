@@ -21,6 +21,7 @@ from docker.errors import APIError
 from docker.models.containers import Container
 from docker.models.networks import Network
 from formulas.kitchen import ROOT, Suite, suites
+from support.container_commands import ERRORS, OUTPUT, execute
 
 from saltlick.sandbox import image, process
 from saltlick.sandbox.docker_host import host_mtu
@@ -81,32 +82,21 @@ class Server:
 
     def run(self, command: str) -> str:
         """What a shell command prints; AssertionError with its output when it fails."""
-        kept = f"/run/saltlick-test-{next(_NUMBERS)}"
-        code, _ = self._running.exec_run(["sh", "-c", f'sh -c "$1" >{kept} 2>&1', "sh", command])
-        text = self._read(kept)
-        assert code == 0, f"{command}: exit code {code}\n{text}"
+        done = execute(self._running, ["sh", "-c", command])
+        text = done.text(OUTPUT, ERRORS)
+        assert done.code == 0, f"{command}: exit code {done.code}\n{text}"
         return text
-
-    def _read(self, path: str) -> str:
-        """A file's text. Under load Docker loses the output of a short command at times: a mark at its end shows that it came."""
-        for _ in range(10):
-            _, output = self._running.exec_run(["sh", "-c", f"cat {path}; printf '%s' {path}"])
-            if output.decode(errors="replace").endswith(path):
-                return str(output.decode(errors="replace").removesuffix(path))
-        raise AssertionError(f"{self.id}: Docker does not give the output of a command")
 
     def apply(self, **pillar: Any) -> dict[str, dict[str, Any]]:
         """The highstate, with the suite's pillar or that with these keys instead; every state of it by id, all successful."""
         self.write("/srv/pillar/suite.sls", yaml.safe_dump({**self.suite.pillar, **pillar}))
-        code, (output, errors) = self._running.exec_run(
-            [SALT_CALL, "--local", "--out=json", "--log-level=error", "state.apply"], demux=True
-        )
-        said = (output or b"").decode()
+        done = execute(self._running, [SALT_CALL, "--local", "--out=json", "--log-level=error", "state.apply"])
+        said = done.text(OUTPUT)
         states = json.loads(said)["local"] if said.startswith("{") else said
-        assert isinstance(states, dict), f"{self.suite.name} does not compile: {states} {(errors or b'').decode()}"
+        assert isinstance(states, dict), f"{self.suite.name} does not compile: {states} {done.text(ERRORS)}"
         failed = [f"{s['__id__']}: {s['comment']} {s['changes']}" for s in states.values() if not s["result"]]
         assert not failed, "\n".join(failed)
-        assert code == 0
+        assert done.code == 0
         return {f"{s['__id__']} {s['name']}": s for s in states.values()}
 
     def call(self, function: str) -> Any:
@@ -146,8 +136,7 @@ class Server:
         """`degraded` will do: in a container some unit of the image may fail."""
         deadline = time.monotonic() + deadline_s
         while True:
-            _, output = self._running.exec_run(["systemctl", "is-system-running"])
-            state = output.decode().strip()
+            state = execute(self._running, ["systemctl", "is-system-running"]).text(OUTPUT).strip()
             if state in ("running", "degraded"):
                 return
             assert time.monotonic() < deadline, f"systemd is {state!r} after {deadline_s} s"
