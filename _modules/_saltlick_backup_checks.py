@@ -7,29 +7,36 @@ try:
 except ImportError:
     from saltlick.modules import _saltlick_backup_commands as _commands
 
+WITHIN_S = 300
 
-def checked(checks, scratch, env=None):
-    """What each check found. Raises: CommandExecutionError with every one that failed."""
-    results = [_result_of(check, scratch, env or {}) for check in checks]
+def checked(checks, scratch=None, stage=None, env=None):
+    """What each check found, of a running `Scratch` or of what is in a `Stage` (see `Stage.run` for `env`).
+
+    Raises: CommandExecutionError with every one that failed.
+    """
+    results = [_result_of(check, scratch, stage, env) for check in checks]
     if bad := [f"{result['name']}: {result['why']}" for result in results if not result["ok"]]:
         raise CommandExecutionError(f"{len(bad)} of {len(results)} checks failed: {'; '.join(bad)}")
     return results
 
 
-def _result_of(check, scratch, env):
+def _result_of(check, scratch, stage, env):
     name = check["name"]
     try:
         if check.get("query"):
             value = scratch.psql(check["database"], check["query"])
         else:
-            if scratch:
-                env = {**env, "PGHOST": scratch.cluster["socket_dir"], "PGPORT": str(scratch.cluster["port"])}
-            value = _commands.run(
-                ["sh", "-c", check["command"]], user=check.get("user", ""), env=env, deadline_s=300
-            ).strip()
+            value = _printed(["sh", "-c", check["command"]], check.get("user", ""), scratch, stage, env).strip()
     except CommandExecutionError as error:
         return {"name": name, "ok": False, "why": str(error)}
     return {"name": name, "value": value, **_verdict(check, value)}
+
+
+def _printed(command, user, scratch, stage, env):
+    if stage:
+        return stage.run(command, user, env, WITHIN_S)
+    where = {"PGHOST": scratch.cluster["socket_dir"], "PGPORT": str(scratch.cluster["port"])}
+    return _commands.run(command, user=user, env=where, deadline_s=WITHIN_S)
 
 
 def _verdict(check, value):

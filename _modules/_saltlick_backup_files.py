@@ -17,8 +17,10 @@ from salt.exceptions import CommandExecutionError
 
 try:
     import _saltlick_backup_commands as _commands
+    import _saltlick_backup_traces as _traces
 except ImportError:
     from saltlick.modules import _saltlick_backup_commands as _commands
+    from saltlick.modules import _saltlick_backup_traces as _traces
 
 MANIFEST = "manifest.json"
 CHUNK = 1 << 20
@@ -64,8 +66,8 @@ def made(folder):
 
 
 def emptied(folder):
-    """The folder with nothing in it."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """The folder with nothing in it. Raises: CommandExecutionError where something stays."""
+    _traces.removed(folder)
     return made(folder)
 
 
@@ -162,7 +164,8 @@ def differences(folder, manifest):
 def write(path, facts):
     """JSON, whole or not at all, on the disk when this returns."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    with fresh.open("w", encoding="utf-8") as file:
+    fresh.unlink(missing_ok=True)
+    with fresh.open("x", encoding="utf-8") as file:
         json.dump(facts, file, indent=1, sort_keys=True)
         file.flush()
         os.fsync(file.fileno())
@@ -180,18 +183,24 @@ def read(path):
 
 
 def packed(source, target):
-    """A gzip of one file."""
-    with Path(source).open("rb") as plain, gzip.GzipFile(target, "wb", compresslevel=1, mtime=0) as file:
-        shutil.copyfileobj(plain, file, CHUNK)
+    """A gzip of one file, for root alone. Raises: CommandExecutionError where it is a link or no file."""
+    new = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with regular(source) as plain, os.fdopen(os.open(target, new, 0o600), "wb") as raw:
+        with gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as file:
+            shutil.copyfileobj(plain, file, CHUNK)
 
 
-def unpacked(source, target):
-    """The file that a gzip holds. CommandExecutionError when it is cut off or damaged."""
+def regular(path):
+    """An open file, in a folder of somebody else: CommandExecutionError where it is a link, a pipe, or another name of a file."""
     try:
-        with gzip.open(source) as file, Path(target).open("wb") as plain:
-            shutil.copyfileobj(file, plain, CHUNK)
-    except (OSError, EOFError) as error:
-        raise CommandExecutionError(f"{Path(source).name} cannot be unpacked: {error}") from error
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise CommandExecutionError(f"{path} cannot be read: {error.strerror}") from error
+    facts = os.fstat(handle)
+    if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
+        os.close(handle)
+        raise CommandExecutionError(f"{path} is not a file with one name, so it is not backed up")
+    return os.fdopen(handle, "rb")
 
 
 def given(path, entry):

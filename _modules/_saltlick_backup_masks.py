@@ -4,11 +4,6 @@ import contextlib
 
 from salt.exceptions import CommandExecutionError
 
-try:
-    import _saltlick_backup_commands as _commands
-except ImportError:
-    from saltlick.modules import _saltlick_backup_commands as _commands
-
 
 def suit(kind, scripts):
     """CommandExecutionError unless each script is one that this kind of data can be changed by: nothing is left out silently."""
@@ -25,12 +20,11 @@ def sql(scripts, scratch, deadline_s):
             scratch.psql(script["database"], script["sql"], deadline_s=deadline_s)
 
 
-def commands(scripts, env, deadline_s):
-    """Each as a command of its user, which finds the data by its environment. Raises: as `sql`."""
+def commands(scripts, stage, env, deadline_s):
+    """Each as a command of its user over what is in a `Stage` (see `Stage.run` for `env`). Raises: as `sql`."""
     for number, script in enumerate(scripts, 1):
         with _named(number, scripts):
-            command = ["sh", "-c", script["command"]]
-            _commands.run(command, user=script.get("user") or "", env=env, deadline_s=deadline_s)
+            stage.run(["sh", "-c", script["command"]], script.get("user") or "", env, deadline_s)
 
 
 @contextlib.contextmanager

@@ -16,8 +16,12 @@ from salt.exceptions import CommandExecutionError
 
 try:
     import _saltlick_backup_commands as _commands
+    import _saltlick_backup_files as _files
+    import _saltlick_backup_traces as _traces
 except ImportError:
     from saltlick.modules import _saltlick_backup_commands as _commands
+    from saltlick.modules import _saltlick_backup_files as _files
+    from saltlick.modules import _saltlick_backup_traces as _traces
 
 STORE = "saltlick.sqlite"
 BUSY_S = 60
@@ -118,8 +122,8 @@ def _unpacked(folder, places, deadline_s):
     fresh["memory"] = places.memory.with_name("saltlick.recovered")
     fresh["settings"] = folder / "settings"
     for part, target in fresh.items():
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(mode=0o700, parents=True)
+        _traces.removed(target)
+        _files.fresh(target)
         if (archive := folder / f"{part}.tar.gz").is_file():
             _commands.run(["tar", "-C", target, "--numeric-owner", "-xpzf", archive], deadline_s=deadline_s)
     if not (fresh["keys"] / "master.pem").is_file() or not (fresh["keys"] / "master.pub").is_file():
@@ -134,8 +138,8 @@ def _unpacked(folder, places, deadline_s):
 def _exchanged(fresh, places):
     """Rename what is there to `before-recovery`, and what was unpacked to its place; where the former things are."""
     kept = places.memory.with_name(f"saltlick.{KEPT}")
-    shutil.rmtree(kept, ignore_errors=True)
-    kept.mkdir(mode=0o700)
+    _traces.removed(kept)
+    _files.fresh(kept)
     shutil.copytree(places.keys, kept / "keys")
     if places.memory.is_dir():
         places.memory.rename(kept / "memory")

@@ -5,6 +5,7 @@ A full backup is what `pg_basebackup` makes, with the WAL it needs. An increment
 """
 
 import json
+import os
 import re
 import time
 from datetime import datetime, timezone
@@ -146,8 +147,7 @@ def _base(cluster, folder, options, segment, deadline_s):
     user = _commands.account(cluster["user"])
     place = folder / "base"
     place.mkdir(mode=0o700)
-    for directory in (folder, place):
-        _files.given(directory, user)
+    _files.given(place, user)
     data_bytes = int(ask(cluster, "select sum(pg_database_size(oid)) from pg_database"))
     _files.room((folder, data_bytes, "the base backup"))
     reaches = now()
@@ -158,6 +158,8 @@ def _base(cluster, folder, options, segment, deadline_s):
         *([f"--max-rate={options['max_rate_mb']}M"] if options.get("max_rate_mb") else []),
     ]  # fmt: skip
     _commands.run(command, user=cluster["user"], deadline_s=deadline_s)
+    os.chown(place, 0, 0)
+    _files.plain(place)
     ranges = json.loads((place / "backup_manifest").read_text("utf-8"))["WAL-Ranges"]
     timeline, end = int(ranges[-1]["Timeline"]), ranges[-1]["End-LSN"]
     return {
@@ -202,7 +204,8 @@ def descent(cluster, timeline):
     born = ask(cluster, f"{when} from pg_stat_file('pg_wal/{name}', true)")
     received = Path(cluster["archive_dir"]) / name
     if not text and received.exists():
-        text, born = received.read_text("utf-8"), str(received.stat().st_mtime)
+        with _files.regular(received) as file:
+            text, born = file.read().decode("utf-8", "replace"), str(received.lstat().st_mtime)
     lines = [words for words in map(str.split, text.splitlines()) if len(words) > 1 and words[0].isdigit()]
     if timeline > 1 and not lines:
         return {}
@@ -225,7 +228,7 @@ def _received(cluster, folder, links, own):
             if link is links[-1]:
                 raise
     wal = folder / "wal"
-    wal.mkdir()
+    wal.mkdir(mode=0o700)
     for _, _, _, path in wanted:
         _files.packed(path, wal / f"{path.name}.gz")
     for path in Path(cluster["archive_dir"]).glob("*.history"):

@@ -1,17 +1,18 @@
 """A PostgreSQL data directory from a backup, recovered by a server of its own. Sibling of `backup`."""
 
-import shutil
 from pathlib import Path
 
 from salt.exceptions import CommandExecutionError
 
 try:
+    import _saltlick_backup_archives as _archives
     import _saltlick_backup_commands as _commands
     import _saltlick_backup_files as _files
     import _saltlick_backup_postgresql as _postgresql
     import _saltlick_backup_scratch as _scratch
     import _saltlick_backup_traces as _traces
 except ImportError:
+    from saltlick.modules import _saltlick_backup_archives as _archives
     from saltlick.modules import _saltlick_backup_commands as _commands
     from saltlick.modules import _saltlick_backup_files as _files
     from saltlick.modules import _saltlick_backup_postgresql as _postgresql
@@ -29,7 +30,16 @@ NEEDED = {
 }
 """Settings, and what pg_controldata calls them."""
 OTHER_PROCESSES = 50
-AUTO, ASIDE = "postgresql.auto.conf", "saltlick-auto.conf"
+AUTO = "postgresql.auto.conf"
+UNPACK = 'umask 077; set -C; gzip -dc >"$1"'
+TIDY = """
+cd "$1" && rm -f standby.signal recovery.signal postmaster.pid && cd saltlick-wal || exit
+for partial in *.partial; do
+  whole=${partial%.partial}
+  if [ -e "$whole" ]; then rm -f "$partial"; elif [ -e "$partial" ]; then mv "$partial" "$whole"; fi
+done
+"""
+"""A segment that was in progress counts where no later backup has it whole."""
 
 
 def lay_out(cluster, chain, target):
@@ -38,38 +48,39 @@ def lay_out(cluster, chain, target):
 
     Raises: CommandExecutionError.
     """
-    user = _commands.account(cluster["user"])
-    base, target = chain[0] / "base", Path(target)
+    user, base, target = cluster["user"], chain[0] / "base", Path(target)
     _scratch.Scratch(cluster, target).stop()  # of a restore that was killed
     _traces.removed(target)
-    _files.fresh(target)
-    wal = target / "saltlick-wal"
+    _commands.run(["mkdir", "-m", "700", target], user=user)
     for archive, place in (("base.tar.gz", target), ("pg_wal.tar.gz", target / "pg_wal")):
-        place.mkdir(mode=0o700, exist_ok=True)
-        _commands.run(["tar", "-xzf", base / archive, "-C", place])
+        _archives.look(base / archive)
+        _commands.run(["mkdir", "-p", "-m", "700", place], user=user)
+        _given(base / archive, ["tar", "-xzf", "-", "-C", place], user)
         _files.plain(target)
-    shutil.copyfile(base / "backup_manifest", target / "backup_manifest")
-    _files.given(target, user)
-    _commands.run([f"{cluster['bin_dir']}/pg_verifybackup", "-e", "-q", target], user=cluster["user"])
-    wal.mkdir(mode=0o700)
+    _given(base / "backup_manifest", ["sh", "-c", _commands.WRITE, "sh", target / "backup_manifest"], user)
+    _commands.run([f"{cluster['bin_dir']}/pg_verifybackup", "-e", "-q", target], user=user)
+    wal = target / "saltlick-wal"
+    _commands.run(["mkdir", "-m", "700", wal], user=user)
     for folder in chain[1:]:
         for path in sorted((folder / "wal").glob("*.gz")):  # none where nothing had been written
-            _files.unpacked(path, wal / path.name.removesuffix(".gz"))
-    for path in wal.glob("*.partial"):
-        whole = path.with_name(path.name.removesuffix(".partial"))
-        path.unlink() if whole.exists() else path.rename(whole)
-    for name in ("standby.signal", "recovery.signal", "postmaster.pid"):
-        (target / name).unlink(missing_ok=True)
-    _files.given(target, user)
+            _given(path, ["sh", "-c", UNPACK, "sh", wal / path.name.removesuffix(".gz")], user)
+    _commands.run(["sh", "-c", TIDY, "sh", target], user=user)
 
 
-def reserve(target, numbers):
+def _given(path, command, user):
+    """Run a command as the user with a file of root's as its input: in the user's own folder root writes nothing."""
+    with Path(path).open("rb") as source:
+        _commands.run(command, user=user, source=source, shown=lambda _: f"unpacking {path.name}")
+
+
+def reserve(cluster, target, numbers):
     """Take care that what is recovered becomes none of these timelines: another one of that number is in the store.
 
     Source: PostgreSQL's findNewestTimeLine(), which looks for history files upwards until there is none.
     """
-    for number in numbers:
-        (Path(target) / "saltlick-wal" / f"{number:08X}.history").touch()
+    names = [Path(target) / "saltlick-wal" / f"{number:08X}.history" for number in numbers]
+    if names:
+        _commands.run(["touch", *names], user=cluster["user"])
 
 
 def recover(cluster, target, until, deadline_s, timeline="latest"):
@@ -109,15 +120,11 @@ def _at_least(needs):
 
 
 def _aim(cluster, target, until, timeline):
-    """Recovery is told where to end; what the source was told by ALTER SYSTEM is laid aside."""
+    """Recovery is told where to end, in the place of what the source was told by ALTER SYSTEM."""
     lines = [f'restore_command = \'cp "{target}/saltlick-wal/%f" "%p"\'', f"recovery_target_timeline = '{timeline}'"]
     lines += [f"recovery_target_time = '{until}'", "recovery_target_action = 'promote'"] if until else []
-    auto, aside = target / AUTO, target / ASIDE
-    if auto.exists() and not aside.exists():
-        auto.rename(aside)
-    auto.write_text("".join(f"{line}\n" for line in lines))
-    (target / "recovery.signal").touch()
-    _files.given(target, _commands.account(cluster["user"]))
+    _commands.write(target / AUTO, "".join(f"{line}\n" for line in lines), cluster["user"])
+    _commands.write(target / "recovery.signal", "", cluster["user"])
 
 
 class Recovered(_scratch.Scratch):
@@ -145,12 +152,9 @@ class Recovered(_scratch.Scratch):
         ]
 
     def finished(self):
-        """As any `Scratch`; what the source was told by ALTER SYSTEM is in its place again."""
+        """As any `Scratch`; nothing of what ALTER SYSTEM said in the source, or in the backup, comes back."""
         super().finished()
-        (self.target / AUTO).unlink()
-        if (self.target / ASIDE).exists():
-            (self.target / ASIDE).rename(self.target / AUTO)
-        shutil.rmtree(self.target / "saltlick-wal")
+        self.remove(AUTO, "saltlick-wal")
 
 
 def _fields(line):

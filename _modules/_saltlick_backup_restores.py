@@ -1,5 +1,7 @@
 """Backups back into databases and folders: fetched, verified, tried beside what serves, then exchanged. Sibling of `backup`."""
 
+import contextlib
+import os
 from pathlib import Path
 
 from salt.exceptions import CommandExecutionError
@@ -16,6 +18,7 @@ try:
     import _saltlick_backup_rewrite as _rewrite
     import _saltlick_backup_scratch as _scratch
     import _saltlick_backup_serving as _serving
+    import _saltlick_backup_stage as _stage
     import _saltlick_backup_swap as _swap
     import _saltlick_backup_traces as _traces
     import _saltlick_backup_trees as _trees
@@ -32,6 +35,7 @@ except ImportError:
     from saltlick.modules import _saltlick_backup_rewrite as _rewrite
     from saltlick.modules import _saltlick_backup_scratch as _scratch
     from saltlick.modules import _saltlick_backup_serving as _serving
+    from saltlick.modules import _saltlick_backup_stage as _stage
     from saltlick.modules import _saltlick_backup_swap as _swap
     from saltlick.modules import _saltlick_backup_traces as _traces
     from saltlick.modules import _saltlick_backup_trees as _trees
@@ -64,7 +68,7 @@ def postgresql(order, folder):
         _recovery.lay_out(facts, chain, target)
         watch("lay_out")
         timeline, later = _timelines(order)
-        _recovery.reserve(target, later)
+        _recovery.reserve(facts, target, later)
         scratch = _recovery.recover(facts, target, order.until, order.deadline_s, timeline)
         try:
             watch("recover")
@@ -74,8 +78,7 @@ def postgresql(order, folder):
         held = {"target": str(ready), "source": manifests[0]["postgresql"]["system"] if order.anew else ""}
         if order.serves and not order.anew:
             scratch.finished()
-            if moves:
-                _rewrite.configured(target, facts)
+            _rewrite.configured(target, facts, all_of_it=moves)
         if order.hold:
             outcome["held"], stays = held, ready
         elif order.swap:
@@ -152,7 +155,7 @@ def postgresql_in_place(held):
     _traces.removed(kept)
     _serving.service("stop", facts["receiver"], optional=True)
     _serving.stopped(facts, optional=not (data / "PG_VERSION").exists())
-    data.mkdir(mode=0o700, exist_ok=True)  # where a disk was lost
+    _commands.run(["mkdir", "-p", "-m", "700", data], user=facts["user"])  # where a disk was lost
     try:
         _swap.exchange(target, data)
     except CommandExecutionError:
@@ -204,59 +207,66 @@ def zodb(order, folder):
     """Data.fs with its blobs."""
     facts, watch = _zodb.facts(), _chains.Watch()
     (data, beside), (blobs, _) = _zodb.places(facts)
-    target, stays = data.with_name(f".{data.name}.restored"), None
-    pairs = [(target / "Data.fs", data), (target / "blobs", blobs)]
-    for _, place in pairs:
+    for place in (data, blobs):
         _places.exchangeable(place, beside)
     manifests = _chains.described(order)
     _files.room(_chains.need(folder, manifests), (data.parent, _zodb.laid_out(manifests), "the restored ZODB"))
     chain = _chains.fetched(order, folder, manifests)
     watch("fetch")
-    try:
-        seen = _zodb.restore(facts, chain, target, order.deadline_s)
+    with _stage.beside(data) as stage, contextlib.ExitStack() as left:
+        left.callback(stage.clear)
+        stage.make()
+        seen = _zodb.restore(facts, chain, stage.data, bool(order.place.signing_key), order.deadline_s)
         watch("recover")
-        env = {"ZODB_DATA": str(target / "Data.fs"), "ZODB_BLOBS": str(target / "blobs")}
-        _masks.commands(order.scripts, env, order.deadline_s)
+        if any(script.get("user") for script in (*order.scripts, *order.checks)):
+            _files.given(stage.data, _commands.account(facts["user"]))
+        _masks.commands(order.scripts, stage, _zodb.env, order.deadline_s)
         watch("scripts")
         if order.anew:
-            seen = _zodb.rewritten(facts, target, order.deadline_s)
+            seen = _zodb.rewritten(facts, stage.data, order.deadline_s)
             watch("rewrite")
         whole = {"name": "every transaction and blob", "value": seen, "ok": True}
-        outcome = {"checks": [whole, *_checks.checked(order.checks, None, env)], "reached": seen["last"]}
-        held = {"target": str(target), "keep": not order.anew}
-        _files.given(target, _commands.account(facts["user"]))
+        checks = _checks.checked(order.checks, stage=stage, env=_zodb.env)
+        outcome = {"checks": [whole, *checks], "reached": seen["last"]}
+        if not any(script.get("user") for script in (*order.scripts, *order.checks)):
+            _files.given(stage.data, _commands.account(facts["user"]))
+        held = {"keep": not order.anew}
         if order.hold:
-            outcome["held"], stays = held, target
+            outcome["held"] = held
+            left.pop_all()
         elif order.swap:
-            outcome["kept"] = zodb_in_place(held)
+            outcome["kept"] = _zodb_exchanged(facts, stage, order.anew)
         else:
-            _swap.rehearse(pairs)
+            _swap.rehearse([(stage.data / "Data.fs", stage.place), (stage.data / "blobs", blobs)])
         watch("swap")
         return {**outcome, "seconds": watch.seconds}
-    finally:
-        if target != stays:
-            _traces.removed(target)
 
 
 def zodb_in_place(held):
     """Both parts are exchanged while nobody serves them, or neither is. Returns where the former pair is, or nothing."""
-    facts, target = _zodb.facts(), Path(held["target"])
+    facts = _zodb.facts()
+    (data, _), _ = _zodb.places(facts)
+    with _stage.beside(data) as stage:
+        stage.open()
+        return _zodb_exchanged(facts, stage, not held["keep"])
+
+
+def _zodb_exchanged(facts, stage, anew):
     (data, _), (blobs, _) = _zodb.places(facts)
     _program("stop", facts)
     try:
-        _swap.replace([(target / "Data.fs", data), (target / "blobs", blobs)])
+        _swap.replace([(stage.data / "Data.fs", stage.place), (stage.data / "blobs", blobs)])
         for name in (".index", ".tmp", ".lock"):
             Path(facts["data"] + name).unlink(missing_ok=True)
     finally:
         _program("start", facts)
-    return _kept(target, data, held["keep"])
+    return _kept(stage, keep=not anew)
 
 
 def directories(order, folder):
     """Folders, each exchanged for what was restored beside it."""
     watch, manifests = _chains.Watch(), _chains.described(order)
     places = _places.apart(_declared(order, manifests), folder)
-    pairs = [(_fresh(place), place) for place in places.values()]
     _trees.owners_known(manifests[-1])
     for place in places.values():
         _places.exchangeable(place)
@@ -264,28 +274,27 @@ def directories(order, folder):
     _files.room(_chains.need(folder, manifests), *unpacked)
     _chains.fetched(order, folder, manifests)
     watch("fetch")
-    outcome, stays = {"checks": [], "reached": manifests[-1]["began"], "kept": []}, set()
-    try:
-        for path, place in places.items():
-            archives, fresh = [folder / link["id"] / link["directories"][path] for link in manifests], _fresh(place)
-            _traces.removed(fresh)
-            _trees.unpack(archives, fresh, order.deadline_s)
-            _masks.commands(order.scripts, {"ORIGINAL": path, "RESTORED": str(fresh)}, order.deadline_s)
-        outcome["checks"] = _checks.checked(order.checks, None, {"RESTORED": str(pairs[0][0])})
+    outcome = {"checks": [], "reached": manifests[-1]["began"], "kept": []}
+    with contextlib.ExitStack() as handles, contextlib.ExitStack() as left:
+        stages = {path: handles.enter_context(_stage.beside(place)) for path, place in places.items()}
+        for path, stage in stages.items():
+            left.callback(stage.clear)
+            stage.make()
+            archives = [folder / link["id"] / link["directories"][path] for link in manifests]
+            _trees.unpack(archives, stage.data, manifests[-1], bool(order.place.signing_key), order.deadline_s)
+            _masks.commands(order.scripts, stage, _trees.env(path), order.deadline_s)
+        path, first = next(iter(stages.items()))
+        outcome["checks"] = _checks.checked(order.checks, stage=first, env=_trees.env(path))
         watch("recover")
-        held = {"pairs": [[str(fresh), str(place)] for fresh, place in pairs], "keep": not order.anew}
         if order.hold:
-            outcome["held"], stays = held, {fresh for fresh, _ in pairs}
+            outcome["held"] = {"places": [str(place) for place in places.values()], "keep": not order.anew}
+            left.pop_all()
         elif order.swap:
-            outcome["kept"] = directories_in_place(held)
+            outcome["kept"] = _trees_exchanged(stages.values(), keep=not order.anew)
         else:
-            _swap.rehearse(pairs)
+            _swap.rehearse([(stage.data, stage.place) for stage in stages.values()])
         watch("swap")
         return {**outcome, "seconds": watch.seconds}
-    finally:
-        for fresh, _ in pairs:
-            if fresh not in stays:
-                _traces.removed(fresh)
 
 
 def _declared(order, manifests):
@@ -300,27 +309,30 @@ def _declared(order, manifests):
 
 def directories_in_place(held):
     """The restored folders are in their places, all or none. Returns where the former ones are, those that are kept."""
-    pairs = [(Path(fresh), Path(place)) for fresh, place in held["pairs"]]
-    for _, place in pairs:
-        _traces.removed(_swap.aside(place))
-    _swap.replace(pairs)
-    kept = [_kept(fresh, place, held["keep"]) for fresh, place in pairs if fresh.exists()]
+    with contextlib.ExitStack() as handles:
+        stages = [handles.enter_context(_stage.beside(Path(place))) for place in held["places"]]
+        for stage in stages:
+            stage.open()
+        return _trees_exchanged(stages, held["keep"])
+
+
+def _trees_exchanged(stages, keep):
+    for stage in stages:
+        _traces.removed(_swap.aside(stage.place))
+    _swap.replace([(stage.data, stage.place) for stage in stages])
+    kept = [_kept(stage, keep) for stage in stages]
     return [path for path in kept if path]
 
 
-def _fresh(place):
-    return place.with_name(f".{place.name}.restored")
-
-
-def _kept(former, place, keep):
-    """Lay what served aside, in the place of what lay there before; without `keep` both go."""
-    aside = _swap.aside(place)
+def _kept(stage, keep):
+    """Lay what served aside, in the place of what lay there before; without `keep` both go. The stage goes, too."""
+    aside = _swap.aside(stage.place)
     _traces.removed(aside)
-    if not keep:
-        _traces.removed(former)
-        return ""
-    former.rename(aside)
-    return str(aside)
+    former = os.path.lexists(stage.data)
+    if keep and former:
+        stage.data.rename(aside)
+    stage.clear()
+    return str(_swap.aside(stage.real)) if keep and former else ""
 
 
 KINDS = {"postgresql": postgresql, "zodb": zodb, "directories": directories}

@@ -5,7 +5,6 @@ into a cluster that `initdb` has just made; only that one ever serves.
 """
 
 import os
-import shutil
 from pathlib import Path
 
 from salt.exceptions import CommandExecutionError
@@ -32,6 +31,8 @@ LOADING = {
 }
 """Of the new cluster while it is loaded; it is written to the disk afterwards. With no room for workers, what the libraries that
 its extensions need would start, such as pg_cron's jobs, does not start."""
+AUTO = "postgresql.auto.conf"
+"""What ALTER SYSTEM wrote; in the data directory everywhere."""
 OWN_CONFIGURATION = ("*.conf", "*.crt", "*.key", "*.pem", "conf.d")
 """What a data directory has of this server, on systems where configuration lies there."""
 DETACH = """
@@ -48,8 +49,14 @@ end $$
 """
 """Logins to other servers (foreign data wrappers) go, and jobs of pg_cron are switched off: both are the source's. Without the
 triggers of cron.job, which want a library that is not loaded."""
-AUTO = "postgresql.auto.conf"
-"""What ALTER SYSTEM wrote; in the data directory everywhere."""
+CONFIGURE = f"""
+umask 077
+cd "$2" && rm -rf -- $4 || exit
+cd "$1" 2>/dev/null && for name in $3; do
+  if [ -e "$name" ]; then cp -Rp -- "$name" "$2/" || exit; fi
+done
+cd "$2" && touch {AUTO}
+"""
 SIZE = "select coalesce(sum(pg_database_size(oid)), 0) from pg_database"
 DATABASES = "select datname from pg_database where datallowconn and datconnlimit <> -2 order by datname"
 """Those that take connections. Source: PostgreSQL's manual, pg_database: -2 is one that a DROP was interrupted in."""
@@ -98,8 +105,7 @@ def rewritten(scratch, serving, target, logins, deadline_s):
     _initialised(scratch, serving, target)
     fresh = _scratch.Scratch(serving, target)
     _traces.removed(dump)
-    dump.mkdir(mode=0o700)
-    _files.given(dump, _commands.account(serving["user"]))
+    _commands.run(["mkdir", "-m", "700", dump], user=serving["user"])
     try:
         fresh.start(deadline_s, {**LOADING, **_libraries(serving)})
         _roles(scratch, fresh, dump, deadline_s)
@@ -124,24 +130,22 @@ def dump_of(target):
 def completed(fresh, serving):
     """Stop it; on the disk, it is then a data directory as `serving` would have made it."""
     fresh.finished()
-    configured(fresh.target, serving)
+    configured(fresh.target, serving, all_of_it=True)
     _commands.run([f"{serving['bin_dir']}/initdb", "--sync-only", "-D", fresh.target], user=serving["user"])
 
 
-def configured(target, serving):
-    """Give a data directory the configuration of the one that serves here, as far as that lies in it."""
+def configured(target, serving, all_of_it):
+    """Give a data directory what ALTER SYSTEM said to the one that serves here; with `all_of_it`, its configuration too, as far as
+    that lies in it.
+
+    As its user: what is in either directory may be a link.
+    """
     data = Path(serving["data_dir"])
     lies_in_data = Path(serving.get("config_dir", "")) == data
-    for path in [path for pattern in OWN_CONFIGURATION for path in target.glob(pattern)]:
-        _traces.removed(path)
-    for path in [path for pattern in OWN_CONFIGURATION if lies_in_data for path in data.glob(pattern)]:
-        place = target / path.name
-        shutil.copytree(path, place) if path.is_dir() else shutil.copy2(path, place)
-    auto = data / AUTO
-    if auto.exists():
-        shutil.copy2(auto, target / AUTO)
-    (target / AUTO).touch(mode=0o600)
-    _files.given(target, _commands.account(serving["user"]))
+    names = [AUTO, *(OWN_CONFIGURATION if all_of_it and lies_in_data else ())]
+    gone = [AUTO, *(OWN_CONFIGURATION if all_of_it else ())]
+    command = ["sh", "-c", CONFIGURE, "sh", data, target, " ".join(names), " ".join(gone)]
+    _commands.run(command, user=serving["user"])
 
 
 def databases(scratch):
@@ -210,7 +214,8 @@ def _roles(scratch, fresh, dump, deadline_s):
     path = dump / "roles.sql"
     _tool(scratch, "pg_dumpall", ["--globals-only", "--no-role-passwords", "-f", path], deadline_s)
     first = scratch.psql("postgres", "select format('CREATE ROLE %I;', rolname) from pg_roles where oid = 10")
-    lines = [line for line in path.read_text("utf-8").splitlines() if line != first]  # initdb made that one
+    text = _commands.read(path, scratch.cluster["user"])
+    lines = [line for line in text.splitlines() if line != first]  # initdb made that one
     fresh.psql("postgres", "\n".join([*lines, ""]))
 
 

@@ -1,6 +1,5 @@
 """A PostgreSQL server beside the one that serves: it starts nothing by itself and reaches nobody. Sibling of `backup`."""
 
-import os
 import re
 import time
 from pathlib import Path
@@ -114,8 +113,9 @@ class Scratch:
     def _configured(self, more):
         """Its own files alone: nothing of what the source's configuration includes, preloads or calls."""
         own, hba, ident, _ = (self.target / name for name in OWN_FILES)
-        hba.write_text(f"local all {self.cluster['user']} peer\n")
-        ident.write_text("")
+        user = self.cluster["user"]
+        _commands.write(hba, f"local all {user} peer\n", user)
+        _commands.write(ident, "", user)
         settings = {
             **DEAD, "port": self.cluster["port"], "unix_socket_directories": f"'{self.target}'",
             "hba_file": f"'{hba}'", "ident_file": f"'{ident}'",
@@ -126,12 +126,11 @@ class Scratch:
         for since, known in SINCE.items():
             settings |= known if self.version() >= since else {}
         settings |= more
-        own.write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
-        _files.given(self.target, _commands.account(self.cluster["user"]))
+        _commands.write(own, "".join(f"{name} = {value}\n" for name, value in settings.items()), user)
 
     def version(self):
         """The number of its major version, such as 15."""
-        return int((self.target / "PG_VERSION").read_text("ascii"))
+        return int(_commands.read(self.target / "PG_VERSION", self.cluster["user"]))
 
     def _begun(self, command, deadline_s):
         user = self.cluster["user"]
@@ -173,8 +172,7 @@ class Scratch:
 
     def log(self, whole=False):
         """The last lines it wrote that tell something; or all."""
-        path = self.target / "saltlick-scratch.log"
-        lines = path.read_text("utf-8", "replace").splitlines() if path.exists() else []
+        lines = _commands.read(self.target / "saltlick-scratch.log", self.cluster["user"]).splitlines()
         if whole:
             return "\n".join(lines)
         telling = [line for line in lines if re.search(r"FATAL|PANIC|ERROR|recovery", line)]
@@ -187,10 +185,7 @@ class Scratch:
         others quote rows.
         """
         script = self.target / "saltlick.sql"
-        script.touch(mode=0o600)
-        script.write_text(sql, "utf-8")
-        owner = _commands.account(self.cluster["user"])
-        os.chown(script, owner.pw_uid, owner.pw_gid)
+        _commands.write(script, sql, self.cluster["user"])
         command = [
             f"{self.cluster['bin_dir']}/psql", "-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse",
             "--single-transaction", "-h", self.cluster["socket_dir"], "-p", self.cluster["port"],
@@ -202,11 +197,13 @@ class Scratch:
             printed = _commands.run([*command, "-f", script], user=user, env=env, deadline_s=deadline_s, shown=shown)
             return printed.rstrip("\n")
         finally:
-            script.unlink()
+            self.remove(script.name)
+
+    def remove(self, *names):
+        """Files and folders of the data directory, as its user."""
+        _commands.run(["rm", "-rf", "--", *(self.target / name for name in names)], user=self.cluster["user"])
 
     def finished(self):
         """Stop it and take out what only this server wanted: the data directory is then as any other."""
         self.stop()
-        for name in (*OWN_FILES, "backup_manifest", "backup_label.old"):
-            (self.target / name).unlink(missing_ok=True)
-        _files.given(self.target, _commands.account(self.cluster["user"]))
+        self.remove(*OWN_FILES, "backup_manifest", "backup_label.old")

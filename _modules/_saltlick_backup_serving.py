@@ -3,7 +3,6 @@
 Where Patroni runs it, Patroni is asked: what it does not know of, it would undo.
 """
 
-import shutil
 import time
 from pathlib import Path
 
@@ -12,10 +11,12 @@ from salt.exceptions import CommandExecutionError
 try:
     import _saltlick_backup_commands as _commands
     import _saltlick_backup_postgresql as _postgresql
+    import _saltlick_backup_traces as _traces
     import _saltlick_patroni as _patroni
 except ImportError:
     from saltlick.modules import _saltlick_backup_commands as _commands
     from saltlick.modules import _saltlick_backup_postgresql as _postgresql
+    from saltlick.modules import _saltlick_backup_traces as _traces
     from saltlick.modules import _saltlick_patroni as _patroni
 
 BEGIN = "/usr/local/sbin/postgresql-begin"
@@ -64,11 +65,9 @@ def started(facts, exchanged=False):
     data = Path(facts["data_dir"])
     if exchanged:
         _forget(facts)
-        user = _commands.account(facts["user"])
-        for name in ("postgresql.conf", "pg_ident.conf"):  # a backup has none where they lie elsewhere
-            path = data / name
-            path.touch(mode=0o600)
-            shutil.chown(path, user.pw_uid, user.pw_gid)
+        # A backup has none where they lie elsewhere.
+        names = [data / name for name in ("postgresql.conf", "pg_ident.conf")]
+        _commands.run(["touch", *names], user=facts["user"])
     _restarted(facts)
     _patroni.wait(facts, "/primary", ANSWERS_WITHIN_S)
     answers(facts)
@@ -122,7 +121,7 @@ def copied(facts, data, kept):
             raise CommandExecutionError("there was no primary any more")
     except CommandExecutionError as error:
         service("stop", facts["service"], optional=True)
-        shutil.rmtree(data, ignore_errors=True)
+        _traces.removed(data)
         kept.rename(data)
         service("start", facts["service"])
         raise CommandExecutionError(

@@ -62,7 +62,7 @@ def rehearse(pairs):
     try:
         for fresh, stand_in in pairs:
             _traces.removed(stand_in)
-            stand_in.mkdir(mode=0o700) if fresh.is_dir() else stand_in.touch(mode=0o600)
+            stand_in.mkdir(mode=0o700) if fresh.is_dir() else stand_in.touch(mode=0o600, exist_ok=False)
         replace(pairs)
         for fresh, stand_in in pairs:
             _traces.removed(aside(stand_in))

@@ -10,13 +10,16 @@ devices and named pipes. They hold no sockets: a socket is made by the process t
 import os
 import re
 import shutil
+from pathlib import Path
 
 from salt.exceptions import CommandExecutionError
 
 try:
+    import _saltlick_backup_archives as _archives
     import _saltlick_backup_commands as _commands
     import _saltlick_backup_files as _files
 except ImportError:
+    from saltlick.modules import _saltlick_backup_archives as _archives
     from saltlick.modules import _saltlick_backup_commands as _commands
     from saltlick.modules import _saltlick_backup_files as _files
 
@@ -80,18 +83,32 @@ def _without_devices(snapshot):
     snapshot.write_bytes(header[0] + SNAPSHOT.sub(rb"\g<1>0\g<2>", raw[header.end() :]))
 
 
-def unpack(archives, target, deadline_s=3600):
+def unpack(archives, target, user="", trusted=True, deadline_s=3600):
     """A folder as it was at the last of these archives: what was deleted in between is gone again.
 
-    Raises: CommandExecutionError, also where the file system takes no extended attributes or ACLs that an archive has.
+    `target` lies where only root may enter. All is done by `user`, who owns all of it, unless an archive holds what only root can
+    make; which is refused where it is not `trusted`. Raises: CommandExecutionError, also where the file system takes no extended
+    attributes or ACLs that an archive has.
     """
     _files.fresh(target)  # of root's alone, until tar gives it what it had
     for number, archive in enumerate(archives):
+        content = _archives.look(archive, target)
+        if content.root and not trusted:
+            raise CommandExecutionError(
+                "the backup holds devices, set-id files or capabilities, which are taken only from a store with a `signing_key`"
+            )
+        who = "" if content.root else user
         if number:
             _bare(target)
+        elif who:
+            entry = _commands.account(who)
+            os.chown(target, entry.pw_uid, entry.pw_gid)
         lines = []
-        words = ["--listed-incremental=/dev/null", "--same-owner", "-xzpf", archive]
-        _commands.run(["tar", "-C", target, *ATTRIBUTES, *words], deadline_s=deadline_s, remarks=lines)
+        words = ["--listed-incremental=/dev/null", "--same-owner", "-xzpf", "-"]
+        with Path(archive).open("rb") as source:
+            _commands.run(
+                ["tar", *ATTRIBUTES, *words], user=who, cwd=target, source=source, deadline_s=deadline_s, remarks=lines
+            )
         if lost := [line for line in lines if LOST.match(line)]:
             raise CommandExecutionError(
                 f"the file system of {target} does not take what the backup has: {' / '.join(lost[:3])}"
@@ -103,7 +120,7 @@ def _bare(target):
 
     Every archive has every folder; files it replaces.
     """
-    for folder, _, _ in os.walk(os.fsencode(target)):
+    for _, _, _, folder in os.fwalk(os.fsencode(target)):
         for name in os.listxattr(folder):
             if name != "security.selinux":
                 os.removexattr(folder, name)

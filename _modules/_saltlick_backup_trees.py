@@ -16,7 +16,6 @@ except ImportError:
     from saltlick.modules import _saltlick_backup_places as _places
     from saltlick.modules import _saltlick_backup_tar as _tar
 
-unpack = _tar.unpack
 OWNERS = """find "$1" -printf '%u %g\\n' 2>/dev/null | sort -u"""
 """Every pair of owner and group, by name or else by number. What goes away meanwhile is not counted; tar says what cannot be
 read. Source: GNU find."""
@@ -100,6 +99,24 @@ def _exists(look, name):
         return bool(look(name))
     except KeyError:
         return False
+
+
+def unpack(archives, target, manifest, trusted, deadline_s):
+    """As `_saltlick_backup_tar.unpack`, by the one user that owns all of it; by root where it is several, or nobody here."""
+    users, groups = manifest["owners"]["users"], manifest["owners"]["groups"]
+    alone = len(users) == len(groups) == 1 and not users[0].isdigit() and _of(users[0], groups[0])
+    _tar.unpack(archives, target, users[0] if alone else "", trusted, deadline_s)
+
+
+def env(path):
+    """What a script over a restored folder finds in its environment, by the folder that it is in."""
+    return lambda restored: {"ORIGINAL": path, "RESTORED": str(restored)}
+
+
+def _of(user, group):
+    """Whether a user may give files to a group."""
+    entry = _commands.account(user)
+    return entry.pw_uid != 0 and _exists(grp.getgrnam, group) and grp.getgrnam(group).gr_gid == entry.pw_gid
 
 
 def laid_out(manifests, path):

@@ -126,7 +126,7 @@ def _pair(site, folder, mode, last, state, deadline_s):
             if name >= max(other for other in have if other.endswith((".fs", ".fsz"))).split(".")[0]
         }
     place = folder / "repozo"
-    place.mkdir()
+    place.mkdir(mode=0o700)
     for name in sorted(have - had):
         shutil.copyfile(repository / name, place / name)
     for path in repository.glob("*.dat"):
@@ -164,12 +164,16 @@ def python(site):
     return str(Path(site["repozo"]).with_name("python"))
 
 
-def restore(site, chain, target, deadline_s):
+def env(restored):
+    """What a script over a restored pair finds in its environment."""
+    return {"ZODB_DATA": str(restored / "Data.fs"), "ZODB_BLOBS": str(restored / "blobs")}
+
+
+def restore(site, chain, target, trusted, deadline_s):
     """Data.fs and blobs in a folder, from the local folders of a chain; what `look` says of them.
 
     Raises: CommandExecutionError when a transaction is cut or a blob is missing.
     """
-    _traces.removed(target)
     target = _files.fresh(target)
     repository = _files.fresh(target / ".repozo")
     for folder in chain:
@@ -178,7 +182,7 @@ def restore(site, chain, target, deadline_s):
     _commands.run([site["repozo"], "-R", "-r", repository, "-o", target / "Data.fs"], deadline_s=deadline_s)
     shutil.rmtree(repository)
     archives = [folder / BLOBS for folder in chain if (folder / BLOBS).exists()]
-    _tar.unpack(archives, target / "blobs", deadline_s=deadline_s)
+    _tar.unpack(archives, target / "blobs", trusted=trusted, deadline_s=deadline_s)
     return look(site, target / "Data.fs", target / "blobs")
 
 

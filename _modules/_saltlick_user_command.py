@@ -14,7 +14,7 @@ LAST_LINES = 5
 
 def run(
     command, user="", environ=None, umask=0o077, deadline_s=600, allowed=(0,), output=None, given=None, shown=" ".join,
-    remarks=None, handles=(),
+    remarks=None, handles=(), source=None, cwd="/",
 ):  # fmt: skip
     """
     Run a command in a session of its own and return what it printed, as text.
@@ -23,6 +23,10 @@ def run(
         an open binary file that takes what it prints instead
     given
         text for its standard input
+    source
+        an open binary file as its standard input instead
+    cwd
+        the folder it begins in, entered before it becomes the user
     allowed
         exit codes that are no failure
     shown
@@ -38,8 +42,8 @@ def run(
     command = [str(word) for word in command]
     try:
         process = subprocess.Popen(  # noqa: S603
-            command, stdin=subprocess.DEVNULL if given is None else subprocess.PIPE, stdout=output or subprocess.PIPE,
-            stderr=subprocess.PIPE, cwd="/", env=environ, umask=umask, start_new_session=True,
+            command, stdin=subprocess.PIPE if given is not None else source or subprocess.DEVNULL,
+            stdout=output or subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, env=environ, umask=umask, start_new_session=True,
             pass_fds=handles, **identity(user),
         )  # fmt: skip
     except OSError as error:
