@@ -9,6 +9,7 @@ except ImportError:
 
 WITHIN_S = 300
 
+
 def checked(checks, scratch=None, stage=None, env=None):
     """What each check found, of a running `Scratch` or of what is in a `Stage` (see `Stage.run` for `env`).
 

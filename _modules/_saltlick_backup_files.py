@@ -67,7 +67,9 @@ def made(folder):
 
 def emptied(folder):
     """The folder with nothing in it. Raises: CommandExecutionError where something stays."""
-    _traces.removed(folder)
+    if folder.is_symlink() or not folder.is_dir():
+        _traces.removed(folder)
+    _traces.cleared(folder)  # the folder itself may be a mount point
     return made(folder)
 
 
@@ -77,6 +79,7 @@ def fresh(folder):
     Raises: CommandExecutionError.
     """
     try:
+        Path(folder).parent.mkdir(parents=True, exist_ok=True)
         Path(folder).mkdir(mode=0o700)
     except OSError as error:
         raise CommandExecutionError(f"{folder} cannot be made anew: {error.strerror}") from error
@@ -185,9 +188,12 @@ def read(path):
 def packed(source, target):
     """A gzip of one file, for root alone. Raises: CommandExecutionError where it is a link or no file."""
     new = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    with regular(source) as plain, os.fdopen(os.open(target, new, 0o600), "wb") as raw:
-        with gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as file:
-            shutil.copyfileobj(plain, file, CHUNK)
+    with (
+        regular(source) as plain,
+        os.fdopen(os.open(target, new, 0o600), "wb") as raw,
+        gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as file,
+    ):
+        shutil.copyfileobj(plain, file, CHUNK)
 
 
 def regular(path):

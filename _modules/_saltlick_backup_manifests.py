@@ -94,6 +94,9 @@ def _problems(facts):
     for name in ("size", "raw_size"):
         if not _is_size(facts.get(name, 0)):
             yield f"has {facts[name]!r} as its {name}"
+    if not isinstance(facts.get("environment", ""), str):
+        yield f"has {facts['environment']!r} as its environment"
+    yield from _odd_parts(facts)
     if facts["kind"] == "directories":
         yield from _odd_directories(facts)
 
@@ -107,6 +110,26 @@ def _odd_files(files):
             yield f"has a file {name!r}, which is no name below a folder"
         if not (isinstance(entry, dict) and _is_size(entry.get("size")) and _is_digest(entry.get("sha256"))):
             yield f"does not say size and SHA-256 of {name!r}"
+
+
+def _odd_parts(facts):
+    """Of what a kind says for itself."""
+    if facts["kind"] == "directories":
+        owners = facts.get("owners")
+        if not (isinstance(owners, dict) and all(_are_texts(owners.get(who)) for who in ("users", "groups"))):
+            yield "does not say whose its files are"
+    if facts["kind"] == "postgresql":
+        part = facts.get("postgresql")
+        if not isinstance(part, dict) or not all(_is_size(part.get(name)) for name in ("timeline", "next_segment")):
+            yield "does not say where its WAL ends"
+        elif not all(_is_size(part[name]) for name in ("segments", "segment_bytes", "first_segment") if name in part):
+            yield "does not say how much WAL it has"
+    if facts["kind"] == "zodb" and not _are_texts((facts.get("zodb") or {}).get("repozo")):
+        yield "does not say which files of repozo it is of"
+
+
+def _are_texts(value):
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def _odd_directories(facts):

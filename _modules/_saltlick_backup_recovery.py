@@ -10,6 +10,7 @@ try:
     import _saltlick_backup_files as _files
     import _saltlick_backup_postgresql as _postgresql
     import _saltlick_backup_scratch as _scratch
+    import _saltlick_backup_stage as _stage
     import _saltlick_backup_traces as _traces
 except ImportError:
     from saltlick.modules import _saltlick_backup_archives as _archives
@@ -17,6 +18,7 @@ except ImportError:
     from saltlick.modules import _saltlick_backup_files as _files
     from saltlick.modules import _saltlick_backup_postgresql as _postgresql
     from saltlick.modules import _saltlick_backup_scratch as _scratch
+    from saltlick.modules import _saltlick_backup_stage as _stage
     from saltlick.modules import _saltlick_backup_traces as _traces
 
 TOO_EARLY = "recovery ended before configured recovery target was reached"
@@ -31,7 +33,7 @@ NEEDED = {
 """Settings, and what pg_controldata calls them."""
 OTHER_PROCESSES = 50
 AUTO = "postgresql.auto.conf"
-UNPACK = 'umask 077; set -C; gzip -dc >"$1"'
+UNPACK = 'umask 077; rm -f -- "$1"; set -C; gzip -dc >"$1"'
 TIDY = """
 cd "$1" && rm -f standby.signal recovery.signal postmaster.pid && cd saltlick-wal || exit
 for partial in *.partial; do
@@ -51,7 +53,7 @@ def lay_out(cluster, chain, target):
     user, base, target = cluster["user"], chain[0] / "base", Path(target)
     _scratch.Scratch(cluster, target).stop()  # of a restore that was killed
     _traces.removed(target)
-    _commands.run(["mkdir", "-m", "700", target], user=user)
+    _stage.folder(target, user)
     for archive, place in (("base.tar.gz", target), ("pg_wal.tar.gz", target / "pg_wal")):
         _archives.look(base / archive)
         _commands.run(["mkdir", "-p", "-m", "700", place], user=user)

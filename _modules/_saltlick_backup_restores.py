@@ -155,7 +155,8 @@ def postgresql_in_place(held):
     _traces.removed(kept)
     _serving.service("stop", facts["receiver"], optional=True)
     _serving.stopped(facts, optional=not (data / "PG_VERSION").exists())
-    _commands.run(["mkdir", "-p", "-m", "700", data], user=facts["user"])  # where a disk was lost
+    if not data.is_dir():  # where a disk was lost
+        _stage.folder(data, facts["user"])
     try:
         _swap.exchange(target, data)
     except CommandExecutionError:
@@ -216,7 +217,7 @@ def zodb(order, folder):
     with _stage.beside(data) as stage, contextlib.ExitStack() as left:
         left.callback(stage.clear)
         stage.make()
-        seen = _zodb.restore(facts, chain, stage.data, bool(order.place.signing_key), order.deadline_s)
+        seen = _zodb.restore(facts, chain, stage.data, order.deadline_s)
         watch("recover")
         if any(script.get("user") for script in (*order.scripts, *order.checks)):
             _files.given(stage.data, _commands.account(facts["user"]))
@@ -252,7 +253,7 @@ def zodb_in_place(held):
 
 
 def _zodb_exchanged(facts, stage, anew):
-    (data, _), (blobs, _) = _zodb.places(facts)
+    _, (blobs, _) = _zodb.places(facts)
     _program("stop", facts)
     try:
         _swap.replace([(stage.data / "Data.fs", stage.place), (stage.data / "blobs", blobs)])
@@ -281,7 +282,7 @@ def directories(order, folder):
             left.callback(stage.clear)
             stage.make()
             archives = [folder / link["id"] / link["directories"][path] for link in manifests]
-            _trees.unpack(archives, stage.data, manifests[-1], bool(order.place.signing_key), order.deadline_s)
+            _trees.unpack(archives, stage.data, manifests[-1], order.deadline_s)
             _masks.commands(order.scripts, stage, _trees.env(path), order.deadline_s)
         path, first = next(iter(stages.items()))
         outcome["checks"] = _checks.checked(order.checks, stage=first, env=_trees.env(path))

@@ -14,12 +14,14 @@ try:
     import _saltlick_backup_files as _files
     import _saltlick_backup_postgresql as _postgresql
     import _saltlick_backup_scratch as _scratch
+    import _saltlick_backup_stage as _stage
     import _saltlick_backup_traces as _traces
 except ImportError:
     from saltlick.modules import _saltlick_backup_commands as _commands
     from saltlick.modules import _saltlick_backup_files as _files
     from saltlick.modules import _saltlick_backup_postgresql as _postgresql
     from saltlick.modules import _saltlick_backup_scratch as _scratch
+    from saltlick.modules import _saltlick_backup_stage as _stage
     from saltlick.modules import _saltlick_backup_traces as _traces
 
 LOADING = {
@@ -105,7 +107,7 @@ def rewritten(scratch, serving, target, logins, deadline_s):
     _initialised(scratch, serving, target)
     fresh = _scratch.Scratch(serving, target)
     _traces.removed(dump)
-    _commands.run(["mkdir", "-m", "700", dump], user=serving["user"])
+    _stage.folder(dump, serving["user"])
     try:
         fresh.start(deadline_s, {**LOADING, **_libraries(serving)})
         _roles(scratch, fresh, dump, deadline_s)
@@ -135,10 +137,9 @@ def completed(fresh, serving):
 
 
 def configured(target, serving, all_of_it):
-    """Give a data directory what ALTER SYSTEM said to the one that serves here; with `all_of_it`, its configuration too, as far as
-    that lies in it.
+    """Give a data directory what ALTER SYSTEM said to the one that serves here; with `all_of_it`, its configuration too.
 
-    As its user: what is in either directory may be a link.
+    That is, as far as it lies there. As the database's user: what is in either directory may be a link.
     """
     data = Path(serving["data_dir"])
     lies_in_data = Path(serving.get("config_dir", "")) == data
@@ -178,6 +179,7 @@ def _initialised(scratch, serving, target):
     """An empty cluster like the scratch one: its first superuser, encoding, locale, checksums and size of segments."""
     _scratch.Scratch(serving, target).stop()
     _traces.removed(target)
+    _stage.folder(target, serving["user"])
     where = "from pg_database where datname = 'template0'"
     encoding, collate, ctype = _fields(
         scratch.psql("postgres", f"select pg_encoding_to_char(encoding), datcollate, datctype {where}")

@@ -1,7 +1,7 @@
 """A folder of root's own beside a place, where what is restored is made before it takes that place. Sibling of `backup`.
 
-The folder that the place lies in may belong to the service's user, who may rename what is in it at any moment and put a link there.
-So it is opened once, and from then on root goes by that handle: a name leads nowhere else. Only root may enter the stage.
+The folder that the place lies in may belong to the service's user, who may rename what is in it at any moment and put a link
+there. So it is opened once, and from then on root goes by that handle: a name leads nowhere else. Only root may enter the stage.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ class Stage:
         except OSError as error:
             raise CommandExecutionError(f"{self.real.parent / self.name} cannot be made: {error.strerror}") from error
         self.open()
-        if os.listdir(self._own):
+        if any(_by(self._own).iterdir()):
             raise CommandExecutionError(f"{self.real.parent / self.name} is not the folder that was made there")
 
     def open(self):
@@ -80,8 +80,8 @@ class Stage:
         """Remove it with all that is in it, whatever it is called by now. Raises: CommandExecutionError."""
         if self._own is None:
             return
-        for name in os.listdir(self._own):
-            _traces.removed(_by(self._own) / name)
+        for path in list(_by(self._own).iterdir()):
+            _traces.removed(path)
         with contextlib.suppress(OSError):  # under another name an empty folder stays
             os.rmdir(self.name, dir_fd=self._parent)
 
@@ -113,6 +113,26 @@ def beside(place):
         raise CommandExecutionError(stage.said(str(error))) from error
     finally:
         stage.close()
+
+
+def folder(path, user):
+    """A new folder of the user's. Raises: CommandExecutionError.
+
+    By root only where nobody else can put something in its place: the user's own folders are the user's affair.
+    """
+    path, entry = Path(path), _commands.account(user)
+    handle = _opened(path.parent)
+    try:
+        facts = os.fstat(handle)
+        if facts.st_uid != 0 or facts.st_mode & 0o022:
+            _commands.run(["mkdir", "-m", "700", path], user=user)
+            return
+        os.mkdir(path.name, 0o700, dir_fd=handle)
+        os.chown(path.name, entry.pw_uid, entry.pw_gid, dir_fd=handle, follow_symlinks=False)
+    except OSError as error:
+        raise CommandExecutionError(f"{path} cannot be made: {error.strerror}") from error
+    finally:
+        os.close(handle)
 
 
 def _opened(folder):

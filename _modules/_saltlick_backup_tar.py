@@ -83,21 +83,15 @@ def _without_devices(snapshot):
     snapshot.write_bytes(header[0] + SNAPSHOT.sub(rb"\g<1>0\g<2>", raw[header.end() :]))
 
 
-def unpack(archives, target, user="", trusted=True, deadline_s=3600):
+def unpack(archives, target, user="", deadline_s=3600):
     """A folder as it was at the last of these archives: what was deleted in between is gone again.
 
     `target` lies where only root may enter. All is done by `user`, who owns all of it, unless an archive holds what only root can
-    make; which is refused where it is not `trusted`. Raises: CommandExecutionError, also where the file system takes no extended
-    attributes or ACLs that an archive has.
+    make. Raises: CommandExecutionError, also where the file system takes no extended attributes or ACLs that an archive has.
     """
     _files.fresh(target)  # of root's alone, until tar gives it what it had
     for number, archive in enumerate(archives):
-        content = _archives.look(archive, target)
-        if content.root and not trusted:
-            raise CommandExecutionError(
-                "the backup holds devices, set-id files or capabilities, which are taken only from a store with a `signing_key`"
-            )
-        who = "" if content.root else user
+        who = "" if _archives.look(archive, target).root else user
         if number:
             _bare(target)
         elif who:

@@ -101,11 +101,11 @@ def _exists(look, name):
         return False
 
 
-def unpack(archives, target, manifest, trusted, deadline_s):
+def unpack(archives, target, manifest, deadline_s):
     """As `_saltlick_backup_tar.unpack`, by the one user that owns all of it; by root where it is several, or nobody here."""
     users, groups = manifest["owners"]["users"], manifest["owners"]["groups"]
     alone = len(users) == len(groups) == 1 and not users[0].isdigit() and _of(users[0], groups[0])
-    _tar.unpack(archives, target, users[0] if alone else "", trusted, deadline_s)
+    _tar.unpack(archives, target, users[0] if alone else "", deadline_s)
 
 
 def env(path):

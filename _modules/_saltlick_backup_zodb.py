@@ -169,7 +169,7 @@ def env(restored):
     return {"ZODB_DATA": str(restored / "Data.fs"), "ZODB_BLOBS": str(restored / "blobs")}
 
 
-def restore(site, chain, target, trusted, deadline_s):
+def restore(site, chain, target, deadline_s):
     """Data.fs and blobs in a folder, from the local folders of a chain; what `look` says of them.
 
     Raises: CommandExecutionError when a transaction is cut or a blob is missing.
@@ -182,7 +182,7 @@ def restore(site, chain, target, trusted, deadline_s):
     _commands.run([site["repozo"], "-R", "-r", repository, "-o", target / "Data.fs"], deadline_s=deadline_s)
     shutil.rmtree(repository)
     archives = [folder / BLOBS for folder in chain if (folder / BLOBS).exists()]
-    _tar.unpack(archives, target / "blobs", trusted=trusted, deadline_s=deadline_s)
+    _tar.unpack(archives, target / "blobs", deadline_s=deadline_s)
     return look(site, target / "Data.fs", target / "blobs")
 
 

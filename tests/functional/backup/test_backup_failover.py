@@ -117,7 +117,7 @@ class Store:
         target = self.folder / "restored"
         recovery.lay_out(database.facts, [self.folder / name for name in chain], target)
         own = timelines[chain[-1]]
-        recovery.reserve(target, range(own + 1, max(timelines.values()) + 1))
+        recovery.reserve(database.facts, target, range(own + 1, max(timelines.values()) + 1))
         scratch = recovery.recover(database.facts, target, moment, 60, own)
         try:
             rows = postgresql.ask(scratch.cluster, "select count(*) from written")
