@@ -109,7 +109,7 @@ def take(folder, mode, last, before, options, deadline_s):
         "versions": {"postgresql": ask(cluster, "show server_version")},
         "raw_size": int(ask(cluster, "select sum(pg_database_size(oid)) from pg_database")),
         "role": role(cluster),
-        "warnings": _places.warnings(_places.real(cluster["data_dir"])),
+        "warnings": _places.warnings(_places.real(cluster["data_dir"]), looked=_places.cluster),
     }
     own = {
         "system": ask(cluster, "select system_identifier from pg_control_system()"),
