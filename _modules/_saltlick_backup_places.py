@@ -81,10 +81,24 @@ def exchangeable(place, beside=None):
         _swap.exchange(fresh, stand_in)
 
 
-def warnings(place, beside=None):
+def cluster(data):
+    """The same for the data folder of a PostgreSQL server, which has all of it inside: WAL elsewhere would stay behind a link.
+
+    Raises: CommandExecutionError that says what stands against it and what to do.
+    """
+    wal = Path(data) / "pg_wal"
+    if wal.is_symlink():
+        raise CommandExecutionError(
+            f"{wal} is a link to {wal.readlink()}, which would not be exchanged with {data}, and its WAL would stay:"
+            f" stop the server, move that folder to {wal} in place of the link, and start it"
+        )
+    exchangeable(data)
+
+
+def warnings(place, *beside, looked=exchangeable):
     """What a backup says of a place that it could not be restored to; it is worth having, for another server or place."""
     try:
-        exchangeable(place, beside)
+        looked(place, *beside)
     except CommandExecutionError as error:
         return [f"this could not be restored here: {error}"]
     return []

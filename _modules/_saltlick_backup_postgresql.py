@@ -31,6 +31,7 @@ KEEP_RECEIVED = 8
 """Segments that stay in the archive folder after they are in a store, so that a run that failed later can be repeated."""
 RECEIVED_WITHIN_S = 60
 RECEIVED = "select max(write_lsn) from pg_stat_replication where application_name = 'pg_receivewal'"
+FLUSHED = "select extract(epoch from clock_timestamp()), pg_current_wal_flush_lsn()"
 
 
 class Chain(Exception):
@@ -109,7 +110,7 @@ def take(folder, mode, last, before, options, deadline_s):
         "versions": {"postgresql": ask(cluster, "show server_version")},
         "raw_size": int(ask(cluster, "select sum(pg_database_size(oid)) from pg_database")),
         "role": role(cluster),
-        "warnings": _places.warnings(_places.real(cluster["data_dir"])),
+        "warnings": _places.warnings(_places.real(cluster["data_dir"]), looked=_places.cluster),
     }
     own = {
         "system": ask(cluster, "select system_identifier from pg_control_system()"),
@@ -150,7 +151,7 @@ def _base(cluster, folder, options, segment, deadline_s):
     _files.given(place, user)
     data_bytes = int(ask(cluster, "select sum(pg_database_size(oid)) from pg_database"))
     _files.room((folder, data_bytes, "the base backup"))
-    reaches = now()
+    reaches, _ = _flushed(cluster)
     command = [
         f"{cluster['bin_dir']}/pg_basebackup", "-w", "-h", cluster["socket_dir"], "-p", cluster["port"],
         "-D", place, "-Ft", "-Z", "1",
@@ -158,6 +159,7 @@ def _base(cluster, folder, options, segment, deadline_s):
         *([f"--max-rate={options['max_rate_mb']}M"] if options.get("max_rate_mb") else []),
     ]  # fmt: skip
     _commands.run(command, user=cluster["user"], deadline_s=deadline_s)
+    consistent, _ = _flushed(cluster)
     os.chown(place, 0, 0)
     _files.plain(place)
     ranges = json.loads((place / "backup_manifest").read_text("utf-8"))["WAL-Ranges"]
@@ -169,6 +171,7 @@ def _base(cluster, folder, options, segment, deadline_s):
         "end_lsn": end,
         "next_segment": segment_number(end, segment),
         "reaches": reaches,
+        "consistent": consistent,
     }
 
 
@@ -297,13 +300,9 @@ def _caught_up(cluster):
 
     Raises: CommandExecutionError when the receiver does not keep up.
     """
-    moment, position, asked = now(), "", False
-    if role(cluster) == "primary":
-        position, asked = ask(cluster, "select pg_current_wal_flush_lsn()"), True
-    else:
-        for address in filter(lambda candidate: is_primary(cluster, candidate), cluster["members"].values()):
-            position, asked = ask(cluster, "select pg_current_wal_flush_lsn()", deadline_s=5, host=address), True
-        position = position or ask(cluster, "select coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())")
+    moment, position = _flushed(cluster)
+    asked = bool(position)
+    position = position or ask(cluster, "select coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())")
     deadline = time.monotonic() + RECEIVED_WITHIN_S
     while (at := ask(cluster, RECEIVED)) == "" or position_of(at) < position_of(position):
         if time.monotonic() > deadline:
@@ -314,6 +313,23 @@ def _caught_up(cluster):
             raise CommandExecutionError(message)
         time.sleep(0.3)
     return moment, position_of(position), asked
+
+
+def _flushed(cluster):
+    """
+    The moment by the primary's clock, and how far its WAL was flushed then; by this server's clock, and nothing, if none answers.
+
+    Commits are stamped by the primary's clock, so a restore to a moment goes by it. A standby's may be off by minutes.
+    """
+    primaries = (address for address in cluster["members"].values() if is_primary(cluster, address))
+    if role(cluster) == "primary":
+        answer = ask(cluster, FLUSHED)
+    elif address := next(primaries, None):
+        answer = ask(cluster, FLUSHED, deadline_s=5, host=address)
+    else:
+        return now(), ""
+    epoch, position = answer.split("|")
+    return _stamp(float(epoch)), position
 
 
 def shipped(manifest):

@@ -55,7 +55,7 @@ def postgresql(order, folder):
     facts, watch = _postgresql.facts(), _chains.Watch()
     data = _places.real(facts["data_dir"])
     target, masked = _beside(data)
-    _places.exchangeable(data)
+    _places.cluster(data)
     if order.serves:
         _serving.check(facts)
     manifests = _chains.described(order)
@@ -193,7 +193,7 @@ def reseed(keep=True):
         raise CommandExecutionError(
             "no other member of this cluster is a primary, so there is nothing to be a standby of"
         )
-    _places.exchangeable(data)
+    _places.cluster(data)
     _traces.removed(kept)
     _serving.service("stop", facts["receiver"], optional=True)
     _serving.copied(facts, data, kept)

@@ -36,6 +36,10 @@ class Attempts(BackupHistory):
         name = backup or self.rows[number].backup
         self.rows[number] = replace(self.rows[number], ended=self._now(), ok=ok, error=error, backup=name)
 
+    def unverified(self, number: int, error: str) -> None:
+        self.end(number, ok=False, error=error)
+        self.rows[number] = replace(self.rows[number], what=Attempt.UNVERIFIED)
+
     def deleted(self, environment: str, job: str, backups: Iterable[str]) -> None:
         pass
 

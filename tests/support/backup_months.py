@@ -35,7 +35,7 @@ class Context(BackupContext):
     """Reads each manifest once."""
 
     def catalogue(self, server: str, store: str, job: str) -> Catalogue:
-        self.one(server, Call("dbrole.get"))
+        self.one(server, Call("backup.catalogue"))
         month = self.fleet
         assert isinstance(month, Month)
         return replace(month.listed(month.manifests), unfinished=tuple(sorted(month.unfinished)))
@@ -72,14 +72,24 @@ class Month:
         self.unsettled_until_full: list[tuple[datetime, datetime | None]] = []
         """Times whose moments are not asked for: from what happened to the end of the first full backup after it."""
         self.jobs: dict[str, Reply] = {}
+        self.away = False
+        """Whether the store cannot be reached."""
+        self.skew = dict.fromkeys(self.cluster.servers, 0)
+        """By how many seconds the clock of a standby differs from the one that stamps the commits."""
+        self.promised_from: datetime | None = None
+        """Since when the window is as long as it is: a longer one brings nothing back."""
         self.every = self.dice.choice((1, 2, 3)) * HOUR
         self.window_h = self.dice.choice((24, 48, 72))
         keep = {"daily": self.dice.randint(1, 7), "weekly": self.dice.randint(0, 2), "monthly": self.dice.randint(0, 1)}
         timing = {"full": {"cron": "15 2 * * *"}, "incremental": {"every_s": self.every}}
-        spec = job(**timing, keep=keep, any_moment=f"{self.window_h}h", max_age_s=2 * self.every)
-        self.subject = BackupJob(environment="prod", name="database", job=spec, servers=tuple(self.cluster.servers))
+        self.spec = {**timing, "keep": keep, "max_age_s": 2 * self.every}
+        self.subject = self._subject()
         history = Attempts(self.clock.shown)
         self.context = Context(fleet=self, clock=FakeClock(), history=history, today=self.clock.shown)
+
+    def _subject(self) -> BackupJob:
+        spec = job(**self.spec, any_moment=f"{self.window_h}h")
+        return BackupJob(environment="prod", name="database", job=spec, servers=tuple(self.cluster.servers))
 
     # What the servers do.
 
@@ -96,6 +106,8 @@ class Month:
             return Reply(True, {"state": "done" if reply.ok else "failed", "value": reply.value, "error": reply.error})
         if server == self.fate.silent or self.cluster.servers[server].role == "down":
             return Reply(False, error="no answer", silent=True)
+        if self.away and call.function in ("backup.catalogue", "backup.take", "backup.verify", "backup.prune"):
+            return Reply(False, error="the store cannot be reached")
         act: Callable[[str, Call], Any] = getattr(self, "_" + call.function.replace(".", "_"))
         return (
             Reply(True, act(server, call)) if not self._fails(call) else Reply(False, error="No space left on device")
@@ -103,6 +115,9 @@ class Month:
 
     def _fails(self, call: Call) -> bool:
         return self.fate.fails and call.function == "backup.take"
+
+    def _backup_catalogue(self, server: str, call: Call) -> Any:
+        return {"manifests": [], "unfinished": [], "unreadable": []}
 
     def _dbrole_get(self, server: str, call: Call) -> Any:
         return {"role": self.cluster.servers[server].role, "by": "postgresql", "seen": ""}
@@ -112,7 +127,8 @@ class Month:
 
     def _backup_verify(self, server: str, call: Call) -> Any:
         damaged = self.content[call.args[2]].damaged
-        return {"id": call.args[2], "problems": ["base.tar.gz has other content"] if damaged else []}
+        problems = ["base.tar.gz has other content"] if damaged else []
+        return {"id": call.args[2], "problems": problems, "size": self.ever[call.args[2]].size}
 
     def _backup_prune(self, server: str, call: Call) -> Any:
         for place, name in enumerate(call.args[2]):
@@ -145,10 +161,13 @@ class Month:
             "id": name, "server": server, "sequence": how["sequence"], "why": how["why"], "mode": mode,
             "previous": last.id if last else "", "base": (last.base or last.id) if last else "",
             "follows": joined if joined and joined != how["previous"] else "",
-            "reaches": self.clock.shown(at), "ended": self.clock.shown(), "raw_size": 100 if self.fate.shrinks else 4000,
+            "reaches": self.clock.shown(at), "ended": self.clock.shown() + self._off(server),
+            "raw_size": 100 if self.fate.shrinks else 4000,
             "lineage": lineage(parts), "born": source.line.born if source.line.parent else None,
         }  # fmt: skip
         written = manifest(replace(backup(self.clock.shown(at)), **facts))
+        if not joined:
+            written["postgresql"]["consistent"] = f"{self.clock.shown():%Y-%m-%d %H:%M:%S}+00"
         self.manifests[name] = self.ever[name] = Backup.read(written)
         self.figures[mode] += 1
         if not joined:
@@ -157,6 +176,9 @@ class Month:
         if self.fate.killed == "after":
             raise Killed
         return written
+
+    def _off(self, server: str) -> timedelta:
+        return timedelta(seconds=self.skew[server] if self.cluster.servers[server].role == "standby" else 0)
 
     def _joined(self, source: Server, how: Mapping[str, Any]) -> str | None:
         """The backup whose WAL the server's goes on from."""
@@ -182,11 +204,22 @@ class Month:
         if self.cluster.servers[new].role != "standby":
             return
         server = self.cluster.servers[new]
+        self._stamped_by(new)
         server.line = self._branched(server.line, server.line.at(self.clock.now) - self.dice.randint(0, LOST_AT_MOST))
         server.role = "primary"
         if not split:
             self.cluster.servers[old].role = "down"
         self.figures["two primaries" if split else "failovers"] += 1
+
+    def _stamped_by(self, primary: str) -> None:
+        """Commits are stamped with the clock of another server; where that differs, no times around it are asked for."""
+        if seconds := self.skew[primary]:
+            since = self.clock.shown() - timedelta(seconds=abs(seconds) + LOST_AT_MOST + 5)
+            self.clock.step(seconds)
+            until = self.clock.shown() + timedelta(seconds=abs(seconds) + LOST_AT_MOST + 5)
+            self.unsettled_until_full.append((since, until))
+            self.figures["failovers to another clock"] += 1
+            self.skew = {name: value - seconds for name, value in self.skew.items()}
 
     def _branched(self, line: Any, position: int) -> Any:
         self.cluster.lines += 1
@@ -255,6 +288,19 @@ class Month:
             self.clock.step(-2 * DAY)
             self._unsettled()
 
+    def drift(self) -> None:
+        self.skew[self.dice.choice(self.subject.servers)] = self.dice.choice((-600, -240, -60, 0, 0, 60, 240, 600))
+        self.figures["clocks of servers apart"] += 1
+
+    def window(self) -> None:
+        """The pillar has another window: a longer one is promised from what the former one has on."""
+        former, self.window_h = self.window_h, self.dice.choice((24, 48, 72))
+        if self.window_h > former and (last := self._sound().backups):
+            held = last[-1].reaches - timedelta(hours=former)
+            self.promised_from = max(held, self.promised_from or held)
+        self.subject = self._subject()
+        self.figures["windows changed"] += 1
+
     def _unsettled(self) -> None:
         self.unsettled_until_full.append((self.clock.shown() - timedelta(seconds=LOST_AT_MOST + 5), None))
 
@@ -287,10 +333,8 @@ class Month:
 
     def day(self) -> None:
         begin = self.clock.now
-        due = sorted(
-            [("full", begin + 2 * HOUR + 900), *(("incr", at) for at in range(begin, begin + DAY, self.every))],
-            key=lambda run: run[1],
-        )
+        fulls = [("full", begin + after) for after in self._fulls()]
+        due = sorted([*fulls, *(("incr", at) for at in range(begin, begin + DAY, self.every))], key=lambda run: run[1])
         befall = [
             (self.dice.randint(begin, begin + DAY), what)
             for chance, what in self._chances()
@@ -303,19 +347,32 @@ class Month:
         self.figures["days"] += 1
         self.check()
 
+    def _fulls(self) -> tuple[int, ...]:
+        """When cron begins full backups: a time of the night comes twice when summer ends, and not at all when it begins."""
+        times = (2 * HOUR + 900, 3 * HOUR + 900)
+        summer = self.dice.choice(("ends", "begins")) if self.dice.random() < 0.03 else ""
+        self.figures["nights that summer begins or ends"] += bool(summer)
+        return {"": times[:1], "ends": times, "begins": ()}[summer]
+
     def _chances(self) -> tuple[tuple[float, str], ...]:
         return (
             (0.05, "failover"), (0.03, "split"), (0.3, "settle"), (0.05, "restore"), (0.05, "step"), (0.05, "damage"),
             (0.4, "verify"), (0.1, "full"), (0.05, "silence"), (0.5, "voice"),
+            (0.05, "away"), (0.6, "back"), (0.05, "drift"), (0.03, "window"),
         )  # fmt: skip
 
     def _befalls(self, what: str) -> None:
         if self.fate.silent and what in ("failover", "split", "settle", "restore"):
             return  # nobody who does not answer is made anew: it may be the only one who has something
+        if self.away and what in ("settle", "restore"):
+            return  # no restore without its store; and what is not backed up yet is not made anew
         if what in ("failover", "split"):
             self.failover(split=what == "split")
         elif what in ("silence", "voice"):
             self.fate.silent = self.dice.choice(self.subject.servers) if what == "silence" else ""
+        elif what in ("away", "back"):
+            self.away = what == "away"
+            self.figures["times that the store could not be reached"] += self.away
         elif what == "verify":
             try:
                 self.verify()
@@ -348,6 +405,7 @@ class Month:
             good[-1].reaches if good[-1].previous or not increments else increments[-1].reaches
         )  # the next one closes that
         first = max(min(backup.ended for backup in good if not backup.previous), last - timedelta(hours=self.window_h))
+        first = max(first, self.promised_from or first)
         edges = {
             at + timedelta(seconds=by) for backup in good for at in (backup.reaches, backup.ended) for by in (-2, 2)
         }

@@ -158,7 +158,7 @@ class Servers(FakeFleet):
         return Reply(True, sorted(gone))
 
     def _backup_verify(self, server: str, call: Call) -> Reply:
-        return Reply(True, {"id": call.args[2], "problems": []})
+        return Reply(True, {"id": call.args[2], "problems": [], "size": 1})
 
     def _backup_restore(self, server: str, call: Call) -> Reply:
         return Reply(True, {"checks": [], "reached": "2026-11-02 02:00:00+00", "seconds": {}, "kept": "/before"})

@@ -30,6 +30,7 @@ class Backup:
     role: str
     began: datetime
     ended: datetime
+    """A restore cannot end before it. For PostgreSQL's full backups by the clock of the primary, which stamps the commits."""
     size: int
     raw_size: int
     reaches: datetime
@@ -67,7 +68,7 @@ class Backup:
             **{name: str(manifest[name]) for name in ("id", "job", "kind", "mode", "base", "previous", "server")},
             role=str(manifest.get("role", "")),
             began=began,
-            ended=_moment(manifest["ended"]),
+            ended=_moment(postgresql.get("consistent") or manifest["ended"]),
             size=int(manifest["size"]),
             raw_size=int(manifest["raw_size"]),
             reaches=_moment(postgresql["reaches"]) if "reaches" in postgresql else began,

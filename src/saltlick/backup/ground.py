@@ -19,14 +19,21 @@ FOLLOWED = 20
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
     """What the next backup builds on: the id of the backup before it (`previous`). Where a full one came in between, the ids of
-    those before it (`follows`), of which the first counts whose WAL is there; `servers` were not asked for that WAL yet. `why` it
-    becomes a full one though less was wanted."""
+    those before it (`follows`), of which the first counts whose WAL is there; `servers` were not asked for that WAL yet. The last
+    full backup and those after it are from the servers `took`, the last one first: they received the WAL since. `why` it becomes
+    a full one though less was wanted."""
 
     mode: str
     previous: str = ""
     follows: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
+    took: tuple[str, ...] = ()
     why: str = ""
+
+    def preferred(self, server: str) -> tuple[str, ...]:
+        """The servers to take it from rather than from this one, the best one first. A standby that was made anew has no WAL from
+        before, and its first increment would become a full backup: what is between would be on another server only."""
+        return (*self.servers, *(self.took if server not in self.took else ()))
 
 
 def ground(
@@ -39,14 +46,18 @@ def ground(
     if why := _unsound(catalogue, newest, bad, now):
         return Ground(mode="full", why=why)
     sound = catalogue.without(bad).backups
-    before = _uncrossed(sound) if job.window_s else ()
-    if not before:
+    if not job.window_s:
         return Ground(mode=mode, previous=newest.id)
-    asked = {backup.server for backup in sound[_last_full(sound) + 1 :]}
+    since, before = sound[_last_full(sound) :], _uncrossed(sound)
+    took = tuple(dict.fromkeys(backup.server for backup in reversed(since) if backup.server in servers))
+    if not before:
+        return Ground(mode=mode, previous=newest.id, took=took)
+    asked = {backup.server for backup in since[1:]}
     unasked = tuple(
         server for server in dict.fromkeys((before[0].server, *servers)) if server in servers and server not in asked
     )
-    return Ground(mode=mode, previous=newest.id, follows=tuple(backup.id for backup in before), servers=unasked)
+    follows = tuple(backup.id for backup in before)
+    return Ground(mode=mode, previous=newest.id, follows=follows, servers=unasked, took=took)
 
 
 def _unsound(catalogue: Catalogue, newest: Backup, bad: Collection[str], now: datetime) -> str:

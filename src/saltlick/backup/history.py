@@ -27,6 +27,8 @@ class Attempt(str, Enum):
 
     TAKE = "take"
     VERIFY = "verify"
+    UNVERIFIED = "unverified"
+    """A verification that could not be carried out: nothing is known of the backup."""
     DRILL = "drill"
     RESTORE = "restore"
 
@@ -79,6 +81,13 @@ class BackupHistory:
             "update backup_attempts set ended = ?, ok = ?, error = ?, backup = coalesce(nullif(?, ''), backup), "
             "server = coalesce(nullif(?, ''), server) where number = ?",
             (self._now().timestamp(), int(ok), error, backup, server, number),
+        )
+
+    def unverified(self, number: int, error: str) -> None:
+        """Write that a verification could not be carried out, as where the store cannot be reached."""
+        self._db.execute(
+            "update backup_attempts set ended = ?, what = ?, error = ? where number = ?",
+            (self._now().timestamp(), Attempt.UNVERIFIED.value, error, number),
         )
 
     def deleted(self, environment: str, job: str, backups: Iterable[str]) -> None:

@@ -120,9 +120,7 @@ def _chain(
     try:
         return catalogue.without(bad).until(moment)
     except NotReady:
-        return catalogue.until(
-            moment
-        )  # what failed its verification may have been unreachable then: it is compared once more
+        return catalogue.until(moment)  # what failed its verification is compared once more, before it is used
 
 
 def carried_out(

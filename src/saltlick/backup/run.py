@@ -52,7 +52,7 @@ def take(
         catalogue = context.catalogue(server, subject.job.store, subject.name)
         base = ground(subject.job, subject.servers, mode, catalogue, bad_ids(past), context.today())
         if not wanted and not primary:
-            server = next((other for other in base.servers if _holds(other, subject, context)), server)
+            server = next((other for other in base.preferred(server) if _holds(other, subject, context)), server)
         taken = _taken(subject, base, server, catalogue, past, context)
     except SaltlickError as error:
         context.history.end(number, ok=False, error=str(error))
