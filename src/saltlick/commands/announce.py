@@ -12,7 +12,7 @@ from saltlick.notify import apprise_urls
 from saltlick.notify.delivery import Delivery, Postman, deliver
 from saltlick.notify.pillar import Notify, parse_notify
 from saltlick.notify.records import NotifyRecords
-from saltlick.salt_io.pillar import known_environments, pillar_of
+from saltlick.salt_io.pillar import known_environments, pillar_of, with_grains
 from saltlick.salt_io.secrets import ADDRESS, look_up
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def declared_notify(opts: Mapping[str, Any], environments: Iterable[str]) -> Dec
 
     Raises: InvalidInput with every problem.
     """
-    known = known_environments(opts)
+    known, opts = known_environments(opts), with_grains(opts)
     return {name: parse_notify(pillar_of(opts, name), name) if name in known else None for name in environments}
 
 
