@@ -188,11 +188,7 @@ def reseed(keep=True):
     facts = _postgresql.facts()
     data = _places.real(facts["data_dir"])
     kept = _swap.aside(data)
-    elsewhere = [address for address in facts["members"].values() if _postgresql.is_primary(facts, address)]
-    if not elsewhere:
-        raise CommandExecutionError(
-            "no other member of this cluster is a primary, so there is nothing to be a standby of"
-        )
+    _serving.primary_elsewhere(facts)
     _places.cluster(data)
     _traces.removed(kept)
     _serving.service("stop", facts["receiver"], optional=True)

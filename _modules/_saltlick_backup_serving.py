@@ -21,6 +21,7 @@ except ImportError:
 
 BEGIN = "/usr/local/sbin/postgresql-begin"
 ANSWERS_WITHIN_S = 120
+PRIMARY_WITHIN_S = 60
 COPIED_WITHIN_S = 6 * 3600
 FORGOTTEN = ("initialize", "leader", "history", "status", "sync", "failsafe", "failover")
 """What etcd knows of the data that was exchanged. Source: Patroni's manual, keys below the scope; `config` stays."""
@@ -138,6 +139,21 @@ def _copy(facts):
         return
     service("start", facts["service"])
     _patroni.wait(facts, "/readiness", COPIED_WITHIN_S)
+
+
+def primary_elsewhere(facts):
+    """Wait until another member is a primary: right after an exchange it may be coming up.
+
+    Raises: CommandExecutionError.
+    """
+    deadline = time.monotonic() + PRIMARY_WITHIN_S
+    while not any(_postgresql.is_primary(facts, address) for address in facts["members"].values()):
+        if time.monotonic() > deadline:
+            raise CommandExecutionError(
+                f"no other member of this cluster is a primary within {PRIMARY_WITHIN_S} s,"
+                " so there is nothing to be a standby of"
+            )
+        time.sleep(1)
 
 
 def answers(facts):
