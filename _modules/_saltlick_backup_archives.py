@@ -3,7 +3,6 @@
 import gzip
 import tarfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 from salt.exceptions import CommandExecutionError
@@ -19,42 +18,36 @@ DEVICES = (tarfile.CHRTYPE, tarfile.BLKTYPE)
 ATTRIBUTE, ACL = "SCHILY.xattr.", "system.posix_acl_"
 
 
-@dataclass(frozen=True)
-class Content:
-    """What unpacking an archive takes."""
-
-    size: int
-    """Bytes, unpacked."""
-    root: bool
-    """Whether it holds what only root can make: devices, set-id files, attributes such as capabilities."""
-
-
-def look(archive, target=None):
+def look(archive, target, follows=False):
     """
-    Read an archive to its end.
+    Read an archive to its end before it is unpacked into ``target``. Whether it holds what only root can make: devices, set-id
+    files, attributes such as capabilities.
 
-    ``target`` is the folder that earlier archives were unpacked into: a link there, where this archive has a folder, is removed,
-    and an entry that would go through another one is refused.
+    With ``follows``, earlier archives were unpacked there: a link, where this archive has a folder, is removed, and an entry that
+    would go through another one is refused.
 
-    Raises: CommandExecutionError, also where the file system of ``target`` has no room for it.
+    Raises: CommandExecutionError, also where there is no room for it.
     """
     size, root = 0, False
     try:
         with gzip.open(archive) as raw:
             if not raw.peek(1):  # what PostgreSQL makes of a folder with nothing in it
-                return Content(0, False)
+                return False
             with tarfile.open(fileobj=raw, mode="r|", errors="surrogateescape") as tar:
                 while entry := tar.next():
                     tar.members = []  # it keeps each of them otherwise
                     root = root or _privileged(entry)
                     for name in (entry.name, *([entry.linkname] if entry.islnk() else [])):
-                        _inside(name, target, entry)
+                        parts = _inside(name)
+                        if follows:
+                            _by_no_link(target, parts, name)
+                    if follows and entry.type in FOLDERS:
+                        _no_link(Path(target, *_inside(entry.name)))
                 size = tar.offset
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise CommandExecutionError(f"{Path(archive).name} cannot be unpacked: {error}") from error
-    if target is not None:
-        _files.room((target, size, f"what {Path(archive).name} holds"))
-    return Content(size, root)
+    _files.room((target, size, f"what {Path(archive).name} holds"))
+    return root
 
 
 def _privileged(entry):
@@ -66,15 +59,19 @@ def _privileged(entry):
     )
 
 
-def _inside(name, target, entry):
+def _inside(name):
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts:
         raise CommandExecutionError(f"the backup has {name!r}, which is no name below a folder")
-    if target is None:
-        return
+    return parts
+
+
+def _by_no_link(target, parts, name):
     for depth in range(1, len(parts)):
         if Path(target, *parts[:depth]).is_symlink():
             raise CommandExecutionError(f"the backup has {name!r}, which would go through a link")
-    path = Path(target, *parts)
-    if parts and name == entry.name and entry.type in FOLDERS and path.is_symlink():
+
+
+def _no_link(path):
+    if path.is_symlink():
         path.unlink()

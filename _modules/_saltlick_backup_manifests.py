@@ -113,11 +113,7 @@ def _odd_files(files):
 
 
 def _odd_parts(facts):
-    """Of what a kind says for itself."""
-    if facts["kind"] == "directories":
-        owners = facts.get("owners")
-        if not (isinstance(owners, dict) and all(_are_texts(owners.get(who)) for who in ("users", "groups"))):
-            yield "does not say whose its files are"
+    """Of what a database says for itself."""
     if facts["kind"] == "postgresql":
         part = facts.get("postgresql")
         if not isinstance(part, dict) or not all(_is_size(part.get(name)) for name in ("timeline", "next_segment")):
@@ -133,6 +129,9 @@ def _are_texts(value):
 
 
 def _odd_directories(facts):
+    owners = facts.get("owners")
+    if not (isinstance(owners, dict) and all(_are_texts(owners.get(who)) for who in ("users", "groups"))):
+        yield "does not say whose its files are"
     archives, sizes = facts.get("directories"), facts.get("raw_sizes")
     if not isinstance(archives, dict) or not isinstance(sizes, dict) or archives.keys() != sizes.keys():
         yield "does not say which folders it is of"

@@ -53,23 +53,23 @@ def lay_out(cluster, chain, target):
     user, base, target = cluster["user"], chain[0] / "base", Path(target)
     _scratch.Scratch(cluster, target).stop()  # of a restore that was killed
     _traces.removed(target)
-    _stage.folder(target, user)
+    _stage.user_folder(target, user)
     for archive, place in (("base.tar.gz", target), ("pg_wal.tar.gz", target / "pg_wal")):
-        _archives.look(base / archive)
+        _archives.look(base / archive, target)
         _commands.run(["mkdir", "-p", "-m", "700", place], user=user)
-        _given(base / archive, ["tar", "-xzf", "-", "-C", place], user)
+        _piped(base / archive, ["tar", "-xzf", "-", "-C", place], user)
         _files.plain(target)
-    _given(base / "backup_manifest", ["sh", "-c", _commands.WRITE, "sh", target / "backup_manifest"], user)
+    _piped(base / "backup_manifest", ["sh", "-c", _commands.WRITE, "sh", target / "backup_manifest"], user)
     _commands.run([f"{cluster['bin_dir']}/pg_verifybackup", "-e", "-q", target], user=user)
     wal = target / "saltlick-wal"
     _commands.run(["mkdir", "-m", "700", wal], user=user)
     for folder in chain[1:]:
         for path in sorted((folder / "wal").glob("*.gz")):  # none where nothing had been written
-            _given(path, ["sh", "-c", UNPACK, "sh", wal / path.name.removesuffix(".gz")], user)
+            _piped(path, ["sh", "-c", UNPACK, "sh", wal / path.name.removesuffix(".gz")], user)
     _commands.run(["sh", "-c", TIDY, "sh", target], user=user)
 
 
-def _given(path, command, user):
+def _piped(path, command, user):
     """Run a command as the user with a file of root's as its input: in the user's own folder root writes nothing."""
     with Path(path).open("rb") as source:
         _commands.run(command, user=user, source=source, shown=lambda _: f"unpacking {path.name}")

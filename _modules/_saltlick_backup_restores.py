@@ -156,7 +156,7 @@ def postgresql_in_place(held):
     _serving.service("stop", facts["receiver"], optional=True)
     _serving.stopped(facts, optional=not (data / "PG_VERSION").exists())
     if not data.is_dir():  # where a disk was lost
-        _stage.folder(data, facts["user"])
+        _stage.user_folder(data, facts["user"])
     try:
         _swap.exchange(target, data)
     except CommandExecutionError:

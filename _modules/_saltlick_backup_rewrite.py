@@ -107,7 +107,7 @@ def rewritten(scratch, serving, target, logins, deadline_s):
     _initialised(scratch, serving, target)
     fresh = _scratch.Scratch(serving, target)
     _traces.removed(dump)
-    _stage.folder(dump, serving["user"])
+    _stage.user_folder(dump, serving["user"])
     try:
         fresh.start(deadline_s, {**LOADING, **_libraries(serving)})
         _roles(scratch, fresh, dump, deadline_s)
@@ -179,7 +179,7 @@ def _initialised(scratch, serving, target):
     """An empty cluster like the scratch one: its first superuser, encoding, locale, checksums and size of segments."""
     _scratch.Scratch(serving, target).stop()
     _traces.removed(target)
-    _stage.folder(target, serving["user"])
+    _stage.user_folder(target, serving["user"])
     where = "from pg_database where datname = 'template0'"
     encoding, collate, ctype = _fields(
         scratch.psql("postgres", f"select pg_encoding_to_char(encoding), datcollate, datctype {where}")

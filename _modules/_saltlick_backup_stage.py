@@ -115,7 +115,7 @@ def beside(place):
         stage.close()
 
 
-def folder(path, user):
+def user_folder(path, user):
     """A new folder of the user's. Raises: CommandExecutionError.
 
     By root only where nobody else can put something in its place: the user's own folders are the user's affair.

@@ -91,7 +91,7 @@ def unpack(archives, target, user="", deadline_s=3600):
     """
     _files.fresh(target)  # of root's alone, until tar gives it what it had
     for number, archive in enumerate(archives):
-        who = "" if _archives.look(archive, target).root else user
+        who = "" if _archives.look(archive, target, follows=number > 0) else user
         if number:
             _bare(target)
         elif who:
