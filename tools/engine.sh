@@ -50,11 +50,23 @@ up() {
     for _ in 1 2 3 4 5; do answers && return; sleep 1; done # a package's own service may have come up
   fi
   start
+  forget_lost_networks
+}
+
+# A daemon that was killed while it made a network keeps the addresses of that network for ever and lists it no more.
+forget_lost_networks() {
+  local lost; lost=$([ -x .venv/bin/python ] && .venv/bin/python -m saltlick.sandbox.lost_networks 2>/dev/null) || return 0
+  [ -n "$lost" ] || return 0
+  say "Docker was killed while it made a network: starting it again without its list of networks"
+  down
+  as_root rm -f "${lost%% *}"
+  for bridge in ${lost#* }; do as_root ip link delete "$bridge"; done
+  start
 }
 
 # Debian 13 split the client off; debootstrap makes the base image where no registry answers.
 engine_packages() {
-  echo docker.io debootstrap iptables
+  echo docker.io debootstrap iptables iproute2
   if apt-cache show docker-cli >/dev/null 2>&1; then echo docker-cli; fi
 }
 

@@ -68,7 +68,7 @@ def taken(client: docker.DockerClient, own: Settings, routes: Path = ROUTES) -> 
     """Address ranges of Docker's networks and of this machine's own, without those of sandbox `own`."""
     networks = client.api.networks()
     hosts = routes.read_text() if routes.exists() else ""
-    return (*_of_docker(networks, own), *_of_host(hosts, {_bridge(network) for network in networks}))
+    return (*_of_docker(networks, own), *_of_host(hosts, {bridge_of(network) for network in networks}))
 
 
 def overlap(cidr: str, others: Iterable[AddressConflict]) -> AddressConflict | None:
@@ -103,6 +103,7 @@ def _of_host(routes: str, bridges: set[str]) -> Iterator[AddressConflict]:
             yield AddressConflict(cidr=IPv4Network(f"{address}/{bits}"), by=f"the route over {interface}")
 
 
-def _bridge(network: Mapping[str, Any]) -> str:
+def bridge_of(network: Mapping[str, Any]) -> str:
+    """The name of the interface of one of Docker's bridge networks."""
     options = network.get("Options") or {}
     return str(options.get("com.docker.network.bridge.name") or f"br-{network['Id'][:12]}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from saltlick.sandbox.settings import DIRECTORY, LABEL, RESOLVER_ADDRESS, Settin
 
 KIND, KEY, LEGS, CIDR = "saltlick.kind", "saltlick.key", "saltlick.legs", "saltlick.cidr"
 CONSOLE_BYTES = 64 * 1024
+GONE_TIMEOUT_S = 60.0
 
 
 class DockerHost:
@@ -123,20 +126,31 @@ class DockerHost:
         if keep_console:
             self.settings.consoles.mkdir(parents=True, exist_ok=True)
             self._kept_console(key).write_bytes(self.console(key))
-        with contextlib.suppress(NotFound):
-            self.client.api.remove_container(self._container(key), force=True, v=True)
+        self._remove(self._container(key))
 
     def clear(self) -> tuple[int, int]:
         """Remove every container and network that carries this sandbox's label. Returns how many of each."""
         containers = self.client.api.containers(all=True, filters={"label": self._label})
         for container in containers:
-            with contextlib.suppress(NotFound):
-                self.client.api.remove_container(container["Id"], force=True, v=True)
+            self._remove(container["Id"])
         networks = self.client.api.networks(filters={"label": self._label})
         for network in networks:
             with contextlib.suppress(NotFound):
                 self.client.api.remove_network(network["Id"])
         return len(containers), len(networks)
+
+    def _remove(self, container: str) -> None:
+        """Kill and delete a container, and return when it is gone: Docker answers 409 while someone else's removal runs."""
+        deadline = time.monotonic() + GONE_TIMEOUT_S
+        while True:
+            try:
+                return self.client.api.remove_container(container, force=True, v=True)
+            except NotFound:
+                return None
+            except APIError as error:
+                if error.status_code != HTTPStatus.CONFLICT or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
 
     # names
 

@@ -10,11 +10,11 @@ import docker
 from docker.errors import DockerException
 
 from saltlick.errors import SaltlickError
-from saltlick.sandbox import process
+from saltlick.sandbox import lost_networks, process
 
 MISSING = (
     "Docker is missing: the sandbox boots its instances as containers. "
-    "Install it (Debian and Ubuntu: apt-get install docker.io iptables) and try again."
+    "Install it (Debian and Ubuntu: apt-get install docker.io iptables iproute2) and try again."
 )
 NOT_RUNNING = (
     "Docker is installed, but its service does not run and only root may start it: sudo systemctl start docker"
@@ -47,7 +47,7 @@ def why_not() -> str | None:
         return MISSING
     if os.geteuid() != 0:
         return NOT_ROOT if answers() else NOT_RUNNING
-    tools = {"docker": "docker-cli", "iptables-restore": "iptables", "git": "git"}
+    tools = {"docker": "docker-cli", "iptables-restore": "iptables", "ip": "iproute2", "git": "git"}
     missing = [package for tool, package in tools.items() if not shutil.which(tool)]
     if missing:
         return f"Something the sandbox calls is missing (Debian and Ubuntu: apt-get install {' '.join(missing)})."
@@ -61,17 +61,25 @@ def ensure(directory: Path) -> str:
     """
     if problem := why_not():
         raise SaltlickError(problem)
-    started = False
-    if not answers():
-        pid_file, log = directory / "dockerd.pid", directory / "dockerd.log"
-        process.start(pid_file, ["dockerd"], log)
-        process.wait_until("starting dockerd", answers, lambda: tail(log), timeout_s=60, alive=pid_file)
-        started = True
+    started = not answers()
+    if started:
+        _start(directory)
+        if network_list := lost_networks.removable(docker.from_env()):
+            release(directory)
+            lost_networks.forget(network_list)
+            _start(directory)
+    lost_networks.refuse(docker.from_env())
     info = docker.from_env().info()
     if "Docker Desktop" in info.get("OperatingSystem", ""):
         raise SaltlickError(DESKTOP)
     origin = "started by the sandbox" if started else "was running"
     return f"Docker {info['ServerVersion']} ({origin}, cgroup v{info.get('CgroupVersion', '1')})"
+
+
+def _start(directory: Path) -> None:
+    pid_file, log = directory / "dockerd.pid", directory / "dockerd.log"
+    process.start(pid_file, ["dockerd"], log)
+    process.wait_until("starting dockerd", answers, lambda: tail(log), timeout_s=60, alive=pid_file)
 
 
 def release(directory: Path) -> bool:
