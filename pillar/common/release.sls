@@ -13,6 +13,7 @@ release:
     kind: prepared
     batch: [1, 100%]                       # one server first; the floor says how many may be out after it
     floor: 1
+    soak_s: 10                             # after each batch: watched before the next one drains, and before it is over
 
   balancer: {kind: elbv2, name: www, drain_s: 30, restore_s: 60}     # drain_s: at least that of the environment's balancer
 

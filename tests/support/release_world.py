@@ -1,7 +1,7 @@
 """A simulated fleet behind a simulated balancer, which watches the rules of a release itself, after each effect.
 
 Never a stopped server in traffic, never fewer than the floor, a `once` task at most once. What a revision does to a server is in
-its name: `bad-build`, `bad-start`, `sick`, `late`, `deadly` (takes the minion down when it starts).
+its name: `bad-build`, `bad-start`, `sick`, `late`, `deadly` (takes the minion down when it starts), `crash-10` (ends after that).
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ def sha(rev: str) -> str:
 
 
 OLD = sha("old")
+CRASHING = {"crash-2": 2, "crash-10": 10, "crash-40": 40}
+"""Revisions whose process ends so many seconds after its start."""
 
 
 class Killed(BaseException):
@@ -44,6 +46,7 @@ class Machine:
     current: str = OLD
     running: str = OLD
     """The revision of the process that runs; empty: stopped."""
+    started: float = 0.0
     alive: bool = True
     traffic: Traffic = Traffic.IN
     folders: set[str] = field(default_factory=lambda: {OLD})
@@ -61,6 +64,8 @@ class World(FakeBalancer):
     kind: str = "prepared"
     revisions: dict[str, str] = field(default_factory=dict)
     """SHA → the revision's name."""
+    crashes_on: frozenset[str] | None = None
+    """Where those that crash do; None: everywhere."""
     tick: Callable[[], None] = lambda: None
     """Called where a process may die."""
     fault: Callable[[str, str, Call], str] = lambda server, function, call: ""
@@ -75,7 +80,7 @@ class World(FakeBalancer):
         self.master: list[Call] = []
         self.calls: list[tuple[str, Call]] = []
         self.least = len(self.machines)
-        for rev in ("old", "new", "newer", "bad-build", "bad-start", "sick", "late", "deadly"):
+        for rev in ("old", "new", "newer", "bad-build", "bad-start", "sick", "late", "deadly", *CRASHING):
             self.revisions[sha(rev)] = rev
 
     # -- Fleet
@@ -178,7 +183,7 @@ class World(FakeBalancer):
         if rev == "deadly":
             machine.alive = False
             return Reply(False, error="app.start: no answer in 60 s", silent=True)
-        machine.running = machine.current
+        machine.running, machine.started = machine.current, self.clock.now()
         return Reply(True, True)
 
     def do_health_http(self, machine, url, **how):
@@ -208,11 +213,19 @@ class World(FakeBalancer):
         return Reply(True, {"job": job, "state": "killed"})
 
     def well(self, machine: Machine) -> bool:
-        return machine.alive and bool(machine.running) and self.revisions[machine.running] not in {"sick", "late"}
+        runs = machine.alive and bool(machine.running) and not self.crashed(machine)
+        return runs and self.revisions[machine.running] not in {"sick", "late"}
+
+    def crashed(self, machine: Machine) -> bool:
+        """Whether its process has ended by itself."""
+        after_s = CRASHING.get(self.revisions[machine.running]) if machine.running else None
+        here = self.crashes_on is None or machine.name in self.crashes_on
+        return here and after_s is not None and self.clock.now() - machine.started >= after_s
 
     # -- Balancer
 
     def look(self, servers: Sequence[str]) -> dict[str, Seen]:
+        self.watch()
         return {name: Seen(self.machines[name].traffic) for name in servers}
 
     def drain(self, servers: Sequence[str]) -> dict[str, Reply]:
@@ -249,12 +262,12 @@ class World(FakeBalancer):
         serving = 0
         for machine in self.machines.values():
             if machine.traffic is Traffic.IN:
-                if not machine.alive:
+                if not machine.alive or self.crashed(machine):
                     machine.traffic = Traffic.UNHEALTHY  # the balancer's own check finds it
                     continue
                 assert machine.running, f"{machine.name} is stopped and in traffic"
                 serving += 1
-        dead = sum(not machine.alive for machine in self.machines.values())
+        dead = sum(not machine.alive or self.crashed(machine) for machine in self.machines.values())
         assert serving >= self.floor - dead, f"{serving} in traffic, the floor is {self.floor}"
         self.least = min(self.least, serving)
 

@@ -11,6 +11,7 @@ from saltlick.release.planning import preflight
 from saltlick.release.planning.begin import begin_release, refused_or_unchanged
 from saltlick.release.planning.plan import plan_of
 from saltlick.release.run import RollbackRequired, Run
+from saltlick.release.soak import ask_again, soak
 from saltlick.release.steps.batch import Direction, take_through
 from saltlick.release.steps.between_batches import (
     check_failures,
@@ -77,10 +78,13 @@ def forward(run: Run) -> None:
     check_failures(run, build_ahead(run))
     once(run, When.BEFORE)
     while number := next_batch_number(run):
+        soak(run, number - 1)
         pause_between(run, after=number - 1)
+        ask_again(run)
         servers = next_batch(run, number)
         check_failures(run, take_through(run, servers, Direction(number)), number)
         hooks(run, "post_batch", servers, batch=number)
+    soak(run, run.batches_begun)
     once(run, When.AFTER)
     run.require_forward()
     finish(run)

@@ -250,7 +250,7 @@ def test_soak_looks_at_the_canary_again(world, tmp_path):
             world.revisions[sha("new")] = "sick"  # a leak that shows after a while
 
     world.clock.meanwhile.append(leak)
-    record = go(world, tmp_path, soak_s=300)
+    record = go(world, tmp_path, canary_soak_s=300)
     assert record.result is Result.ROLLED_BACK
     assert "prod-app-1" in record.reason
     assert not any(step.server == "prod-app-2" and step.phase is Phase.DRAIN for step in record.steps)
@@ -258,7 +258,9 @@ def test_soak_looks_at_the_canary_again(world, tmp_path):
 
 def test_waits_between_batches(world, tmp_path):
     record = go(world, tmp_path, batch=1, wait_s=50)
-    assert len([step for step in record.steps if step.phase is Phase.WAIT]) == 3
+    assert [step.name for step in record.steps if step.phase is Phase.WAIT] == ["soak", "between batches"] * 3 + [
+        "soak"
+    ]
 
 
 def test_orders_for_nobody_are_refused(world, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from support import release_samples as samples
 
 from saltlick.release.journal.record import Phase, Result, ServerRecord, ServerStatus, StepRecord
-from saltlick.release.report.timeline import State, axis, end_of, fewest_serving, lanes, left_outside, ticks
+from saltlick.release.report.timeline import State, axis, end_of, lanes, left_outside, ticks
 
 
 @pytest.fixture(scope="module")
@@ -133,12 +133,6 @@ def test_of_a_running_release_only_those_left_out_are_outside(records):
     """The others are on their way."""
     assert left_outside(records["running"]) == ()
     assert lanes(records["running"], samples.START + 500)[2].spans[-1].end == samples.START + 500
-
-
-def test_fewest_in_traffic(records):
-    assert fewest_serving(lanes(records["done"])) == 1
-    assert fewest_serving(lanes(records["growing"])) == 4
-    assert fewest_serving(lanes(records["unbuilt"])) == 4
 
 
 @pytest.mark.parametrize("name", samples.SAMPLES)

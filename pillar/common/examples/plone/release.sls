@@ -22,7 +22,7 @@ release:
     kind: in_place
     batch: [1, 50%]
     max_failures: 0
-    soak_s: 60                             # watch the first server for a minute
+    canary_soak_s: 60                      # watch the first server for a minute
 
   # The load balancer asks varnish whether the server is well: stopped, it gets no more requests.
   balancer:

@@ -93,6 +93,14 @@ class ServerRecord:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What the balancer showed during a release: the fewest servers in traffic, of so many looks."""
+
+    fewest: int = 0
+    count: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseRecord:
     """One release as the journal has it. `id` is `<environment>-<UTC time>-<short SHA>`, unique in the journal."""
@@ -121,5 +129,6 @@ class ReleaseRecord:
     """It was decided that everything goes back."""
     servers: tuple[ServerRecord, ...] = ()
     steps: tuple[StepRecord, ...] = ()
+    looks: Looks = Looks()
     requests: tuple[tuple[str, float, int], ...] = ()
     """(server, second of the epoch, requests in that second), where the recipe says which log tells."""

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from saltlick.release.journal.control_request import ControlAction, ControlRequest
-from saltlick.release.journal.record import ReleaseRecord, Result, ServerRecord, StepRecord
+from saltlick.release.journal.record import Looks, ReleaseRecord, Result, ServerRecord, StepRecord
 from saltlick.release.journal.tables import FIELDS, SCHEMA, STEP_FIELDS, head_from, server_from, step_from
 
 if TYPE_CHECKING:
@@ -117,6 +117,15 @@ class Journal:
         with self._transaction("requests", release):
             self._db.executemany(
                 "INSERT OR REPLACE INTO release_requests VALUES (?, ?, ?, ?)", [(release, *row) for row in counts]
+            )
+
+    def looked(self, release: str, serving: int) -> None:
+        """The balancer was asked, and showed so many servers in traffic."""
+        with self._transaction("looked", release, serving=serving):
+            self._db.execute(
+                "INSERT INTO release_looks VALUES (?, ?, 1) "
+                "ON CONFLICT (release) DO UPDATE SET fewest = min(fewest, excluded.fewest), looks = looks + 1",
+                (release, serving),
             )
 
     # -- orders
@@ -225,11 +234,13 @@ class Journal:
 
     def _whole(self, head: ReleaseRecord) -> ReleaseRecord:
         steps = self._db.execute("SELECT * FROM release_steps WHERE release = ? ORDER BY number", (head.id,))
+        looked = self._db.execute("SELECT fewest, looks FROM release_looks WHERE release = ?", (head.id,)).fetchone()
         counts = self._db.execute("SELECT server, second, count FROM release_requests WHERE release = ?", (head.id,))
         return replace(
             head,
             servers=self._servers(head.id),
             steps=tuple(map(step_from, steps)),
+            looks=Looks(looked["fewest"], looked["looks"]) if looked else Looks(),
             requests=tuple((row["server"], row["second"], row["count"]) for row in counts),
         )
 

@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS release_requests (
     release TEXT, server TEXT, second REAL, count INTEGER,
     PRIMARY KEY (release, server, second)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS release_looks (release TEXT PRIMARY KEY, fewest INTEGER, looks INTEGER);
 CREATE TABLE IF NOT EXISTS release_controls (
     number INTEGER PRIMARY KEY, release TEXT, want TEXT, server TEXT, who TEXT, reason TEXT, given REAL,
     taken INTEGER DEFAULT 0

@@ -74,7 +74,13 @@ class Strategy(Model):
     )
     by_zone: StrictBool = Field(True, description="Finish a zone before the next.")
     max_failures: StrictInt = Field(0, ge=0, description="Servers that may fail or fall silent before all is undone.")
-    soak_s: Wait = Field(0, description="How long to watch the first batch before the next.")
+    soak_s: Wait = Field(
+        15,
+        description="How long the servers that have the revision are watched after each batch, the last one too: by the "
+        "balancer and by their own checks. One that falls ill has failed. Longer than the balancer's own check needs to find a "
+        "server ill (interval times failures) is sensible; 0 turns it off.",
+    )
+    canary_soak_s: Wait = Field(0, description="How long at least after the first batch.")
     pause: Pause = Field(Pause.NONE, description="Wait for `release.promote` after the first or every batch.")
     pause_limit_s: Seconds = Field(3600, description="How long to wait for it until all is undone.")
     wait_s: Wait = Field(0, description="How long to wait between batches.")

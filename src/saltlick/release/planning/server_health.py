@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING
 
 from saltlick.fleet.placeholders import placeholders_now
@@ -49,12 +50,16 @@ def observe_servers(
     )
 
 
-def healths(recipe: Recipe, environment: str, runs: Mapping[str, str], context: ReleaseContext) -> dict[str, Reply]:
+def healths(
+    recipe: Recipe, environment: str, runs: Mapping[str, str], context: ReleaseContext, *, once: bool = False
+) -> dict[str, Reply]:
     """What each server (by the revision it runs) says to the recipe's checks now: good, or bad with all that is bad.
 
-    No entry where the recipe has no check.
+    Each question is repeated for some seconds until the answer is good, or asked `once`. No entry where the recipe has no check.
     """
-    health = recipe.health.model_copy(update={"successes": 1, "deadline_s": min(10, recipe.health.deadline_s)})
+    longest = max(1, ceil(recipe.health.timeout_s)) if once else min(10, recipe.health.deadline_s)
+    asked = {"successes": 1, "deadline_s": longest} | ({"interval_s": longest} if once else {})
+    health = recipe.health.model_copy(update=asked)
     replies_by_server: dict[str, list[Reply]] = {}
     for check in recipe.health.checks:
         calls = {

@@ -10,7 +10,7 @@ from typing import Any
 
 from saltlick.release.journal.record import ReleaseRecord, Result, ServerRecord, ServerStatus, StepRecord
 from saltlick.release.report import wording
-from saltlick.release.report.timeline import Lane, fewest_serving, lanes, left_outside
+from saltlick.release.report.timeline import Lane, lanes, left_outside
 from saltlick.release.report.wording import UTC
 from saltlick.terminal import Painter, painter
 from saltlick.terminal import table as table_lines
@@ -231,5 +231,7 @@ def _figures(record: ReleaseRecord, server_lanes: Sequence[Lane], now: float | N
     longest = max((lane.away_s for lane in server_lanes), default=0.0)
     if longest:
         parts.append(f"a server was away for {wording.took(longest)} at the most")
-        parts.append(f"never fewer than {fewest_serving(server_lanes)} of {len(server_lanes)} in traffic")
+    if longest and record.looks.count:
+        seen = f"never fewer than {record.looks.fewest} of {len(server_lanes)} in traffic"
+        parts.append(f"{seen}, in {wording.count(record.looks.count, 'look')} at the balancer")
     return "; ".join(parts)

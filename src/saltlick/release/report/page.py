@@ -17,7 +17,7 @@ import jinja2
 from saltlick.release.journal.record import Phase, ReleaseRecord, Result, ServerStatus, StepRecord
 from saltlick.release.report import lines, page_curves, page_rows, wording
 from saltlick.release.report.page_rows import Bar, Group
-from saltlick.release.report.timeline import Lane, axis, end_of, fewest_serving, lanes, left_outside, ticks
+from saltlick.release.report.timeline import Lane, axis, end_of, lanes, left_outside, ticks
 from saltlick.release.report.wording import UTC
 
 _COMMAND = re.compile(r"(salt-run release\.\w+ [^\s();]+(?: \w+=[^\s();]+)*)")
@@ -128,7 +128,9 @@ def _figures(
     if away:
         longest = max(server_lanes, key=lambda lane: lane.away_s).server.name
         figures.append(("Out of traffic, longest", wording.took(max(away)), longest))
-        figures.append(("In traffic, fewest", f"{fewest_serving(server_lanes)} of {total}", "at any moment"))
+    if away and record.looks.count:
+        looks = wording.count(record.looks.count, "look")
+        figures.append(("In traffic, fewest", f"{record.looks.fewest} of {total}", f"in {looks} at the balancer"))
     if record.requests:
         seen = sum(number for _, second, number in record.requests if record.started <= second <= end)
         figures.append(("Requests meanwhile", f"{seen:,}".replace(",", "\u202f"), "seen by the servers"))

@@ -157,20 +157,6 @@ def left_outside(record: ReleaseRecord, now: float | None = None) -> tuple[str, 
     return tuple(lane.server.name for lane in lanes(record, now) if lane.outside or lane.server.standing in suspect)
 
 
-def fewest_serving(server_lanes: Sequence[Lane]) -> int:
-    """The lowest number of servers that took new requests at the same time."""
-    changes = []
-    for lane in server_lanes:
-        for span in lane.spans:
-            if span.state not in SERVES and span.seconds > 0:
-                changes += [(span.start, 1, -1), (span.end, 0, 1)]
-    serving = fewest = len(server_lanes)
-    for _, _, change in sorted(changes):
-        serving += change
-        fewest = min(fewest, serving)
-    return fewest
-
-
 @dataclass(frozen=True, slots=True)
 class Axis:
     """Moments to percent of a line's width, with long idle stretches folded.

@@ -21,6 +21,7 @@ from saltlick.release.steps.failure_budget import FailureVerdict, judge
 from saltlick.release.steps.hooks import host_hooks
 from saltlick.release.steps.replies import placeholders_for
 from saltlick.release.steps.run_once import once_here
+from saltlick.release.steps.traffic import observe
 
 if TYPE_CHECKING:
     from saltlick.fleet.step import Step
@@ -65,11 +66,14 @@ def before(run: Run, servers: Servers, direction: Direction) -> Failed:
 
 
 def drain(run: Run, servers: Servers, direction: Direction) -> Failed:
+    """Out of traffic; the balancer is looked at while they are, for what is told of the release afterwards."""
     out = run.context.balancer.drain
     entering = ServerStatus.TOUCHED
-    return run.step(
+    drained = run.step(
         Phase.DRAIN, "drain", servers, out, batch=direction.batch, undo=direction.back, entering=entering
-    ).failed
+    )
+    observe(run)
+    return drained.failed
 
 
 def stop(run: Run, servers: Servers, direction: Direction) -> Failed:
@@ -118,13 +122,13 @@ def start(run: Run, servers: Servers, direction: Direction) -> Failed:
     return _in_turn(run, Phase.START, run.recipe.start, servers, direction)
 
 
-def healthy(run: Run, servers: Servers, direction: Direction, *, started: bool = True) -> Failed:
-    """Ask one check after the other; the first waits for what was just `started`, the others need not any more."""
+def healthy(run: Run, servers: Servers, direction: Direction) -> Failed:
+    """Ask one check after the other; the first waits for what was just started, the others need not any more."""
     health = run.recipe.health
     patience = health.readiness_delay_s + health.deadline_s + GRACE_S
     failed: dict[str, str] = {}
     for number, check in enumerate(health.checks):
-        delayed = started and number == 0
+        delayed = number == 0
         going = still_well(servers, failed)
         calls = {server: fill_check(check, health, _words(run, server, direction), delayed=delayed) for server in going}
         name = check.http or check.tcp or check.command or ""
@@ -134,6 +138,7 @@ def healthy(run: Run, servers: Servers, direction: Direction, *, started: bool =
 
 
 def restore(run: Run, servers: Servers, direction: Direction) -> Failed:
+    observe(run)
     leaving = ServerStatus.UNDONE if direction.back else ServerStatus.DONE
     put_back = run.context.balancer.restore
     return run.step(

@@ -11,7 +11,6 @@ from saltlick.release.pillar.model import Pause
 from saltlick.release.planning.batches import following, ordered
 from saltlick.release.run import EVERYONE, RollbackRequired
 from saltlick.release.step_result import Failed
-from saltlick.release.steps.batch import Direction, healthy
 from saltlick.release.steps.failure_budget import FailureVerdict, judge
 from saltlick.release.steps.traffic import in_traffic, take_out_of_traffic
 
@@ -102,16 +101,13 @@ def keep_out_of_traffic(run: Run) -> None:
 
 
 def pause_between(run: Run, *, after: int) -> None:
-    """Between two batches: watch the canary, wait for `promote`, wait. What was waited for before a resume is not again.
+    """Between two batches: wait for `promote`, wait. What was waited for before a resume is not again.
 
-    Raises: RollbackRequired when an abort comes, the canary falls ill, or nobody promotes.
+    Raises: RollbackRequired when an abort comes, or nobody promotes.
     """
     if not after:
         return
     strategy = run.recipe.strategy
-    if after == 1 and strategy.soak_s and _wait(run, "soak", strategy.soak_s, after):
-        failed = healthy(run, run.servers_with(ServerStatus.DONE), Direction(after), started=False)
-        check_failures(run, failed, after)
     paused = strategy.pause is Pause.EVERY or (strategy.pause is Pause.CANARY and after == 1)
     run.read_controls()
     if paused or run.pause:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
+from saltlick.errors import SaltlickError
 from saltlick.fleet.ports import Traffic
 from saltlick.release.journal.record import Phase, ServerStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from saltlick.fleet.ports import Seen
     from saltlick.release.run import Run
 
 SHOULD_BE = frozenset({ServerStatus.WAITING, ServerStatus.DONE, ServerStatus.UNDONE, ServerStatus.SKIPPED})
@@ -18,6 +21,24 @@ SHOULD_BE = frozenset({ServerStatus.WAITING, ServerStatus.DONE, ServerStatus.UND
 def in_traffic(run: Run) -> frozenset[str]:
     """Servers that get requests and can answer them."""
     return _those(run, tuple(run.servers), {Traffic.IN})
+
+
+def look(run: Run) -> Mapping[str, Seen]:
+    """All servers as the balancer shows them now; nothing where there is no balancer. What it shows is noted in the journal."""
+    if run.recipe.balancer.kind == "none":
+        return {}
+    seen = run.context.balancer.look(tuple(run.servers))
+    if seen and all(shown.traffic is not Traffic.UNKNOWN for shown in seen.values()):
+        run.context.journal.looked(run.id, sum(shown.traffic is Traffic.IN for shown in seen.values()))
+    return seen
+
+
+def observe(run: Run) -> None:
+    """Note how many servers the balancer shows in traffic. It decides nothing, so a balancer that cannot be asked is none."""
+    dead_are_waited_for = run.silent and run.recipe.balancer.kind in {"service", "command"}
+    with contextlib.suppress(SaltlickError):
+        if not dead_are_waited_for:
+            look(run)
 
 
 def take_out_of_traffic(
@@ -35,8 +56,7 @@ def take_out_of_traffic(
 def _those(run: Run, servers: Sequence[str], wanted: set[Traffic]) -> frozenset[str]:
     if not servers:
         return frozenset()
-    nobody_knows = run.recipe.balancer.kind == "none"
-    seen = {} if nobody_knows else run.context.balancer.look(servers)
+    seen = look(run)
     shown = {name: seen[name].traffic if name in seen else Traffic.UNKNOWN for name in servers}
     unknown = {name for name, traffic in shown.items() if traffic is Traffic.UNKNOWN}
     return frozenset(
