@@ -19,14 +19,8 @@ release:
 
   # In releases/<sha>, while the server goes on serving: exactly what salt/app/files/build-release.sh does.
   build:
-    - call: cmd.run_all
-      kwargs: {cmd: python3 -m venv .venv, cwd: '{release}', runas: '{user}'}
-      name: virtual environment
-    - call: cmd.run_all
-      kwargs:
-        cmd: .venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
-        cwd: '{release}'
-        runas: '{user}'
+    - {run: python3 -m venv .venv, name: virtual environment}
+    - run: .venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
       name: packages
 
   # supervisord itself kills what does not end within the program's stopwaitsecs (30 s). Where it comes from pip, as on Amazon

@@ -85,6 +85,11 @@ def is_command(function: str) -> bool:
     return (bool(dot) and module in _COMMAND_MODULES) or function == _HEALTH_COMMAND
 
 
+def takes_environment(function: str) -> bool:
+    """Whether a function runs a command and takes its environment as `env`."""
+    return function in _WITH_ENVIRONMENT
+
+
 def program_texts(step: Texts) -> Iterator[tuple[Place, Any]]:
     """The arguments of a step that are text of a command, with their place. An argument list that no shell reads is none.
 
@@ -111,11 +116,12 @@ def takes_free_text(step: Texts, place: Place) -> bool:
     return step.call.partition(".")[0] in _MESSAGES
 
 
-def advice(word: str) -> str:
-    """Why a placeholder may not stand in the text of a command, and what to write."""
+def advice(word: str, *, short: bool = False) -> str:
+    """Why a placeholder may not stand in the text of a command, and what to write; `short` for a step that is a `run`."""
+    as_a_list = "write `run` as a list" if short else "give `cmd` as a list with `python_shell: false`"
     return (
         f'{{{word}}} would be read by a shell: write "${variable(word)}", which the command has in its environment, '
-        "or give `cmd` as a list with `python_shell: false`"
+        f"or {as_a_list}"
     )
 
 
@@ -139,7 +145,7 @@ def environment_of(function: str, texts: Any, given: Any, words: Mapping[str, An
     Those that differ from server to server are there if one of the step's `texts` names them: same calls are one job of Salt.
     NUL cannot be in an environment, and line breaks are none of a reason's business.
     """
-    if function not in _WITH_ENVIRONMENT:
+    if not takes_environment(function):
         return None
     named = {word for word in _OF_ONE_SERVER & words.keys() if variable(word) in str(texts)}
     known = {

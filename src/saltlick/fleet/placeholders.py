@@ -68,7 +68,7 @@ def misplaced(step: Step) -> Iterator[tuple[command_text.Place, str]]:
     for place, value in places:
         for word in dict.fromkeys(word for word in placeholders_in(value) if word in _KNOWN):
             if place in texts:
-                yield place, command_text.advice(word)
+                yield place, command_text.advice(word, short=step.run is not None)
             elif word in command_text.FREE_TEXT and not command_text.takes_free_text(step, place):
                 yield place, command_text.free_text_advice(word)
     env = step.kwargs.get("env", {})

@@ -1,4 +1,4 @@
-"""Steps of a recipe: ordinary Salt functions with arguments, written as a mapping or as one line of text."""
+"""Steps of a recipe: ordinary Salt functions with arguments, as a mapping or one line of text, or a command (`run`)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,23 @@ from enum import Enum
 from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler, StrictInt, StrictStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from saltlick.schema.fields import Model, form
 from saltlick.schema.problems import shown
 
+LABEL_LIMIT = 80
 DIRECT_S = 60
 BUILD_S = 900
 
@@ -39,6 +49,25 @@ def _expression(value: str) -> str:
 Expression = Annotated[StrictStr, AfterValidator(_expression)]
 
 
+def _command(value: Any) -> Any:
+    texts = [value] if isinstance(value, str) else value
+    if isinstance(texts, (list, tuple)) and texts and all(isinstance(text, str) and text.strip() for text in texts):
+        return value if isinstance(value, str) else tuple(texts)
+    raise ValueError(f"{shown(value)} is no command: write a text, or a list of texts that no shell reads")
+
+
+Command = Annotated[
+    Any,
+    BeforeValidator(_command),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
+
+COMMAND_FUNCTION = "cmd.run_all"
+AS_ROOT = "it would run as root: say `user`, which only steps of a release have by default"
+SHORT = {"run": "cmd", "cwd": "cwd", "user": "runas", "env": "env"}
+"""The keys of a short step, and the arguments of Salt's function that they are."""
+
+
 class StepPlace(str, Enum):
     """Where a step runs."""
 
@@ -47,18 +76,29 @@ class StepPlace(str, Enum):
 
 
 class Step(Model):
-    """One Salt function with its arguments, or the same as a line of text: `supervisord.stop all`.
+    """One Salt function with its arguments, or the same as a line of text: `supervisord.stop all`. Or a command: `run`.
 
     It fails when there is no answer in time, when the function raises or its exit code is not zero, when the value is
     false, `{"result": false}` or has a `retcode` that is not zero, or when `expect` is not found in the value's text.
     """
 
-    call: Function = Field(description="The function, like `cmd.run_all`, or it with its arguments as a line.")
+    call: Function = Field(
+        description="The function, like `cmd.run_all`, or it with its arguments as a line. Or `run`."
+    )
     args: tuple[Any, ...] = Field((), description="Its arguments by position.")
     kwargs: Mapping[StrictStr, Any] = Field(default_factory=dict, description="Its arguments by name.")
-    name: StrictStr = Field("", max_length=80, description="What people read. Left out: the call itself.")
+    name: StrictStr = Field("", max_length=LABEL_LIMIT, description="What people read. Left out: the call itself.")
     deadline_s: Seconds = Field(DIRECT_S, description="How long it may take.")
     expect: Expression | None = Field(None, description="Regular expression that has to be found in what it returns.")
+    run: Command = Field(
+        None,
+        exclude=True,
+        description="A command, in place of `call`: a text that a shell reads, or a list that none does. In a recipe for "
+        "releases it runs as the application's user in the folder of its revision, unless `user` or `cwd` say otherwise.",
+    )
+    cwd: StrictStr | None = Field(None, exclude=True, description="The folder that `run` begins in.")
+    user: StrictStr | None = Field(None, exclude=True, description="The user that `run` runs as.")
+    env: Mapping[StrictStr, StrictStr] | None = Field(None, exclude=True, description="Environment variables of `run`.")
 
     @model_validator(mode="before")
     @classmethod
@@ -66,6 +106,8 @@ class Step(Model):
         """`supervisord.stop all`, alone or as `call` beside other keys."""
         if isinstance(value, str):
             return read_line(value)
+        if isinstance(value, Mapping) and SHORT.keys() & value.keys():
+            return _long_form(value)
         if not isinstance(value, Mapping) or not isinstance(line := value.get("call"), str) or " " not in line:
             return value
         read = read_line(line)
@@ -74,7 +116,14 @@ class Step(Model):
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         shape = handler.resolve_ref_schema(handler(core))
+        required = [name for name in shape.get("required", ()) if name != "call"]
+        shape = {**shape, "required": required, "anyOf": [{"required": ["call"]}, {"required": ["run"]}]}
         return {"anyOf": [{"type": "string", "examples": ["supervisord.stop all"]}, shape]}
+
+    @property
+    def runs_as_root(self) -> bool:
+        """Whether it is a short step that names no user."""
+        return self.run is not None and self.user is None
 
     @property
     def label(self) -> str:
@@ -114,6 +163,35 @@ class PlacedStep(Step):
     """A step that runs on the master unless it says `on: server`. There, a runner's function or an execution module's."""
 
     on: StepPlace = Field(StepPlace.MASTER, description="Where it runs.")
+
+
+def _long_form(value: Mapping[Any, Any]) -> dict[Any, Any]:
+    """A short step with the call that it stands for.
+
+    Raises:
+        ValueError: when it is written in both ways, or has only what belongs to one.
+    """
+    if "run" not in value:
+        alone = next(key for key in SHORT if key in value)
+        raise ValueError(f"`{alone}` belongs to `run`; an argument of `call` stands under `kwargs`")
+    if both := sorted({"call", "args", "kwargs"} & value.keys()):
+        raise ValueError(f"a step is written with `run` or with `{both[0]}`, not with both")
+    command = value["run"]
+    named = {SHORT[key]: value[key] for key in SHORT if value.get(key) is not None}
+    label = {} if value.get("name") else {"name": _label(command)}
+    return {**value, **label, "call": COMMAND_FUNCTION, "kwargs": {**named, "python_shell": isinstance(command, str)}}
+
+
+def _label(command: Any) -> str:
+    text = (
+        command
+        if isinstance(command, str)
+        else shlex.join(map(str, command))
+        if isinstance(command, (list, tuple))
+        else ""
+    )
+    line = " ".join(text.split())
+    return line if len(line) <= LABEL_LIMIT else f"{line[: LABEL_LIMIT - 1]}…"
 
 
 def read_line(text: str) -> dict[str, Any]:

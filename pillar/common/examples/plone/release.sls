@@ -41,28 +41,20 @@ release:
 
   build:
     - git.checkout {directory}/source {sha} force=true user={user}
-    - call: cmd.run_all
-      kwargs: {cmd: bin/buildout -N, cwd: '{directory}/source', runas: '{user}'}
-      name: buildout -N
-      deadline_s: 1800
+    - {run: bin/buildout -N, deadline_s: 1800}
     - call: npm.install dir={directory}/source/theme runas={user}
       name: npm install
-    - call: cmd.run_all
-      kwargs: {cmd: node_modules/.bin/gulp build, cwd: '{directory}/source/theme', runas: '{user}'}
-      name: gulp build
+    - {run: node_modules/.bin/gulp build, cwd: '{directory}/source/theme', name: gulp build}
 
   # On one server, once for the whole release, however often it is resumed.
   once:
-    - call: cmd.run_all
-      kwargs: {cmd: bin/instance run scripts/upgrade.py, cwd: '{directory}/source', runas: '{user}'}
+    - run: bin/instance run scripts/upgrade.py
       name: upgrade steps
       when: before
       primary: '{environment}-app-1'
       deadline_s: 1800
       # Without `undo` a release that is taken back says so loudly: the database stays upgraded.
-      undo:
-        call: cmd.run_all
-        kwargs: {cmd: bin/instance run scripts/downgrade.py, cwd: '{directory}/source', runas: '{user}'}
+      undo: {run: bin/instance run scripts/downgrade.py}
 
   start:
     - call: supervisord.start all

@@ -9,7 +9,7 @@ from saltlick.environment.pillar.checks.findings import PillarFinding, at, unkno
 from saltlick.environment.pillar.model import Environment
 from saltlick.errors import InvalidInput, Problem
 from saltlick.fleet.placeholders import misplaced, placeholders_in
-from saltlick.fleet.step import Step
+from saltlick.fleet.step import AS_ROOT, Step
 from saltlick.refresh.pillar.model import NOTHING_PERSONAL, Refresh
 from saltlick.schema.problems import Location, did_you_mean, path, problems
 from saltlick.schema.readable import Readable
@@ -67,5 +67,7 @@ def _steps(refresh: Refresh) -> Iterator[PillarFinding]:
                 if word not in PLACEHOLDERS:
                     message = f"{{{word}}} is no placeholder{did_you_mean(word, PLACEHOLDERS)}"
                     yield at(*where, number, message=message)
+            if step.runs_as_root:
+                yield at(*where, number, "run", message=AS_ROOT)
             for place, message in misplaced(step):
                 yield at(*where, number, *place, message=message)

@@ -20,7 +20,7 @@ from saltlick.fleet.placeholders import (
     misplaced_in_check,
     placeholders_in,
 )
-from saltlick.fleet.step import OnceStep, PlacedStep, Step, StepPlace
+from saltlick.fleet.step import AS_ROOT, OnceStep, PlacedStep, Step, StepPlace
 from saltlick.release.pillar.model import Hooks, Recipe, StrategyKind
 from saltlick.release.pillar.windows import weekly
 from saltlick.schema.calendar import freeze
@@ -154,6 +154,7 @@ def _placeholders(recipe: Recipe) -> Iterator[PillarFinding]:
             yield from _no_folder(recipe, (step.args, step.kwargs), (name, number))
             if isinstance(step, OnceStep) and step.undo:
                 yield from _no_folder(recipe, (step.undo.args, step.undo.kwargs), (name, number, "undo"))
+    yield from _placeholders_of_environment(recipe)
     yield from _placeholders_of_checks(recipe)
     yield from _placeholders_of_balancer(recipe)
     for name in Hooks.model_fields:
@@ -163,6 +164,17 @@ def _placeholders(recipe: Recipe) -> Iterator[PillarFinding]:
             yield from _no_folder(recipe, (step.args, step.kwargs), where)
             if name not in _WITH_A_SERVER and step.on is StepPlace.MASTER:
                 yield from _no_server(step, where, name)
+
+
+def _placeholders_of_environment(recipe: Recipe) -> Iterator[PillarFinding]:
+    for name, value in recipe.environment.items():
+        yield from _known(value, ("environment", name), PLACEHOLDERS)
+        yield from _no_folder(recipe, value, ("environment", name))
+    if recipe.env_file and not is_plain("directory", recipe.env_file):
+        message = (
+            f"{shown(recipe.env_file)} has characters that a shell reads: write a path of letters, digits and /._-"
+        )
+        yield at("env_file", message=message)
 
 
 def _placeholders_of_checks(recipe: Recipe) -> Iterator[PillarFinding]:
@@ -187,6 +199,8 @@ def _placeholders_of_balancer(recipe: Recipe) -> Iterator[PillarFinding]:
         for key, steps in (("drain", spec.drain), ("restore", spec.restore)):
             for number, step in enumerate(steps):
                 yield from _words_of(step, ("balancer", key, number), BALANCER_PLACEHOLDERS)
+                if step.on is StepPlace.SERVER and step.runs_as_root:
+                    yield at("balancer", key, number, "run", message=AS_ROOT)
     if isinstance(spec, (CommandSpec, ServiceSpec)) and spec.look:
         yield from _words_of(spec.look, ("balancer", "look"), BALANCER_PLACEHOLDERS)
 

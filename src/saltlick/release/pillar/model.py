@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated
 
@@ -19,9 +20,12 @@ from saltlick.fleet.balancers.pillar import BalancerSpec, NoBalancerSpec
 from saltlick.fleet.health import HealthSpec
 from saltlick.fleet.step import BuildStep, OnceStep, PlacedStep, Seconds, Step
 from saltlick.release.pillar.amounts import Amount, Batch, Floor
-from saltlick.schema.fields import AbsolutePath, Label, Model, RelativePath, UserName
+from saltlick.schema.fields import AbsolutePath, Label, Model, RelativePath, UserName, form
 
 Wait = Annotated[StrictInt, Field(ge=0, le=86400)]
+VariableName = Annotated[
+    StrictStr, form(r"[A-Za-z_][A-Za-z0-9_]*", "a name of an environment variable (letters, digits and _)")
+]
 MASKED = "**********"
 
 
@@ -164,6 +168,15 @@ class Recipe(Model):
     )
     balancer: BalancerSpec = Field(
         default_factory=lambda: NoBalancerSpec.model_validate({}), description="What is in front of the servers."
+    )
+    environment: Mapping[VariableName, StrictStr] = Field(
+        default_factory=dict,
+        description="Environment variables of all commands of steps on servers. A value may be an `sdb://` address.",
+    )
+    env_file: AbsolutePath | None = Field(
+        None,
+        description="File on each server whose assignments (`NAME=value`, as a shell reads them) are in the environment of every "
+        "`run`. It is read when the step runs, as the step's user; a step fails where it is missing.",
     )
     build: tuple[BuildStep, ...] = Field(
         (),

@@ -10,6 +10,7 @@ from saltlick.errors import InvalidInput, Problem
 from saltlick.release.pillar.checks import findings, primary
 from saltlick.release.pillar.model import Recipe
 from saltlick.release.pillar.overrides import Overrides, override
+from saltlick.release.pillar.step_defaults import with_defaults
 from saltlick.schema.problems import Location, as_written, path, problems
 from saltlick.schema.readable import Readable
 
@@ -70,16 +71,14 @@ def _spot(location: Location, raw: Mapping[str, Any]) -> Location:
         inside = inside[step]
     if not isinstance(inside, Mapping):
         return all_problems
-    return (
-        (*all_problems, "call")
-        if missing in {("args",), ("kwargs",)} and "call" in inside
-        else (*all_problems, *missing)
-    )
+    if missing in {("args",), ("kwargs",)} and (written := next((key for key in ("run", "call") if key in inside), "")):
+        return (*all_problems, written)
+    return (*all_problems, *missing)
 
 
 def _resolved(recipe: Recipe, environment: Environment) -> Recipe:
     once = [step.model_copy(update={"primary": primary(step, environment, recipe)}) for step in recipe.once]
-    return recipe.model_copy(update={"once": tuple(once)})
+    return with_defaults(recipe.model_copy(update={"once": tuple(once)}))
 
 
 def _by_argument(problem: Problem, given: Mapping[str, str]) -> Problem:
