@@ -14,10 +14,12 @@ from salt.exceptions import CommandExecutionError
 try:
     import _saltlick_revision_files as _files
     import _saltlick_revision_run as _run
+    import _saltlick_revision_shared as _shared
     import _saltlick_revision_tree as _tree
 except ImportError:
     from saltlick.modules import _saltlick_revision_files as _files
     from saltlick.modules import _saltlick_revision_run as _run
+    from saltlick.modules import _saltlick_revision_shared as _shared
     from saltlick.modules import _saltlick_revision_tree as _tree
 
 LOCK_DEADLINE_S = 900
@@ -74,11 +76,11 @@ def locked(home):
             yield
 
 
-def prepared_before(home, sha, release, started, anew):
-    """The state of a folder that can stay as it is; empty when it has to be made."""
+def prepared_before(home, sha, release, started, anew, shared):
+    """The state of a folder that can stay as it is; empty when it has to be made, as where what is shared is no link in it."""
     folder = home / "releases" / sha
     is_current = current(home) == sha
-    if complete(folder) and (is_current or not anew):
+    if complete(folder) and (is_current or (not anew and _shared.linked(folder, shared))):
         return "built"
     if is_current:
         raise CommandExecutionError(
@@ -93,13 +95,14 @@ def prepared_before(home, sha, release, started, anew):
     return ""
 
 
-def lay_out(home, repository, sha, user, record):
-    """The files of a commit, in a folder that has its name only once they are all there."""
+def lay_out(home, repository, sha, user, record, shared):
+    """The files of a commit and links to what is shared, in a folder that has its name only once they are all there."""
     fresh = home / "releases" / f".saltlick.{sha}"
     _files.discard(fresh)
     fresh.mkdir(mode=0o755)
     _run.give(fresh, user)
     _tree.lay_out(home / "source", repository, sha, fresh, user)
+    _shared.link(home, fresh, shared, user)
     record_facts(fresh, sha=sha, prepared=time.time(), **record)
     _files.discard(home / "releases" / sha)
     fresh.replace(home / "releases" / sha)

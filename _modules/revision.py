@@ -5,6 +5,7 @@ The layout is the one of Saltlick's formula `app`; either can go on where the ot
     <directory>/source                  a clone, checked out by nobody but `checkout` and the formula
     <directory>/releases/<sha>/         one revision, without history
     <directory>/releases/<sha>/REVISION written last: a folder without it is a build that was interrupted
+    <directory>/shared/                 what all revisions have in common: a link to it in each
     <directory>/current -> releases/<sha>
 
 What is known of a release stands in `.saltlick.json` in its folder. `<directory>` is the minion's own, `source` and what is below
@@ -82,7 +83,7 @@ def resolve(repository, rev, user=None, directory=None, in_place=False):
     return sha
 
 
-def prepare(directory, repository, sha, user=None, bridge=(), release="", anew=False):
+def prepare(directory, repository, sha, user=None, bridge=(), release="", anew=False, shared=()):
     """
     Lay out a revision in ``releases/<sha>``, ready to be built; nothing that runs is touched. All files of the commit are there,
     those of its submodules too.
@@ -97,13 +98,16 @@ def prepare(directory, repository, sha, user=None, bridge=(), release="", anew=F
         id of the release this is done for
     anew
         make a complete folder anew too; the current one never
+    shared
+        files and folders (``uploads/``) inside the release that are links to ``<directory>/shared``, so that all revisions have
+        the same ones; what the revision has by that name is not used
 
     Returns ``{"folder": "/srv/app/releases/…", "sha": "…", "state": "prepared", "changed": True, "seconds": 0.4}``;
     `state` is ``built`` when nothing needs to be built any more.
 
     Raises:
         CommandExecutionError: no such commit, one that cannot be laid out whole, git fails, or the folder is the current one
-            and incomplete.
+            and incomplete; a shared file is not there.
 
     CLI Example:
 
@@ -115,11 +119,12 @@ def prepare(directory, repository, sha, user=None, bridge=(), release="", anew=F
     started = time.time()
     home = _folders.made(directory, user)
     with _folders.locked(home):
-        state = _folders.prepared_before(home, sha, release, started, anew)
+        names = _files.words(shared)
+        state = _folders.prepared_before(home, sha, release, started, anew, names)
         if not state:
             _obtained(home, repository, sha, user)
             record = {"state": "prepared", "release": release, "bridge": _files.words(bridge)}
-            _folders.lay_out(home, repository, sha, user, record)
+            _folders.lay_out(home, repository, sha, user, record, names)
     return {
         "folder": str(home / "releases" / sha),
         "sha": sha,

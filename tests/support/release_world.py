@@ -120,7 +120,7 @@ class World(FakeBalancer):
     def do_revision_free(self, machine, directory):
         return Reply(True, 5000)
 
-    def do_revision_prepare(self, machine, directory, repository, sha, user, bridge, release):
+    def do_revision_prepare(self, machine, directory, repository, sha, user, bridge, release, shared):
         machine.prepared.add(sha)
         state = "built" if sha in machine.folders else "prepared"
         return Reply(True, {"folder": f"{directory}/releases/{sha}", "sha": sha, "state": state, "changed": True})

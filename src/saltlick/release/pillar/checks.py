@@ -22,6 +22,7 @@ from saltlick.fleet.placeholders import (
 )
 from saltlick.fleet.step import AS_ROOT, OnceStep, PlacedStep, Step, StepPlace
 from saltlick.release.pillar.model import Hooks, Recipe, StrategyKind
+from saltlick.release.pillar.shared import shared_names
 from saltlick.release.pillar.windows import weekly
 from saltlick.schema.calendar import freeze
 from saltlick.schema.problems import Location, did_you_mean, nearest, shown
@@ -43,6 +44,7 @@ def findings(recipe: Recipe, environment: Environment) -> Iterator[PillarFinding
     yield from _placeholders(recipe)
     yield from _plain_words(recipe)
     yield from repeated(recipe.source.bridge, ("source", "bridge"))
+    yield from shared_names(recipe)
 
 
 def servers_of(recipe: Recipe, environment: Environment) -> tuple[str, ...]:

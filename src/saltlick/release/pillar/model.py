@@ -22,6 +22,13 @@ from saltlick.fleet.step import BuildStep, OnceStep, PlacedStep, Seconds, Step
 from saltlick.release.pillar.amounts import Amount, Batch, Floor
 from saltlick.schema.fields import AbsolutePath, Label, Model, RelativePath, UserName, form
 
+SharedName = Annotated[
+    StrictStr,
+    form(
+        r"((?!\.{1,2}/)[^/\s]+/)*(?!\.{1,2}/?$)[^/\s]+/?",
+        "a name inside a release (write it like uploads/ or config/local.ini)",
+    ),
+]
 Wait = Annotated[StrictInt, Field(ge=0, le=86400)]
 VariableName = Annotated[
     StrictStr, form(r"[A-Za-z_][A-Za-z0-9_]*", "a name of an environment variable (letters, digits and _)")
@@ -39,6 +46,11 @@ class Source(Model):
     min_free_mb: StrictInt = Field(200, ge=0, description="Free space without which a release is refused.")
     bridge: tuple[RelativePath, ...] = Field(
         (), description="Folders inside a release in which the files of the previous one stay readable (assets)."
+    )
+    shared: tuple[SharedName, ...] = Field(
+        (),
+        description="Files and folders that all revisions have in common, such as uploads: links to `{directory}/shared`. A "
+        "folder ends with a slash (`uploads/`) and is made where it is not there; a file has to be there.",
     )
 
 

@@ -24,7 +24,7 @@ def free(source: Source) -> Call:
 
 def prepare(source: Source, sha: str, release: str) -> Call:
     """Lay out a revision in its folder."""
-    how = {"user": source.user, "bridge": list(source.bridge), "release": release}
+    how = {"user": source.user, "bridge": list(source.bridge), "release": release, "shared": list(source.shared)}
     return Call("revision.prepare", (source.directory, source.repository, sha), how)
 
 
