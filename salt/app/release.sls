@@ -1,5 +1,7 @@
 {%- from 'app/map.jinja' import app with context %}
 {%- set source = app.dir ~ '/source' %}
+{#- What the other servers run (orch.deploy-environment says it), so that a new one is no newer than they are. #}
+{%- set revision = app.revision if app.follow else salt['pillar.get']('released:' ~ app.name) or app.revision %}
 {%- set kept = 'test -e ' ~ app.dir ~ '/current/REVISION' %}
 {%- set release = app.dir ~ '/releases/$(git -C ' ~ source ~ ' rev-parse HEAD)' %}
 
@@ -9,7 +11,7 @@ include:
 app-release-source:
   git.latest:
     - name: {{ app.repository }}
-    - rev: {{ app.revision | tojson }}
+    - rev: {{ revision | tojson }}
     - target: {{ source }}
     - user: {{ app.user }}
     - force_fetch: true

@@ -80,3 +80,16 @@ def test_a_highstate_starts_what_was_stopped(server, host):
     states = server.apply()
     assert [name.split()[0] for name, state in states.items() if state["changes"]] == ["app-service-running"]
     assert host.check_output("supervisorctl status app:*").split()[1] == "RUNNING"
+
+
+def test_a_server_without_a_release_gets_what_the_others_run_and_not_what_is_newest(server, host):
+    """`released` is what orch.deploy-environment gives a highstate."""
+    newest = host.check_output("git -C /srv/git/app rev-parse main")
+    released = host.check_output("git -C /srv/git/app rev-parse next")
+    host.check_output("rm -rf /srv/app/current /srv/app/releases/*")
+    server.apply(released={"app": released})
+    answer = json.loads(
+        host.check_output("curl -s --retry 20 --retry-delay 1 --retry-connrefused http://127.0.0.1:9001/")
+    )
+    assert (answer["revision"], released != newest) == (released, True)
+    assert host.file("/srv/app/current").linked_to == f"/srv/app/releases/{released}"

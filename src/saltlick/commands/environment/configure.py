@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from salt.fileserver import Fileserver
 
-from saltlick.commands.context import master_ports
-from saltlick.commands.environment.estate import environments_of
+from saltlick.commands.context import declared_environment, master_ports
 from saltlick.commands.environment.minion_restart import restarting, wait_until_back
+from saltlick.commands.environment.released import released_pillar
 from saltlick.commands.job import job_progress
 from saltlick.commands.state import state
 from saltlick.errors import InvalidInput
@@ -63,11 +63,16 @@ def configured(
 
     def step() -> dict[str, Any]:
         require_pillarenv(opts, name)
-        declared = environments_of(opts, name)[name]
+        declared, pillar = declared_environment(opts, name)
         limit_s = float(declared.deadlines.highstate_s if deadline_s is None else deadline_s)
         test = bool(opts.get("test"))
-        arguments = {"saltenv": "base", "pillarenv": name, "queue": TURN, "test": test}
-        replies = dict(_ask(opts, servers, Call("state.highstate", kwargs=arguments), limit_s))
+        arguments: dict[str, Any] = {"saltenv": "base", "pillarenv": name, "queue": TURN, "test": test}
+        _require_some(servers)
+        with master_ports(opts) as ports:
+            if released := released_pillar(opts, declared, pillar, servers, ports.fleet):
+                arguments["pillar"] = released
+            calls = dict.fromkeys(servers, Call("state.highstate", kwargs=arguments))
+            replies = dict(ports.fleet.run(calls, deadline_s=limit_s))
         if not test and (restarts := restarting(replies)):
             with master_ports(opts) as ports:
                 lost = wait_until_back(restarts, ports.fleet, ports.clock)
@@ -87,10 +92,14 @@ def _ask(opts: Mapping[str, Any], servers: Sequence[str], call: Call, deadline_s
 
     Raises: InvalidInput when nobody is named: a state about no server would always be well.
     """
-    if isinstance(servers, str) or not servers:
-        raise InvalidInput(["servers: give a list of minion ids"], what="arguments")
+    _require_some(servers)
     with master_ports(opts) as ports:
         return ports.fleet.run(dict.fromkeys(servers, call), deadline_s=deadline_s)
+
+
+def _require_some(servers: Sequence[str]) -> None:
+    if isinstance(servers, str) or not servers:
+        raise InvalidInput(["servers: give a list of minion ids"], what="arguments")
 
 
 def extensions(opts: Mapping[str, Any]) -> tuple[str, ...]:
