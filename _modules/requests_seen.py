@@ -1,7 +1,7 @@
-"""Count the requests that a server saw, second by second, from a log of JSON lines.
+"""Count the requests that a server saw, and those that it answered with an error, from a log of JSON lines.
 
 Source: such lines are what Saltlick's formulas have nginx, HAProxy and the application write; each holds `time`, as
-``2026-11-22T10:00:00+00:00`` or in seconds of the epoch.
+``2026-11-22T10:00:00+00:00`` or in seconds of the epoch, and `status`.
 
 Needs Salt and the standard library only, so a plain module sync carries it.
 """
@@ -42,18 +42,50 @@ def count(log, since, until):
 
         salt 'prod-app-*' requests_seen.count /var/log/nginx/access.log 1763805600 1763805660
     """
-    since, until = float(since), float(until)
-    counts = collections.Counter()
-    try:
-        if _count(str(log), since, until, counts) and os.path.exists(f"{log}.1"):  # noqa: PTH110
-            _count(f"{log}.1", since, until, counts)
-    except OSError as error:
-        raise CommandExecutionError(f"{log} cannot be read: {error.strerror or error}") from error
+    counts = collections.Counter(int(_time(line)) for line in _lines(log, float(since), float(until)))
     return {str(second): counts[second] for second in sorted(counts)}
 
 
-def _count(path, since, until, counts):
-    """Add what one file holds; True when it begins too late to hold all of it."""
+def errors(log, since, until):
+    """
+    Count the requests of a span of time, and how many of them were answered with a status of 500 or more.
+
+    log
+        path of a file of JSON lines, the oldest first
+    since
+        first second, in seconds of the epoch
+    until
+        last second
+
+    Returns ``{"requests": 120, "errors": 3}``.
+
+    Raises:
+        CommandExecutionError: the log is not there or cannot be read.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'prod-app-*' requests_seen.errors /var/log/nginx/access.log 1763805600 1763805660
+    """
+    bad = [_is_error(line) for line in _lines(log, float(since), float(until))]
+    return {"requests": len(bad), "errors": sum(bad)}
+
+
+def _lines(log, since, until):
+    """The lines of that time, of the log and of the one before it if need be."""
+    try:
+        found, late = _read(str(log), since, until)
+        if late and os.path.exists(f"{log}.1"):  # noqa: PTH110
+            found += _read(f"{log}.1", since, until)[0]
+    except OSError as error:
+        raise CommandExecutionError(f"{log} cannot be read: {error.strerror or error}") from error
+    return found
+
+
+def _read(path, since, until):
+    """The lines of that time in one file, and whether it begins too late to hold all of them."""
+    found = []
     with open(path, "rb") as file:  # noqa: PTH123
         begins = _next_time(file, 0)
         file.seek(_place(file, since - LATE_S))
@@ -65,8 +97,8 @@ def _count(path, since, until, counts):
             if moment > until + LATE_S:
                 break
             if int(since) <= int(moment) <= int(until):
-                counts[int(moment)] += 1
-    return begins is None or begins > since - LATE_S
+                found.append(line)
+    return found, begins is None or begins > since - LATE_S
 
 
 def _place(file, moment):
@@ -89,6 +121,11 @@ def _next_time(file, place):
         file.readline()
     times = map(_time, itertools.islice(file, 100))
     return next((moment for moment in times if moment is not None), None)
+
+
+def _is_error(line):
+    status = str(json.loads(line).get("status", ""))
+    return len(status) == 3 and status.startswith("5")
 
 
 def _time(line):

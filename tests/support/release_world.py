@@ -64,6 +64,8 @@ class World(FakeBalancer):
     kind: str = "prepared"
     revisions: dict[str, str] = field(default_factory=dict)
     """SHA → the revision's name."""
+    errors: dict[str, int] = field(default_factory=dict)
+    """Revision's name → percent of requests that it answers with an error."""
     crashes_on: frozenset[str] | None = None
     """Where those that crash do; None: everywhere."""
     tick: Callable[[], None] = lambda: None
@@ -153,6 +155,13 @@ class World(FakeBalancer):
 
     def do_requests_seen_count(self, machine, log, since, until):
         return Reply(True, {str(int(since)): 7})
+
+    def do_requests_seen_errors(self, machine, log, since, until):
+        """Ten requests in each second, of which each revision answers its share with errors."""
+        requests = 10 * int(until - since)
+        ran = machine.running if until > self.clock.epoch() - self.clock.now() + machine.started else OLD
+        share = self.errors.get(self.revisions[ran], 0) if ran else 100
+        return Reply(True, {"requests": requests, "errors": requests * share // 100})
 
     def do_build_make(self, machine, sha):
         bad = self.revisions[sha] == "bad-build"

@@ -53,6 +53,11 @@ class Switched(Answer):
     current: Sha
 
 
+class RequestErrors(Answer):
+    requests: Count
+    errors: Count
+
+
 class Marked(Answer):
     sha: Sha
     state: Literal["good", "failed", "absent"]
@@ -188,6 +193,7 @@ ANSWERS: Mapping[str, TypeAdapter[Any]] = {
     "detached.kill": _JOB,
     "detached.forget": TypeAdapter(list[Text]),
     "requests_seen.count": TypeAdapter(dict[Second, Count]),
+    "requests_seen.errors": TypeAdapter(RequestErrors),
     "haproxy_runtime.show": TypeAdapter(dict[Text, ProxiedServer]),
     "haproxy_runtime.drain": _CHANGE,
     "haproxy_runtime.maint": _CHANGE,

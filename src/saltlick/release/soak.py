@@ -1,7 +1,8 @@
 """The soak: servers that are back in traffic are watched before the next ones drain, and the last ones before it is over.
 
-A revision that passes its health checks and dies seconds later is found here. Asked are the balancer, at each look, and the
-servers themselves; an answer of a single look decides. All servers that are done are watched, not only those of the last batch.
+A revision that passes its health checks and dies seconds later, or answers visitors with errors, is found here. Asked are the
+balancer, at each look, the servers themselves, and their log of requests; an answer of a single look decides. All servers that
+are done are watched, not only those of the last batch.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from saltlick.fleet.ports import Reply, Traffic
+from saltlick.release.error_rate import failing_visitors
 from saltlick.release.journal.record import Phase, ServerStatus
 from saltlick.release.planning.server_health import healths
 from saltlick.release.run import EVERYONE, RollbackRequired
@@ -73,8 +75,8 @@ def ask_again(run: Run) -> None:
         check_failures(run, ill(run, ask_servers=True), run.batches_begun)
 
 
-def ill(run: Run, *, ask_servers: bool) -> Failed:
-    """The servers that are done and not well, and why: by the balancer, and by their own answers."""
+def ill(run: Run, *, ask_servers: bool, since: float | None = None) -> Failed:
+    """The servers that are done and not well, and why: by the balancer, their own answers, and their visitors' `since` then."""
     done = run.servers_with(ServerStatus.DONE)
     seen = look(run)
     failed = {
@@ -89,15 +91,17 @@ def ill(run: Run, *, ask_servers: bool) -> Failed:
         failed |= {
             name: f"back in traffic, and then ill: {reply.error}" for name, reply in replies.items() if not reply.ok
         }
+        if since is not None:
+            failed |= failing_visitors(run, [name for name in done if name not in failed], since)
     return failed
 
 
 def _watch(run: Run, seconds: float, failed: dict[str, str]) -> int:
     """Look until the time is over, one is ill (it is then in `failed`), or an order ends it. Returns how often it looked."""
-    looks, ends = 0, run.context.clock.now() + seconds
+    looks, ends, since = 0, run.context.clock.now() + seconds, run.context.epoch()
     while True:
         left = ends - run.context.clock.now()
-        failed.update(ill(run, ask_servers=left <= 0 or looks % EVERY == 0))
+        failed.update(ill(run, ask_servers=left <= 0 or looks % EVERY == 0, since=since if looks else None))
         looks += 1
         run.read_controls()
         if failed or left <= 0 or run.aborted or run.promoted:

@@ -74,5 +74,21 @@ def test_an_absent_log_is_said(count, tmp_path):
         count(str(tmp_path / "nothing.log"), NOON, NOON)
 
 
-def test_only_this_is_a_command():
-    assert minion_modules.commands("requests_seen") == {"requests_seen.count"}
+def test_errors_are_answers_of_500_and_more_of_that_time(tmp_path_factory, tmp_path):
+    errors = minion_modules.modules(tmp_path_factory.mktemp("minion"), "requests_seen")["requests_seen.errors"]
+    log = tmp_path / "access.log"
+    answers = [(0, "500"), (1, "200"), (2, 502), (2, "499"), (3, "503"), (4, "-"), (5, "599"), (9, "500")]
+    lines = [{"time": NOON + second, "status": status} for second, status in answers]
+    log.write_text(
+        "".join(json.dumps(line) + "\n" for line in [*lines, {"time": NOON + 3}, {"time": NOON + 4, "status": None}])
+    )
+    assert errors(str(log), NOON + 1, NOON + 5) == {"requests": 8, "errors": 3}
+    (tmp_path / "access.log.1").write_text(log.read_text())
+    log.write_text("")
+    assert errors(str(log), NOON + 1, NOON + 5) == {"requests": 8, "errors": 3}
+    with pytest.raises(CommandExecutionError, match=r"nothing\.log cannot be read: No such file"):
+        errors(str(tmp_path / "nothing.log"), NOON, NOON)
+
+
+def test_only_these_are_commands():
+    assert minion_modules.commands("requests_seen") == {"requests_seen.count", "requests_seen.errors"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from support.release_world import CRASHING, OLD, World, asked, names, recipe, sha
 
@@ -155,3 +157,56 @@ def test_without_a_balancer_nothing_is_claimed(tmp_path):
     record = release(none, asked(world, "new"), world.on(tmp_path))
     assert record.result is Result.DONE
     assert "never fewer" not in "\n".join(lines.closing(record))
+
+
+LOG = {"log": "/var/log/nginx/access.log"}
+
+
+def with_log(world, path, rev, **strategy):
+    made = recipe(strategy={"kind": world.kind, **strategy}, traffic=LOG)
+    record = release(made, asked(world, rev), world.on(path))
+    world.consistent(record)
+    return record
+
+
+def test_what_answers_its_checks_and_refuses_its_visitors_goes_back_after_one_server(tmp_path):
+    world = World(names(4), errors={"new": 40})
+    record = with_log(world, tmp_path, "new")
+    assert record.result is Result.ROLLED_BACK
+    assert drained(record) == {"prod-app-1"}
+    assert all_run(world, OLD)
+    assert re.search(
+        r"prod-app-1: back in traffic, and then \d+ of \d+ requests were answered with an error", record.reason
+    )
+    assert record.reason.endswith("(5xx), 40 %, 0 % before the release")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "most", "result"),
+    [
+        (0, 5, 5, Result.DONE),
+        (0, 6, 5, Result.ROLLED_BACK),
+        (0, 1, 0, Result.ROLLED_BACK),
+        (30, 33, 5, Result.DONE),
+        (30, 40, 5, Result.ROLLED_BACK),
+        (0, 99, 100, Result.DONE),
+    ],
+)
+def test_it_is_the_share_on_top_of_what_it_was_that_counts(tmp_path, old, new, most, result):
+    world = World(names(2), errors={"old": old, "new": new})
+    assert with_log(world, tmp_path, "new", max_errors=most).result is result
+
+
+def test_few_requests_decide_nothing_and_without_a_log_nobody_is_asked(tmp_path):
+    world = World(names(2), errors={"new": 40})
+    assert with_log(world, tmp_path / "few", "new", soak_s=1).result is Result.DONE
+    world = World(names(2), errors={"new": 40})
+    assert go(world, tmp_path / "none", "new").result is Result.DONE
+    assert not [call for _, call in world.calls if call.function == "requests_seen.errors"]
+
+
+def test_a_server_that_cannot_tell_is_not_ill_by_that(tmp_path):
+    unreadable = "cannot be read: No such file or directory"
+    world = World(names(2), errors={"new": 40})
+    world.fault = lambda server, function, call: unreadable if function == "requests_seen.errors" else ""
+    assert with_log(world, tmp_path, "new").result is Result.DONE

@@ -96,6 +96,11 @@ class Strategy(Model):
         "balancer and by their own checks. One that falls ill has failed. Longer than the balancer's own check needs to find a "
         "server ill (interval times failures) is sensible; 0 turns it off.",
     )
+    max_errors: Annotated[StrictInt, Field(ge=0, le=100)] = Field(
+        5,
+        description="Percent of answers with a status of 5xx, on top of the server's share before the release, beyond which a "
+        "server that is back counts as ill. Read from the log under `traffic`, of 20 requests or more; 100 turns it off.",
+    )
     canary_soak_s: Wait = Field(0, description="How long at least after the first batch.")
     pause: Pause = Field(Pause.NONE, description="Wait for `release.promote` after the first or every batch.")
     pause_limit_s: Seconds = Field(3600, description="How long to wait for it until all is undone.")
@@ -160,9 +165,11 @@ class Webhook(Model):
 
 
 class RequestLog(Model):
-    """Which log tells how many requests a server answered, for the page of a release."""
+    """Which log tells how many requests a server answered, and how: for the soak and for the page of a release."""
 
-    log: AbsolutePath = Field(description="File on the server with a JSON object per line that has `time`.")
+    log: AbsolutePath = Field(
+        description="File on the server with a JSON object per line that has `time` and `status`."
+    )
 
 
 class Recipe(Model):
@@ -204,4 +211,6 @@ class Recipe(Model):
     hooks: Hooks = Field(default_factory=lambda: Hooks.model_validate({}), description="Steps at certain moments.")
     windows: Windows | None = Field(None, description="When no release may begin.")
     webhook: Webhook | None = Field(None, description="Who is told.")
-    traffic: RequestLog | None = Field(None, description="Where requests are counted.")
+    traffic: RequestLog | None = Field(
+        None, description="Where requests are counted, and those that were answered with an error."
+    )

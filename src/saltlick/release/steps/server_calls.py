@@ -66,3 +66,8 @@ def forget_jobs() -> Call:
 def requests_seen(log: str, since: float, until: float) -> Call:
     """Requests by second."""
     return Call("requests_seen.count", (log,), {"since": since, "until": until})
+
+
+def request_errors(log: str, since: float, until: float) -> Call:
+    """Requests of that time, and how many were answered with an error."""
+    return Call("requests_seen.errors", (log,), {"since": since, "until": until})
