@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from saltlick.release.journal.record import ReleaseRecord
 
 KINDS = ("prepared", "in_place")
-CROWD = Crowd(keeping=2, new=2, slow=1, pause_s=0.1, slow_s=1.0)
+CROWD = Crowd(keeping=2, new=2, sending=0, slow=1, pause_s=0.1, slow_s=1.0)
 SIZES = (100, 1000)
 BATCHES = ("10%", "10")
 BARE_S = 120

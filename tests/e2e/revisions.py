@@ -23,6 +23,11 @@ CHANGES = {
     "does-not-build": ("requirements.txt", "waitress", "no-such-package-of-saltlick\nwaitress"),
     "does-not-start": ("app.py", AT_THE_TOP, AT_THE_TOP + 'raise SystemExit("no database")\n'),
     "answers-500": ("app.py", '"200 OK", "text/plain', '"500 Internal Server Error", "text/plain'),
+    "refuses-visitors": (
+        "app.py",
+        "    facts = {",
+        '    return "500 Internal Server Error", "text/plain", "oops"\n    facts = {',
+    ),
     "answers-late": ("app.py", AT_THE_TOP, AT_THE_TOP + "import time\ntime.sleep(120)\n"),
     "dies-once": ("migrate.sh", "", "echo half done >&2\nexit 9\n"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from dataclasses import dataclass
@@ -150,6 +151,23 @@ def test_a_bad_revision_goes_back(on_main: Site, branch: str, why: str) -> None:
     done = on_main.release("rolling", f"rev={branch}")
     assert (done["code"], done["outcome"]) == (5, "rolled back"), done
     assert why in done["error"]
+    on_main.all_on("main")
+
+
+def test_one_that_is_well_and_refuses_its_visitors_goes_back_after_one_server(on_main: Site) -> None:
+    """Its health checks pass, and each page is an error: only the visitors see it, and the log of requests."""
+    before = len(on_main.visits.visits)
+    done = on_main.release("rolling", "rev=refuses-visitors")
+    assert (done["code"], done["outcome"]) == (5, "rolled back"), done
+    assert re.search(
+        r"test-app-1: back in traffic, and then \d+ of \d+ requests were answered with an error \(5xx\)", done["error"]
+    )
+    assert "test-app-2" not in done["error"]
+    visits = on_main.visits.visits[before:]
+    refused = [visit for visit in visits if visit.failed]
+    assert {visit.status for visit in refused} == {500}
+    assert len(refused) < len(visits) / 3, on_main.visits.summary()
+    on_main.visits.visits.clear()
     on_main.all_on("main")
 
 
