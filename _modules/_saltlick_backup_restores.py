@@ -189,15 +189,13 @@ def reseed(keep=True):
     data = _places.real(facts["data_dir"])
     kept = _swap.aside(data)
     _serving.primary_elsewhere(facts)
-    _places.cluster(data)
-    _traces.removed(kept)
     _serving.service("stop", facts["receiver"], optional=True)
-    _serving.copied(facts, data, kept)
+    moved = _serving.copied(facts, data, kept)
     if not keep:
         _traces.removed(kept)
         _traces.cleared(facts["archive_dir"])
     _serving.service("start", facts["receiver"], optional=True)
-    return {"role": _postgresql.role(facts), "kept": str(kept) if keep else ""}
+    return {"role": _postgresql.role(facts), "kept": str(kept) if keep and moved else ""}
 
 
 def zodb(order, folder):

@@ -10,11 +10,13 @@ from salt.exceptions import CommandExecutionError
 
 try:
     import _saltlick_backup_commands as _commands
+    import _saltlick_backup_places as _places
     import _saltlick_backup_postgresql as _postgresql
     import _saltlick_backup_traces as _traces
     import _saltlick_patroni as _patroni
 except ImportError:
     from saltlick.modules import _saltlick_backup_commands as _commands
+    from saltlick.modules import _saltlick_backup_places as _places
     from saltlick.modules import _saltlick_backup_postgresql as _postgresql
     from saltlick.modules import _saltlick_backup_traces as _traces
     from saltlick.modules import _saltlick_patroni as _patroni
@@ -108,29 +110,38 @@ def _stop_postmaster(facts):
 
 
 def copied(facts, data, kept):
-    """Make this server's data anew from the primary's; what it had is in `kept`, and serves again where no copy can be made.
+    """Make this server's data anew from the primary's. What it had is in `kept`, and serves again where no copy can be made.
+
+    Everything is looked at when nothing runs any more: Patroni may have begun to do the same by itself, and then there is nothing
+    to keep. Returns whether something was kept.
 
     Raises: CommandExecutionError.
     """
     service("stop", facts["service"], optional=bool(facts.get("patroni")))
     if facts.get("patroni"):  # one that found the data of another cluster has ended, and left the database running
         _stop_postmaster(facts)
-    data.rename(kept)
+    moved = False
     try:
+        if data.exists():
+            _places.cluster(data)
+            _traces.removed(kept)
+            data.rename(kept)
+            moved = True
         _copy(facts)
         if not (data / "standby.signal").exists():  # the primary went away, and an empty cluster was begun
             raise CommandExecutionError("there was no primary any more")
-    except CommandExecutionError as error:
+    except (CommandExecutionError, OSError) as error:
         service("stop", facts["service"], optional=True)
-        _traces.removed(data)
-        kept.rename(data)
+        if moved:
+            _traces.removed(data)
+            kept.rename(data)
         service("start", facts["service"])
-        raise CommandExecutionError(
-            f"no copy of the primary could be made, so what was here serves on: {error}"
-        ) from error
+        left = "so what was here serves on" if moved else "and what is here was not touched"
+        raise CommandExecutionError(f"no copy of the primary could be made, {left}: {error}") from error
     if not facts.get("patroni"):
         service("start", facts["service"])
     answers(facts)
+    return moved
 
 
 def _copy(facts):

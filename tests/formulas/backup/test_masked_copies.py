@@ -187,3 +187,14 @@ def test_the_next_time_what_was_there_before_is_kept_beside(cluster: tuple[Vault
     standby.call("reseed", False)
     assert needles(primary) == needles(standby) == []
     standby.server.run("cd / && runuser -u postgres -- psql -XAtqc 'select pg_is_in_recovery()' | grep -qx t")
+
+
+def test_a_standby_whose_data_is_gone_is_made_anew(cluster: tuple[Vault, Vault]) -> None:
+    """As where Patroni had removed it to make it anew by itself, and was stopped at that."""
+    _, standby = cluster
+    standby.server.run(
+        "service postgresql stop && rm -rf /var/lib/postgresql/15/main /var/lib/postgresql/15/main.before-restore"
+    )
+    assert standby.call("reseed", True) == {"role": "standby", "kept": ""}
+    assert standby.call("reseed", True) == {"role": "standby", "kept": "/var/lib/postgresql/15/main.before-restore"}
+    standby.server.run("cd / && runuser -u postgres -- psql -XAtqc 'select pg_is_in_recovery()' | grep -qx t")
