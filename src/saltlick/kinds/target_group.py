@@ -35,8 +35,8 @@ class TargetGroupProperties(Properties):
     protocol: str = immutable("HTTP or HTTPS: how it talks to the targets.", default="HTTP")
     health_path: str = mutable("The path that is asked for to see whether a target is well.", default="/")
     health_codes: str = mutable("The answers that mean it is: `200`, `200-299`.", default="200")
-    interval_s: int = mutable("Seconds between two checks of a target, 5 to 300.", default=10)
-    timeout_s: int = mutable("Seconds until a check counts as failed, less than `interval_s`.", default=5)
+    interval_s: int = mutable("Seconds between two checks of a target, 5 to 300.", default=5)
+    timeout_s: int = mutable("Seconds until a check counts as failed, less than `interval_s`.", default=4)
     healthy_count: int = mutable("Good checks in a row until a target gets requests, 2 to 10.", default=2)
     unhealthy_count: int = mutable("Failed checks in a row until it gets none, 2 to 10.", default=2)
     drain_s: int | None = mutable(

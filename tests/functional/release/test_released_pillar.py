@@ -11,7 +11,6 @@ from support.release_master import SHA, written
 from saltlick.commands.context import declared_environment
 from saltlick.commands.environment.released import released_pillar
 from saltlick.commands.release.context import open_journal
-from saltlick.errors import InvalidInput
 from saltlick.release.journal.record import Result, ServerRecord
 
 OTHER = "a" * 40
@@ -69,7 +68,16 @@ def test_an_environment_without_a_recipe_has_no_release(master):
     assert released(master, APPS)[0] == {}
 
 
-def test_a_recipe_that_is_wrong_is_said(master):
-    (master.folder / "pillar/common/release.sls").write_text("release: {application: shop}\n")
-    with pytest.raises(InvalidInput, match="release"):
-        released(master, APPS)
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "{application: shop}",
+        "{application: shop, servers: web}",
+        "[1]",
+        "{application: shop, servers: app, balancer: {kind: elbv2, name: www}}",
+    ],
+)
+def test_a_recipe_for_other_environments_or_a_wrong_one_is_in_no_deployments_way(master, recipe):
+    (master.folder / "pillar/common/release.sls").write_text(f"release: {recipe}\n")
+    said, fleet = released(master, APPS, one_app_1=SHA)
+    assert (said, fleet.asked) == ({}, [])
