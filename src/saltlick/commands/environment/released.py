@@ -30,7 +30,7 @@ def released_pillar(
 
     The journal's good revision, or where this master's journal has none, as that of a new master, the one that all servers of
     the group run that have one. Nothing where there is neither: a recipe that is for other environments, or that is wrong, is in
-    no deployment's way (`release.plan` and `environment.validate` tell).
+    no deployment's way (`release.plan` tells what is wrong).
     """
     raw = pillar.get(RELEASE_KEY)
     application, group = (raw.get("application"), raw.get("servers")) if isinstance(raw, Mapping) else (None, None)
