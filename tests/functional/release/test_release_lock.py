@@ -28,7 +28,7 @@ from saltlick.commands.result import guarded
 from saltlick.jobs.holder import Mode
 from saltlick.jobs.interrupts import Interrupted
 from saltlick.release.context import ReleaseContext
-from saltlick.release.journal.record import ReleaseRecord, Result
+from saltlick.release.journal.record import ReleaseRecord, Result, ServerRecord, ServerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,3 +171,28 @@ def test_resume_and_rollback_without_anything_half_done(master):
     assert "no release of one is half done" in code(commands.resume, master.opts, "one")[1]
     written(master, result=Result.DONE)
     assert code(commands.resume, master.opts, "one", release="one-1")[0] == 2
+
+
+def left_out(result: Result) -> dict[str, Any]:
+    """A release that is over, with a server that it left out of traffic."""
+    servers = (
+        ServerRecord(name="one-app-1", batch=1, standing=ServerStatus.DONE),
+        ServerRecord(name="one-app-2", batch=2, previous="a" * 40, standing=ServerStatus.LEFT_OUT),
+    )
+    return {"result": result, "ended": 1795356200.0, "servers": servers}
+
+
+def test_resume_takes_up_what_went_back_without_a_server(master):
+    written(master, **left_out(Result.ROLLED_BACK))
+    retcode, error = code(commands.resume, master.opts, "one")
+    assert "no salt-master runs here" in error, "it had the lock, and got as far as that"
+    assert retcode == 7
+    assert locks(master).read("one") is None, "and gave it back: nothing was begun"
+
+
+def test_resume_of_a_release_that_left_a_server_out_names_the_command_that_brings_it_back(master):
+    written(master, **left_out(Result.PARTIAL))
+    retcode, error = code(commands.resume, master.opts, "one")
+    assert retcode == 2
+    assert "no release of one is half done; a release brings one-app-2 back: " in error
+    assert error.endswith("salt-run release.rolling one rev=f5d9859")

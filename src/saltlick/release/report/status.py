@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from saltlick.fleet.ports import Seen, Traffic
+from saltlick.release.journal.left_behind import may_be_resumed
 from saltlick.release.journal.record import ReleaseRecord
 from saltlick.release.report import wording
 from saltlick.terminal import painter, table
@@ -60,7 +61,7 @@ def text(
         lines.append(paint("!", f"locked: {wording.clean(lock)}"))
     if last is not None:
         lines.append(f"{'running' if last.ended is None else 'last'}: {last.id}  {wording.headline(last)}")
-        lines += [wording.advice(last)[0]] if last.ended is None or last.result.value == "stuck" else []
+        lines += [wording.advice(last)[0]] if may_be_resumed(last) else []
     if not warnings:
         lines.append(paint("+", _well(servers)))
     return "\n".join(lines)
