@@ -21,7 +21,7 @@ from support.release_master import code, dead, locks, record, written
 
 from saltlick.commands import lock
 from saltlick.commands.arguments import caller
-from saltlick.commands.release import commands
+from saltlick.commands.release import commands, controls, queries
 from saltlick.commands.release.context import open_journal, release_target
 from saltlick.commands.release.job import ReleaseJob, run_release
 from saltlick.commands.result import guarded
@@ -114,6 +114,28 @@ def test_a_release_whose_process_died_is_said_and_only_its_resume_takes_the_lock
     answer = run_typed(commands.resume, master.opts, "one", job_id="43", user="ann")
     assert "no salt-master runs here" in answer.result["error"], "it had the lock, and got as far as that"
     assert present(locks(master).read("one")).mode is Mode.MANUAL, "and left it as it was: it is still half done"
+
+
+def test_a_release_that_is_at_work_is_watched_or_aborted(master):
+    written(master)
+    locks(master).take("one", reason="release", job="41")
+    for command, typed in ((commands.rolling, {"rev": "v1"}), (commands.resume, {})):
+        retcode, error = code(command, master.opts, "one", **typed)
+        assert retcode == 3
+        assert f"salt-run release.watch one; to take {record().id} back: salt-run release.abort one" in error
+        assert "release.resume" not in error
+        assert "unlock" not in error
+    assert run_typed(queries.show, master.opts, "one").result["id"] == record().id
+    answer = run_typed(controls.abort, master.opts, "one", user="bob")
+    assert answer.result["heard"] is True
+
+
+def test_another_job_that_is_at_work_beside_a_half_done_release_is_what_is_told(master):
+    written(master, result=Result.STUCK)
+    locks(master).take("one", reason="deploy", job="77")
+    retcode, error = code(commands.rolling, master.opts, "one", rev="v1")
+    assert retcode == 3
+    assert error.endswith("It is at work: wait for it (lock_wait=600), or ask bob")
 
 
 def test_a_lock_by_hand_is_not_put_over_a_stale_one(master):

@@ -22,6 +22,7 @@ from saltlick.release import resume, rollout
 from saltlick.release.context import ReleaseContext
 from saltlick.release.journal.left_behind import left_behind, to_resume
 from saltlick.release.journal.record import Phase, ReleaseRecord, Result, ServerStatus
+from saltlick.release.planning.server_health import observe_servers
 from saltlick.release.report import wording
 
 STEPS = ("drain", "app.stop", "revision.activate", "app.start", "health.http", "restore")
@@ -355,3 +356,14 @@ def test_a_later_release_of_the_group_has_taken_over_what_an_earlier_one_left(tm
     rolled(world, on)
     with pytest.raises(AssertionError):
         typed(world, on, *advised(first, "resume"))
+
+
+def test_a_look_at_an_ill_server_asks_it_once(tmp_path):
+    """A release waits some seconds for a good answer; who looks wants to know what is now."""
+    world = World(names(3))
+    world.machines["prod-app-2"].running = ""
+    world.machines["prod-app-2"].traffic = Traffic.UNHEALTHY
+    seen = observe_servers(recipe(), "prod", asked(world).servers, world.on(tmp_path))
+    assert [server.healthy for server in seen] == [True, False, True]
+    asked_for = [call.kwargs for _, call in world.calls if call.function == "health.http"]
+    assert {(how["successes"], how["interval_s"] >= how["deadline_s"]) for how in asked_for} == {(1, True)}
