@@ -351,6 +351,18 @@ class Dying(Journal):
         self.tick()
 
 
+class Bomb:
+    """Kills at the tick of that number."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def __call__(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+
 def recipe(**changes: Any) -> Recipe:
     """A recipe for the world; keyword arguments are laid over it (`strategy={"batch": 2}`)."""
     pillar: dict[str, Any] = {

@@ -169,7 +169,7 @@ class Locks:
                 return self._break_shared(environment, reason) if force else None
             own = current.mode is Mode.MANUAL and current.user == self.user and not current.job
             if not (force or own or self.stale(current)):
-                raise Locked(self._refusal(current))
+                raise Locked(lock_messages.not_unlocked(current))
             self._remove(current, "unlocked" if own else "forced", reason=reason)
             return current
 

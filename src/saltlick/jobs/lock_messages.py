@@ -21,14 +21,23 @@ def refusal(holder: Holder, *, stale: bool) -> str:
     elif holder.mode is Mode.MANUAL:
         next_step = f"Ask {holder.user}, or `{unlock} force=True`"
     else:
-        next_step = f"Wait for it (lock_wait=600), ask {holder.user}, or if it is surely dead `{unlock} force=True`"
+        next_step = f"It is at work: wait for it (lock_wait=600), or ask {holder.user}"
     return f"{name} is locked by {holder}. {next_step}"
+
+
+def not_unlocked(holder: Holder) -> str:
+    """Somebody wants to unlock what another has."""
+    unlock = f"salt-run environment.unlock {holder.environment} force=True"
+    if holder.mode is Mode.MANUAL:
+        return f"{holder.environment} is locked by {holder}. Ask {holder.user}, or `{unlock}`"
+    return f"{holder.environment} is locked by {holder}. It is at work, and would go on without the lock: `{unlock}`"
 
 
 def being_read(readers: Sequence[Holder]) -> str:
     """Jobs that share the environment keep a job out that would change it."""
     name = readers[0].environment
-    next_step = f"Wait for it (lock_wait=600), or if it may be lost `salt-run environment.unlock {name} force=True`"
+    users = ", ".join(dict.fromkeys(reader.user for reader in readers))
+    next_step = f"They are at work: wait for them (lock_wait=600), or ask {users}"
     return f"{name} is being read, so nothing may change it now: {names(readers)}. {next_step}"
 
 

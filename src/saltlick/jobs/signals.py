@@ -18,11 +18,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+ENDING = {**NAMES, signal.SIGHUP: "SIGHUP"}
 FIRST = (
     "\n{name}: aborting. What was touched goes back to what it ran before, then the lock is given back.\n"
     "Once more stops this instant, and leaves everything as it is then, locked.\n"
 )
 HANGUP = "\nThe terminal is gone; the job goes on. To see releases: salt-run release.watch\n"
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """For what only looks: Ctrl-C, SIGTERM and a lost terminal end it.
+
+    Outside the main thread no handler can be set, and no signal arrives.
+
+    Raises: Interrupted in the block, where the signal arrives; the name is in its text.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, _frame: Any) -> None:
+        for other in ENDING:
+            signal.signal(other, signal.SIG_IGN)  # a second one would cut the end short
+        raise Interrupted(ENDING[signal.Signals(number)])
+
+    before: dict[signal.Signals, Any] = {number: signal.signal(number, end) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def write_raw(text: str) -> None:

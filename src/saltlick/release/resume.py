@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from saltlick.errors import InvalidInput
 from saltlick.release import rollout
+from saltlick.release.journal.left_behind import may_be_resumed
 from saltlick.release.journal.record import Result, ServerStatus
 from saltlick.release.pillar import Recipe
 from saltlick.release.planning.plan import rule_of
@@ -29,10 +30,12 @@ def resume(release: str, context: ReleaseContext, *, who: str, back: bool = Fals
     Forward, or back if it was going back or `back` says so. Servers that are done are verified, those it was working on walk
     again from drain; a `once` step that began is asked for its result and never repeated.
 
+    One that went back without some of its servers goes on with these, and brings them back.
+
     Raises: InvalidInput when there is no such release, or it is over.
     """
     record = context.journal.read(release)
-    if record is None or record.result not in UNFINISHED:
+    if record is None or not may_be_resumed(record):
         problem = "there is no such release" if record is None else f"it is over: {record.result.value}"
         raise InvalidInput([f"{release}: {problem}"], what="release.resume")
     recipe = Recipe.model_validate_json(context.journal.recipe(release))

@@ -13,6 +13,7 @@ from saltlick.fleet.ports import Reply
 from saltlick.release.context import ReleaseEvent
 from saltlick.release.journal.control_request import ControlAction, ControlRequest
 from saltlick.release.journal.controls import is_waiting
+from saltlick.release.journal.left_behind import before, left_behind
 from saltlick.release.journal.record import Phase, ReleaseRecord, Result, ServerRecord, ServerStatus, StepRecord
 from saltlick.release.step_result import NOTHING_DONE, StepResult
 from saltlick.release.steps.replies import ended
@@ -44,7 +45,10 @@ class Run:
         self.steps: dict[int, StepRecord] = {}
         self.batches_begun = 0
         """How many batches have begun."""
-        self.moved: set[str] = set()
+        earlier = context.journal.history(record.environment, application=record.application)
+        self.left_before = frozenset(left_behind(before(earlier, record.id)))
+        """Servers that an earlier release left out of traffic: nobody knows what they run."""
+        self.moved = set(self.left_before)
         """Servers on which something was begun after their drain; the others run what they ran."""
         self._latest: dict[tuple[Phase, str, int, bool], StepRecord] = {}
         self._note(record.steps)

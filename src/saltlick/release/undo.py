@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from saltlick.fleet.ports import Reply
 from saltlick.release.journal.record import Phase, Result, ServerStatus
 from saltlick.release.pillar.model import StrategyKind
 from saltlick.release.planning.batches import within_floor
+from saltlick.release.planning.server_health import ASK_S
+from saltlick.release.run import EVERYONE
 from saltlick.release.steps import server_calls
 from saltlick.release.steps.batch import DIRECT_S, Direction, restore, take_through
 from saltlick.release.steps.hooks import hooks
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from saltlick.release.steps.run_once import NotUndone
 
 CAPACITY_S = 60.0
+RETURN_S = 60.0
+"""How long servers that fell silent are waited for at the end, when all others are back."""
 
 Servers = tuple[str, ...]
 
@@ -30,6 +35,8 @@ def undo(run: Run, reason: str) -> None:
         run.start_rollback(reason)
         hooks(run, "on_failure", undo=True)
     stuck = _take_back(run)
+    if _silent_return(run):
+        stuck = _take_back(run)
     tasks = undo_once(run)
     _tell_servers(run)
     hooks(run, "on_rollback", undo=True)
@@ -56,9 +63,41 @@ def _take_back(run: Run) -> dict[str, str]:
     return stuck
 
 
+def _silent_return(run: Run) -> bool:
+    """Wait a while for servers that are out of traffic and silent. Returns whether one answers again.
+
+    One that was frozen carries out what it was told meanwhile; what it is told now comes after that.
+    """
+    silent = _lost(run)
+    if not silent:
+        return False
+    ask = dict.fromkeys(silent, server_calls.current(run.recipe.source, run.recipe.strategy.kind))
+
+    def answers() -> bool:
+        replies = run.context.fleet.run(ask, deadline_s=ASK_S)
+        run.silent -= {name for name, reply in replies.items() if not reply.silent}
+        return _lost(run) != silent
+
+    def do(_: Servers) -> dict[str, Reply]:
+        there = run.wait(RETURN_S, answers)
+        back = ", ".join(name for name in silent if name not in run.silent)
+        return {"": Reply(True, f"{back} answers again" if there else "no answer")}
+
+    run.step(Phase.WAIT, f"for {', '.join(silent)}", EVERYONE, do, undo=True, own_word=False)
+    return _lost(run) != silent
+
+
+def _lost(run: Run) -> Servers:
+    return tuple(name for name in run.servers_with(ServerStatus.LEFT_OUT) if name in run.silent)
+
+
 def _touched(run: Run) -> Servers:
-    """Whoever is not where it was, newest first; those out of traffic before others, as they cost no capacity."""
-    names = [*run.servers_with(ServerStatus.TOUCHED, ServerStatus.LEFT_OUT)]
+    """Whoever is not where it was, newest first; those out of traffic before others, as they cost no capacity.
+
+    Who is left out and silent is asked again at the end.
+    """
+    lost = _lost(run)
+    names = [name for name in run.servers_with(ServerStatus.TOUCHED, ServerStatus.LEFT_OUT) if name not in lost]
     names += [name for name in run.servers_with(ServerStatus.DONE) if run.servers[name].batch]
     out = set(names) - in_traffic(run) if names else set()
     return tuple(sorted(names, key=lambda name: (name not in out, -run.servers[name].batch)))
@@ -78,7 +117,11 @@ def _let_out(run: Run, servers: Servers) -> Servers:
 
 
 def _walk_back(run: Run, servers: Servers, batch: int) -> dict[str, str]:
-    """Returns those that are stuck. One that is silent and out of traffic is not: it is left out, and named."""
+    """Returns those that are stuck.
+
+    One that is out of traffic, and silent or left out before, is not: it is left out, and named.
+    """
+    was_out = run.left_before | {*run.servers_with(ServerStatus.LEFT_OUT)}
     servers = _put_back(run, servers, batch)
     new = tuple(name for name in servers if not run.servers[name].previous)
     walked = take_through(run, tuple(name for name in servers if name not in new), Direction(batch, back=True))
@@ -86,7 +129,7 @@ def _walk_back(run: Run, servers: Servers, batch: int) -> dict[str, str]:
     inside = take_out_of_traffic(run, tuple(failed), batch=batch, undo=True)
     stuck = {}
     for name, why in failed.items():
-        lost = name not in inside and (name in run.silent or name in new)
+        lost = name not in inside and (name in run.silent or name in new or name in was_out)
         if not lost:
             stuck[name] = f"{why} ({'in' if name in inside else 'out of'} traffic)"
         run.move([name], ServerStatus.LEFT_OUT if lost else ServerStatus.TOUCHED, why)

@@ -21,14 +21,14 @@ from support.release_master import code, dead, locks, record, written
 
 from saltlick.commands import lock
 from saltlick.commands.arguments import caller
-from saltlick.commands.release import commands
+from saltlick.commands.release import commands, controls, queries
 from saltlick.commands.release.context import open_journal, release_target
 from saltlick.commands.release.job import ReleaseJob, run_release
 from saltlick.commands.result import guarded
 from saltlick.jobs.holder import Mode
 from saltlick.jobs.interrupts import Interrupted
 from saltlick.release.context import ReleaseContext
-from saltlick.release.journal.record import ReleaseRecord, Result
+from saltlick.release.journal.record import ReleaseRecord, Result, ServerRecord, ServerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,6 +116,28 @@ def test_a_release_whose_process_died_is_said_and_only_its_resume_takes_the_lock
     assert present(locks(master).read("one")).mode is Mode.MANUAL, "and left it as it was: it is still half done"
 
 
+def test_a_release_that_is_at_work_is_watched_or_aborted(master):
+    written(master)
+    locks(master).take("one", reason="release", job="41")
+    for command, typed in ((commands.rolling, {"rev": "v1"}), (commands.resume, {})):
+        retcode, error = code(command, master.opts, "one", **typed)
+        assert retcode == 3
+        assert f"salt-run release.watch one; to take {record().id} back: salt-run release.abort one" in error
+        assert "release.resume" not in error
+        assert "unlock" not in error
+    assert run_typed(queries.show, master.opts, "one").result["id"] == record().id
+    answer = run_typed(controls.abort, master.opts, "one", user="bob")
+    assert answer.result["heard"] is True
+
+
+def test_another_job_that_is_at_work_beside_a_half_done_release_is_what_is_told(master):
+    written(master, result=Result.STUCK)
+    locks(master).take("one", reason="deploy", job="77")
+    retcode, error = code(commands.rolling, master.opts, "one", rev="v1")
+    assert retcode == 3
+    assert error.endswith("It is at work: wait for it (lock_wait=600), or ask bob")
+
+
 def test_a_lock_by_hand_is_not_put_over_a_stale_one(master):
     dead(master, job="41")
     retcode, error = code(lock.lock, master.opts, "one", message="sale")
@@ -171,3 +193,28 @@ def test_resume_and_rollback_without_anything_half_done(master):
     assert "no release of one is half done" in code(commands.resume, master.opts, "one")[1]
     written(master, result=Result.DONE)
     assert code(commands.resume, master.opts, "one", release="one-1")[0] == 2
+
+
+def left_out(result: Result) -> dict[str, Any]:
+    """A release that is over, with a server that it left out of traffic."""
+    servers = (
+        ServerRecord(name="one-app-1", batch=1, standing=ServerStatus.DONE),
+        ServerRecord(name="one-app-2", batch=2, previous="a" * 40, standing=ServerStatus.LEFT_OUT),
+    )
+    return {"result": result, "ended": 1795356200.0, "servers": servers}
+
+
+def test_resume_takes_up_what_went_back_without_a_server(master):
+    written(master, **left_out(Result.ROLLED_BACK))
+    retcode, error = code(commands.resume, master.opts, "one")
+    assert "no salt-master runs here" in error, "it had the lock, and got as far as that"
+    assert retcode == 7
+    assert locks(master).read("one") is None, "and gave it back: nothing was begun"
+
+
+def test_resume_of_a_release_that_left_a_server_out_names_the_command_that_brings_it_back(master):
+    written(master, **left_out(Result.PARTIAL))
+    retcode, error = code(commands.resume, master.opts, "one")
+    assert retcode == 2
+    assert "no release of one is half done; a release brings one-app-2 back: " in error
+    assert error.endswith("salt-run release.rolling one rev=f5d9859")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 from dataclasses import replace
 
+import pytest
 from support.commands import run_typed
 from support.release_master import code, dead, locks, record, written
 
@@ -65,3 +69,24 @@ def test_watch_follows_until_it_is_over(master, capfd):
     threading.Timer(0.4, go_on).start()
     assert run_typed(queries.watch, master.opts, "one", interval_s=0.1).result["outcome"] == "done"
     assert "drain" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_watch_ends_with_the_state_at_hand_on_any_signal(master, number, capfd):
+    made = written(master)
+    usual = signal.getsignal(number)
+
+    def end() -> None:
+        while signal.getsignal(number) is usual:
+            time.sleep(0.01)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=end, daemon=True).start()
+    watched = run_typed(queries.watch, master.opts, "one", interval_s=30)
+    assert (watched.retcode, watched.result["outcome"]) == (0, "running")
+    assert callable(watched.text)
+    assert "salt-run release.watch one" in watched.text(False)
+    assert signal.getsignal(number) is usual
+    with open_journal(master.opts) as journal:
+        assert not journal.orders(made.id), "the release is not asked for anything"
+    assert "Traceback" not in capfd.readouterr().err

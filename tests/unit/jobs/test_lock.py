@@ -32,8 +32,9 @@ def test_the_second_taker_is_told_who_when_what_and_how_to_go_on(desk):
         "on master",
     ):
         assert part in text
-    assert "lock_wait" in text
-    assert "environment.unlock prod force=True" in text
+    assert text.endswith("It is at work: wait for it (lock_wait=600), or ask ann")
+    with pytest.raises(Locked, match=r"would go on without the lock: .salt-run environment\.unlock prod force=True."):
+        desk("bob").unlock("prod")
 
 
 def test_environments_do_not_exclude_each_other(desk):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from support.present import present
-from support.release_world import OLD, Dying, Killed, World, asked, dies, names, recipe, sha
+from support.release_world import OLD, Bomb, Dying, Killed, World, asked, dies, names, recipe, sha
 
 from saltlick.errors import InvalidInput
 from saltlick.jobs.store import Store
@@ -22,18 +22,6 @@ CASES = {
     "in place, bad": ("in_place", "bad-start", 4),
 }
 """Strategy, revision, and of how many moments one is tried: the journal's steps are those of `prepared`."""
-
-
-class Bomb:
-    """Kills at the tick of that number."""
-
-    def __init__(self, at: int) -> None:
-        self.left = at
-
-    def __call__(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise Killed
 
 
 def killed(world, journal, rev, at, **changes):

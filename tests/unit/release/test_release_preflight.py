@@ -139,7 +139,7 @@ def test_an_unfinished_release_has_to_be_taken_up_first(world, tmp_path):
         replace(rollout.plan(recipe(), asked(world), on).as_record(asked(world)), id="dead", started=1.0),
         recipe="{}",
     )
-    assert "dead is not finished: `release.resume prod` goes on with it" in refused(world, tmp_path)
+    assert "dead is not finished: `salt-run release.resume prod` goes on with it" in refused(world, tmp_path)
     over = asked(world, force=frozenset({"unfinished"}))
     world.clock.sleep(60)
     record = rollout.release(recipe(), over, world.on(tmp_path))

@@ -9,6 +9,7 @@ from typing import Any
 from support import release_samples as samples
 
 from saltlick.fleet.ports import Seen, Traffic
+from saltlick.release.journal.record import Result
 from saltlick.release.report import status
 from saltlick.release.report.status import ServerNow
 
@@ -59,6 +60,27 @@ def test_nobody_out_of_traffic_is_unsaid():
     text = status.text("prod", servers, now=NOW)
     assert text.count("OUT OF TRAFFIC: maint") == 30
     assert "healthy and in traffic" not in text
+
+
+def test_long_reasons_leave_the_table_readable_and_are_said_whole_below_it():
+    why = (
+        "health.http: http://127.0.0.1:8001/health: not healthy after 2 s, last seen: connection refused by the kernel"
+    )
+    seen = Seen(Traffic.UNHEALTHY, "unhealthy: Target.FailedHealthChecks Health checks failed with these codes: [502]")
+    servers = [well(1), well(2, healthy=False, health=why, traffic=seen)]
+    text = status.text("prod", servers, now=NOW)
+    rows = text.splitlines()[1:4]
+    assert max(map(len, rows)) < 200
+    assert why not in "\n".join(rows)
+    assert f"  prod-app-2: {why}" in text.splitlines()
+    assert f"  prod-app-2: {seen.detail}" in text.splitlines()
+
+
+def test_a_release_that_left_a_server_out_of_traffic_says_how_it_comes_back():
+    text = status.text("prod", [well(1)], now=NOW, last=samples.left_out())
+    assert "salt-run release.rolling prod rev=f5d9859" not in text, "it is over, and nobody has to look at it"
+    behind = replace(samples.left_out(), result=Result.ROLLED_BACK)
+    assert "salt-run release.resume prod" in status.text("prod", [well(1)], now=NOW, last=behind)
 
 
 def test_lock_and_running_release_are_said():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -17,9 +17,10 @@ from saltlick.commands.result import CommandResult
 from saltlick.errors import InvalidInput, Problem
 from saltlick.release import rollout
 from saltlick.release.context import ReleaseRequest
+from saltlick.release.journal.left_behind import left_behind, to_resume
 from saltlick.release.journal.record import ReleaseRecord
 from saltlick.release.pillar import Overrides, restore_recipe
-from saltlick.release.report import lines
+from saltlick.release.report import lines, wording
 from saltlick.release.resume import resume as resume_release
 from saltlick.release.resume import rollback as rollback_release
 from saltlick.release.resume import rollback_to
@@ -111,13 +112,27 @@ def rollback(opts: Mapping[str, Any], request: RollbackRequest) -> CommandResult
 
 
 def resume(opts: Mapping[str, Any], request: ResumeRequest) -> CommandResult:
-    """Continue a release whose process died, or that was stuck."""
+    """Continue a release whose process died, that was stuck, or that went back without some of its servers."""
     environment = single_environment(opts, request.name)
-    unfinished = unfinished_release(opts, environment)
-    if unfinished is None or (request.release and unfinished.id != request.release):
-        what = f"{request.release} is not half done" if request.release else f"no release of {environment} is half done"
-        raise InvalidInput([f"{what}{f'; {unfinished.id} is' if unfinished else ''}"], what="release.resume")
-    return _continued(opts, unfinished, request, back=False)
+    with open_journal(opts) as journal:
+        history = journal.history(environment)
+    there = to_resume(history)
+    if there is None or (request.release and there.id != request.release):
+        raise InvalidInput([_nothing_to_resume(environment, request.release, there, history)], what="release.resume")
+    return _continued(opts, there, request, back=False)
+
+
+def _nothing_to_resume(
+    environment: str, release: str, there: ReleaseRecord | None, history: Sequence[ReleaseRecord]
+) -> str:
+    what = f"{release} is not half done" if release else f"no release of {environment} is half done"
+    if there:
+        return f"{what}; {there.id} is"
+    behind = left_behind(history)
+    if not behind:
+        return what
+    names, sha = wording.names(list(behind), all_of_them=True), wording.short(next(iter(behind.values())).sha)
+    return f"{what}; a release brings {names} back: salt-run release.rolling {environment} rev={sha}"
 
 
 def _continued(

@@ -6,13 +6,14 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from saltlick.commands.job import running_job
+from saltlick.commands.job import environment_locks, running_job
 from saltlick.commands.release.context import ReleaseTarget, open_journal, release_context, release_target
 from saltlick.commands.release.notifier import ReleaseNotifier
 from saltlick.commands.release.result import NOTHING_TOUCHED, release_result
 from saltlick.commands.release.webhook import WebhookNotifier
 from saltlick.commands.result import CommandResult
 from saltlick.errors import InvalidInput, Locked
+from saltlick.jobs.holder import Mode
 from saltlick.jobs.interrupts import Interrupted
 from saltlick.jobs.request import JobRequest
 from saltlick.jobs.signals import Signals
@@ -120,9 +121,21 @@ def next_commands(release: ReleaseRecord) -> str:
     )
 
 
+def while_it_runs(release: ReleaseRecord) -> str:
+    """What can be done about a release that is at work."""
+    name = release.environment
+    return f"To look on: salt-run release.watch {name}; to take {release.id} back: salt-run release.abort {name}"
+
+
 def _explained(opts: Mapping[str, Any], environment: str, refused: Locked) -> Locked:
+    """A refusal with what can be done about the release that has the lock: one that runs is watched or aborted."""
     unfinished = unfinished_release(opts, environment)
-    return Locked(f"{refused}. {next_commands(unfinished)}") if unfinished else refused
+    locks = environment_locks(opts, "")
+    holder = locks.read(environment)
+    if unfinished is None or holder is None or holder.job != unfinished.job:
+        return refused
+    at_work = holder.mode is not Mode.MANUAL and not locks.stale(holder)
+    return Locked(f"{refused}. {while_it_runs(unfinished) if at_work else next_commands(unfinished)}")
 
 
 def _half_done(opts: Mapping[str, Any], environment: str, job_id: str) -> str:

@@ -18,6 +18,8 @@ from saltlick.commands.release.result import write_page
 from saltlick.commands.result import CommandResult
 from saltlick.commands.terminal import colour_wanted, local_zone
 from saltlick.errors import InvalidInput, Problem
+from saltlick.jobs.interrupts import Interrupted
+from saltlick.jobs.signals import ended_by_signals
 from saltlick.release.journal.record import ReleaseRecord, Result
 from saltlick.release.planning.server_health import observe_servers
 from saltlick.release.report import history as release_history
@@ -97,7 +99,7 @@ def show(opts: Mapping[str, Any], request: ShowRequest) -> CommandResult:
 
 
 def watch(opts: Mapping[str, Any], request: WatchRequest) -> CommandResult:
-    """Follow a release until it is over. The result is its summary."""
+    """Follow a release until it is over, or a signal ends that. The result is its summary; the release knows nothing of it."""
     pause_s = max(request.interval_s, SHORTEST_S)
     with open_journal(opts) as journal:
         release_id = _named_release(opts, journal, request.name).id
@@ -108,8 +110,14 @@ def watch(opts: Mapping[str, Any], request: WatchRequest) -> CommandResult:
             return record
 
         follow = _screen if sys.stderr.isatty() else _lines
-        record = follow(opts, read, pause_s)
-    return CommandResult(release_history.brief(record), lambda colour: lines.summary(record, colour=colour))
+        try:
+            with ended_by_signals():
+                record = follow(opts, read, pause_s)
+        except Interrupted:
+            record = read()
+    return CommandResult(
+        release_history.brief(record), lambda colour: lines.summary(record, colour=colour, now=time.time())
+    )
 
 
 def _screen(opts: Mapping[str, Any], read: Callable[[], ReleaseRecord], pause_s: float) -> ReleaseRecord:

@@ -105,11 +105,11 @@ class Journal:
             )
 
     def reopen(self, release: str, *, who: str) -> None:
-        """It goes on: after a SIGKILL, or after somebody mended what it was stuck on."""
+        """It goes on: after a SIGKILL, after somebody mended what it was stuck on, or with servers that answer again."""
         with self._transaction("reopen", release, who=who):
             self._db.execute(
-                "UPDATE releases SET attempt = attempt + (result = ?), result = ?, ended = NULL WHERE id = ?",
-                (Result.STUCK, Result.RUNNING, release),
+                "UPDATE releases SET attempt = attempt + (result != ?), result = ?, ended = NULL WHERE id = ?",
+                (Result.RUNNING, Result.RUNNING, release),
             )
 
     def requests(self, release: str, counts: Iterable[tuple[str, float, int]]) -> None:

@@ -77,14 +77,18 @@ def following(
 
 
 def planned(
-    servers: Sequence[ReleaseServer], in_traffic: Collection[str], rule: BatchRule
+    servers: Sequence[ReleaseServer], in_traffic: Collection[str], rule: BatchRule, *, first: Collection[str] = ()
 ) -> Iterator[tuple[ReleaseServer, ...]]:
-    """All batches, if each server comes back into traffic. Ends early where the floor lets nobody out."""
-    waiting = ordered(servers, rule)
+    """All batches, if each server comes back into traffic. Ends early where the floor lets nobody out.
+
+    Servers named `first` have batches of their own, before the others.
+    """
     serving = set(in_traffic)
     number = 1
-    while waiting and (batch := following(waiting, number, serving, rule)):
-        yield batch
-        serving |= {server.name for server in batch}
-        waiting = waiting[len(batch) :]
-        number += 1
+    for part in (True, False):
+        waiting = ordered([server for server in servers if (server.name in first) is part], rule)
+        while waiting and (batch := following(waiting, number, serving, rule)):
+            yield batch
+            serving |= {server.name for server in batch}
+            waiting = tuple(server for server in waiting if server not in batch)
+            number += 1

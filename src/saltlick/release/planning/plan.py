@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from saltlick.release.context import ReleaseRequest, ReleaseServer
 from saltlick.release.journal.record import ReleaseRecord, ServerRecord, ServerStatus
@@ -52,6 +52,10 @@ class ReleasePlan:
     batches: tuple[PlannedBatch, ...]
     already: tuple[str, ...] = ()
     """Servers that have the revision, healthy and in traffic: they are left alone."""
+    returning: tuple[str, ...] = ()
+    """Servers that an earlier release left out of traffic, and that answer: they go first."""
+    belongs_on: Mapping[str, str] = field(default_factory=dict)
+    """Server that an earlier release left behind → the revision it goes back to."""
     left: tuple[str, ...] = ()
     """Servers that no batch can have without going below the floor."""
     findings: tuple[PreflightFinding, ...] = ()
@@ -89,7 +93,7 @@ class ReleasePlan:
                     name=server.name,
                     zone=server.zone,
                     batch=batch.get(server.name, 0),
-                    previous=self.current.get(server.name, ""),
+                    previous=self.belongs_on.get(server.name) or self.current.get(server.name, ""),
                     standing=self._standing(server.name),
                     detail=self._detail(server.name),
                 )
@@ -100,6 +104,8 @@ class ReleasePlan:
     def _standing(self, name: str) -> ServerStatus:
         if name in self.silent:
             return ServerStatus.LEFT_OUT
+        if name in self.returning:
+            return ServerStatus.TOUCHED
         return ServerStatus.DONE if name in self.already else ServerStatus.WAITING
 
     def _detail(self, name: str) -> str:
@@ -113,7 +119,7 @@ def plan_of(recipe: Recipe, asked: ReleaseRequest, seen: PreflightFindings) -> R
     cut = [server for server in walking if server.name not in seen.silent]
     batches = []
     serving = set(seen.in_traffic) - set(seen.silent)
-    for number, batch in enumerate(planned(cut, serving, rule), start=1):
+    for number, batch in enumerate(planned(cut, serving, rule, first=seen.returning), start=1):
         names = {server.name for server in batch}
         servers = tuple(PlannedServer(s.name, s.zone, seen.current.get(s.name, ""), seen.sha) for s in batch)
         batches.append(PlannedBatch(number, servers, len(serving - names)))
@@ -133,6 +139,8 @@ def plan_of(recipe: Recipe, asked: ReleaseRequest, seen: PreflightFindings) -> R
         floor=rule.keep,
         batches=tuple(batches),
         already=seen.already,
+        returning=seen.returning,
+        belongs_on={name: left.sha for name, left in seen.left_behind.items()},
         left=left,
         findings=(*seen.findings, *_floor_findings(left, rule)),
     )

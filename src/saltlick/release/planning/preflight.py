@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from saltlick.errors import InvalidInput
 from saltlick.fleet.ports import Reply, Seen, Traffic
 from saltlick.release.context import FORCE_WORDS
+from saltlick.release.journal.left_behind import LeftBehind, left_behind
 from saltlick.release.journal.record import Result
 from saltlick.release.pillar.windows import denied
 from saltlick.release.planning.server_health import ASK_S, healths
@@ -51,6 +52,10 @@ class PreflightFindings:
     """Server → what was tried."""
     already: tuple[str, ...] = ()
     """Servers that have the revision already, healthy and in traffic (none of them if `force=True`)."""
+    left_behind: Mapping[str, LeftBehind] = field(default_factory=dict)
+    """Servers of the group that an earlier release left out of traffic, and that are not back."""
+    returning: tuple[str, ...] = ()
+    """Those of them that answer: this release brings them back."""
     findings: tuple[PreflightFinding, ...] = ()
 
 
@@ -73,25 +78,28 @@ def look(recipe: Recipe, asked: ReleaseRequest, context: ReleaseContext) -> Pref
     unwell = {name: reply.error for name, reply in health.items() if not reply.ok}
     shown = {name: Seen(Traffic.UNKNOWN) for name in names} | dict(context.balancer.look(names))
     in_traffic = frozenset(name for name in names if _in_traffic(shown[name].traffic, recipe))
+    well = (set(there) & in_traffic) - set(unwell)
+    behind = left_behind(context.journal.history(asked.environment, application=recipe.application))
+    returning = tuple(name for name in there if name in behind and name not in well)
     findings = [
         *(PreflightFinding(f"does not answer: {why}", name, "silent") for name, why in silent.items()),
         *(PreflightFinding(f"cannot tell its revision: {replies[n].error}", n) for n in there if not replies[n].ok),
         *unresolved,
-        *(PreflightFinding(f"is not healthy now: {why}", name, "unhealthy") for name, why in unwell.items()),
+        *(_returning(name, behind[name], shown[name]) for name in returning),
+        *(
+            PreflightFinding(f"is not healthy now: {why}", name, "unhealthy")
+            for name, why in unwell.items()
+            if name not in returning
+        ),
         *_disk(recipe, context, there),
         *(
-            PreflightFinding(
-                f"the balancer shows it {shown[name].traffic.value}: {shown[name].detail}".rstrip(": "),
-                name,
-                "" if shown[name].traffic is Traffic.UNKNOWN else "unhealthy",  # who cannot be seen cannot be taken out
-            )
+            _not_in_traffic(name, shown[name])
             for name in there
-            if name not in in_traffic
+            if name not in in_traffic and (name not in returning or shown[name].traffic is Traffic.UNKNOWN)
         ),
         *_calendar(recipe, asked, context),
         *_unfinished(asked, context),
     ]
-    well = (set(there) & in_traffic) - set(unwell)
     already = tuple(name for name in names if name in well and sha and current.get(name) == sha)
     return PreflightFindings(
         sha=sha,
@@ -99,8 +107,22 @@ def look(recipe: Recipe, asked: ReleaseRequest, context: ReleaseContext) -> Pref
         in_traffic=in_traffic,
         silent=silent,
         already=() if "True" in asked.force else already,
-        findings=tuple(replace(finding, forced=finding.force in asked.force) for finding in findings),
+        left_behind={name: behind[name] for name in names if name in behind and name not in well},
+        returning=returning,
+        findings=tuple(replace(f, forced=f.forced or f.force in asked.force) for f in findings),
     )
+
+
+def _returning(name: str, left: LeftBehind, seen: Seen) -> PreflightFinding:
+    """Said, and no obstacle: it was Saltlick that took it out of traffic."""
+    how = f"{left.release} left it behind, the balancer shows it {seen.traffic.value}: it goes first and comes back"
+    return PreflightFinding(how, name, forced=True)
+
+
+def _not_in_traffic(name: str, seen: Seen) -> PreflightFinding:
+    """Who cannot be seen cannot be taken out, so nothing overrides that."""
+    message = f"the balancer shows it {seen.traffic.value}: {seen.detail}".rstrip(": ")
+    return PreflightFinding(message, name, "" if seen.traffic is Traffic.UNKNOWN else "unhealthy")
 
 
 def _resolve(
@@ -144,9 +166,8 @@ def _unfinished(asked: ReleaseRequest, context: ReleaseContext) -> Iterable[Pref
     before = context.journal.latest(asked.environment)
     if before is None or before.result not in {Result.RUNNING, Result.STUCK}:
         return []
-    direction = (
-        f"`release.resume {asked.environment}` goes on with it, `release.rollback {asked.environment}` takes it back"
-    )
+    name = asked.environment
+    direction = f"`salt-run release.resume {name}` goes on with it, `salt-run release.rollback {name}` takes it back"
     return [PreflightFinding(f"{before.id} is {_outcome(before.result)}: {direction}", force="unfinished")]
 
 

@@ -31,7 +31,7 @@ def observe_servers(
         dict.fromkeys(names, server_calls.current(recipe.source, recipe.strategy.kind)), deadline_s=ASK_S
     )
     runs = {name: str(reply.value or "") for name, reply in replies.items() if reply.ok}
-    health = healths(recipe, environment, runs, context)
+    health = healths(recipe, environment, runs, context, once=True)
     traffic = context.balancer.look(names)
     past = context.journal.history(environment, application=recipe.application)
     return tuple(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from saltlick.fleet.ports import Seen, Traffic
+from saltlick.release.journal.left_behind import may_be_resumed
 from saltlick.release.journal.record import ReleaseRecord
 from saltlick.release.report import wording
 from saltlick.terminal import painter, table
@@ -19,6 +20,8 @@ _TRAFFIC = {
     Traffic.UNHEALTHY: "UNHEALTHY there",
     Traffic.UNKNOWN: "unknown",
 }
+LONGEST = 40
+"""So much of a reason stands in the table; one that is longer is below it, whole."""
 _UNSEEN = Seen(Traffic.UNKNOWN)
 
 
@@ -56,11 +59,14 @@ def text(
     warnings = flags(servers)
     lines = [paint("bold", environment), *table(heads, rows, marks=marks, right=(4,), colour=colour), ""]
     lines += [paint("✗", f"! {warning}") for warning in warnings]
+    lines += [
+        f"  {server.name}: {reason}" for server in servers for reason in _reasons(server) if len(reason) > LONGEST
+    ]
     if lock:
         lines.append(paint("!", f"locked: {wording.clean(lock)}"))
     if last is not None:
         lines.append(f"{'running' if last.ended is None else 'last'}: {last.id}  {wording.headline(last)}")
-        lines += [wording.advice(last)[0]] if last.ended is None or last.result.value == "stuck" else []
+        lines += [wording.advice(last)[0]] if may_be_resumed(last) else []
     if not warnings:
         lines.append(paint("+", _well(servers)))
     return "\n".join(lines)
@@ -79,10 +85,9 @@ def _row(server: ServerNow, now: float) -> tuple[str, ...]:
     age = wording.took(now - server.since) if server.since is not None else "?"
     sha = "?" if server.error and not server.sha else wording.short(server.sha)
     health = {True: "healthy", False: "UNHEALTHY", None: "?"}[server.healthy]
-    reason = wording.first_line(server.error or ("" if server.healthy else server.health))
+    reason, detail = map(_cut, _reasons(server))
     sessions = f", {server.traffic.sessions} sessions" if server.traffic.sessions is not None else ""
     balancer = f"{_TRAFFIC[server.traffic.traffic]}{sessions}"
-    detail = wording.first_line(server.traffic.detail) if server.traffic.traffic is not Traffic.IN else ""
     balancer = f"{balancer}: {detail}" if detail else balancer
     return (
         server.name,
@@ -93,6 +98,17 @@ def _row(server: ServerNow, now: float) -> tuple[str, ...]:
         f"{health}: {reason}" if reason else health,
         balancer,
     )
+
+
+def _reasons(server: ServerNow) -> tuple[str, str]:
+    """What is wrong with it by itself, and by the balancer; empty where nothing is."""
+    detail = server.traffic.detail if server.traffic.traffic is not Traffic.IN else ""
+    own = server.error or ("" if server.healthy else server.health)
+    return wording.first_line(own), wording.first_line(detail)
+
+
+def _cut(reason: str) -> str:
+    return reason if len(reason) <= LONGEST else f"{reason[: LONGEST - 1]}…"
 
 
 def _mark(server: ServerNow) -> str:

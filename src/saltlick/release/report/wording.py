@@ -194,7 +194,7 @@ def _rest(record: ReleaseRecord) -> str:
 def advice(record: ReleaseRecord) -> tuple[str, ...]:
     """What to do next, a sentence each; the first is the one for the closing line."""
     env, outside = record.environment, left_outside(record)
-    look = f"salt-run release.show {record.id}"
+    look, again = f"salt-run release.show {record.id}", f"salt-run release.rolling {env} rev={short(record.sha)}"
     once = not_undone(record)
     loud = (
         (f"Not undone, since no undo is given for it: {', '.join(once)}. Check what it left behind.",) if once else ()
@@ -202,22 +202,27 @@ def advice(record: ReleaseRecord) -> tuple[str, ...]:
     if record.result is Result.DONE:
         return (f"To go back: salt-run release.rollback {env}",)
     if record.result is Result.UNCHANGED:
-        return (f"To do it all the same: salt-run release.rolling {env} rev={short(record.sha)} force=True",)
+        return (f"To do it all the same: {again} force=True",)
     if record.result is Result.REFUSED:
-        return ("Mend what it says and give the same command again; there is nothing to clean up.",)
+        return ("Mend what it says, then give the same command again; this release touched nothing.",)
     if record.result is Result.PARTIAL:
-        again = f"salt-run release.rolling {env} rev={short(record.sha)}"
         if not outside:
             return (f"When they may have it too: {again}",)
         return (f"Mend {names(outside, all_of_them=True)} ({look} says what failed), then: {again}",)
     if record.result is Result.ROLLED_BACK:
-        mend = f"Mend {names(outside, all_of_them=True)}, then put" if outside else "Put"
-        return (f"{mend} the revision right and release that; what failed: {look}", *loud)
+        if not outside:
+            return (f"Put the revision right and release that; what failed: {look}", *loud)
+        answer = f"{names(outside, all_of_them=True)} {'answers' if len(outside) == 1 else 'answer'}"
+        return (
+            f"When {answer} again, to go back there as well ({look} says what failed): salt-run release.resume {env}",
+            f"To release again, which brings back whoever answers: {again}",
+            *loud,
+        )
     if record.result is Result.STUCK:
         whom = names(outside, all_of_them=True) or "the servers"
         return (
             f"{env} stays locked. Look at {whom} ({look}), then: salt-run release.resume {env}",
-            f"If the servers were put right by hand: salt-run release.unlock {env} force=True",
+            f"To give it up and release over it: salt-run release.unlock {env} force=True, then {again} force=unfinished",
             *loud,
         )
     return (f"To look on: salt-run release.watch {env}; if nobody runs it any more: salt-run release.resume {env}",)

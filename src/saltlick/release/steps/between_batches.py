@@ -27,7 +27,7 @@ Servers = tuple[str, ...]
 def next_batch_number(run: Run) -> int:
     """The number of the next batch, 0 when all had their turn. One that a killed release was working on comes again."""
     if touched := run.servers_with(ServerStatus.TOUCHED):
-        return run.servers[touched[0]].batch
+        return min(run.servers[name].batch for name in touched)
     return run.batches_begun + 1 if run.servers_with(ServerStatus.WAITING) else 0
 
 
