@@ -1,7 +1,7 @@
 """A target group: the servers that a balancer sends requests to, and how it finds out whether they are well.
 
 Names are at most 32 letters, digits and hyphens, unique in the region. How long it drains is an attribute, which AWS tells one
-target group at a time: what was set last is kept in the tag `saltlick:drain-s`, so that a look takes no call for each.
+target group at a time: a look takes one call for each of ours.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from saltlick.engine.ports import Cloud, Reading
 from saltlick.engine.resource import Attributes, Kind, Observed, Properties, Scope, Text, Wanted, immutable, mutable
+from saltlick.errors import AwsError
 from saltlick.kinds import balancing, retry, tags
 
 CHECKS = {
@@ -23,8 +24,6 @@ CHECKS = {
 }
 DRAIN = "deregistration_delay.timeout_seconds"
 """Source: Elastic Load Balancing API, TargetGroupAttribute. AWS's own default is 300."""
-TAG_DRAIN = "saltlick:drain-s"
-"""Written after the attribute: a create that ends between the two shows as a change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +45,7 @@ class TargetGroupProperties(Properties):
 
 
 class TargetGroup(Kind):
-    """Source: ELBv2 Create-, Modify-, Delete- and DescribeTargetGroup(s), ModifyTargetGroupAttributes, DescribeTags."""
+    """Source: ELBv2 Create-, Modify-, Delete-, DescribeTargetGroup(s), Modify-, DescribeTargetGroupAttributes, DescribeTags."""
 
     name = "target_group"
     properties = TargetGroupProperties
@@ -54,6 +53,7 @@ class TargetGroup(Kind):
     iam: ClassVar = {
         "observe": (
             "elasticloadbalancing:DescribeTargetGroups",
+            "elasticloadbalancing:DescribeTargetGroupAttributes",
             "elasticloadbalancing:DescribeLoadBalancers",
             "elasticloadbalancing:DescribeTags",
             "ec2:DescribeVpcs",
@@ -84,7 +84,7 @@ class TargetGroup(Kind):
                     "protocol": group["Protocol"],
                     "health_codes": group.get("Matcher", {}).get("HttpCode"),
                     **{name: group.get(aws_name) for name, aws_name in CHECKS.items()},
-                    "drain_s": int(object_tags[TAG_DRAIN]) if TAG_DRAIN in object_tags else None,
+                    "drain_s": _drain(reading, group["TargetGroupArn"]),
                 },
                 attributes=_attributes(group["TargetGroupArn"]),
                 references=frozenset({group["VpcId"]}),
@@ -138,7 +138,18 @@ def _set_drain(cloud: Cloud, arn: str, seconds: int | None) -> None:
     if seconds is not None:
         attributes = [{"Key": DRAIN, "Value": str(seconds)}]
         cloud.call(balancing.SERVICE, "modify_target_group_attributes", TargetGroupArn=arn, Attributes=attributes)
-        balancing.write_tags(cloud, arn, {TAG_DRAIN: str(seconds)})
+
+
+def _drain(reading: Reading, arn: str) -> int | None:
+    """As AWS has it, whoever set it. One call for each group: AWS has none for several."""
+    operation = "describe_target_group_attributes"
+    try:
+        attributes = reading.read(balancing.SERVICE, operation, "Attributes", TargetGroupArn=arn)
+    except AwsError as error:
+        if error.code != "TargetGroupNotFound":
+            raise
+        return None  # it went while it was looked at
+    return next((int(attribute["Value"]) for attribute in attributes if attribute["Key"] == DRAIN), None)
 
 
 def _attributes(arn: str) -> dict[str, str]:

@@ -6,14 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from saltlick.engine.resource import Scope
+from saltlick.errors import AwsError
 from saltlick.fleet.balancers import BalancerContext, balancer
 from saltlick.fleet.ports import Traffic
+from saltlick.kinds import KINDS
 from saltlick.release.pillar import Recipe
 
 from .estate import BY_ADDRESS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from saltlick.aws import AwsCloud
+    from saltlick.engine.ports import Reading
     from saltlick.fleet.ports import Balancer
 
     from .world import World
@@ -80,3 +86,35 @@ def test_the_targets_drain_for_as_long_as_the_pillar_says(world: World, cloud: A
     attributes = cloud.call("elbv2", "describe_target_group_attributes", TargetGroupArn=arn)["Attributes"]
     assert {"Key": "deregistration_delay.timeout_seconds", "Value": "30"} in attributes
     assert world.require(BY_ADDRESS["target_group/www"]).properties["drain_s"] == 30
+
+
+def test_a_delay_that_somebody_else_set_is_drift_and_is_put_right(world: World, cloud: AwsCloud) -> None:
+    """Read is what AWS has: no tag of ours says it."""
+    group = BY_ADDRESS["target_group/www"]
+    arn = world.make(group)["arn"]
+    attributes = [{"Key": "deregistration_delay.timeout_seconds", "Value": "300"}]
+    cloud.call("elbv2", "modify_target_group_attributes", TargetGroupArn=arn, Attributes=attributes)
+    assert world.require(group).properties["drain_s"] == 300
+    assert [(change.field, change.old, change.new) for change in world.differences(group)] == [("drain_s", 300, 30)]
+    world.update(group)
+    assert not world.differences(group)
+
+
+class Gone:
+    """A reading in which the target group goes before its attributes are asked for."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def read(self, service: str, operation: str, key: str, /, **parameters: Any) -> tuple[Mapping[str, Any], ...]:
+        if operation == "describe_target_group_attributes":
+            raise AwsError("DescribeTargetGroupAttributes", "TargetGroupNotFound", "not found")
+        return self._reading.read(service, operation, key, **parameters)
+
+
+def test_a_group_that_goes_while_it_is_looked_at_is_no_error(world: World, cloud: AwsCloud) -> None:
+    group = BY_ADDRESS["target_group/www"]
+    world.make(group)
+    scope = Scope(("prod",), {group.key: group})
+    seen = list(KINDS["target_group"].observe(Gone(cloud.reading()), scope))
+    assert [observed.properties["drain_s"] for observed in seen] == [None]

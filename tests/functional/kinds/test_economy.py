@@ -39,7 +39,7 @@ def test_every_question_is_asked_once_and_more_of_the_same_costs_nothing(cloud: 
             world.make(resource)
     few = look(cloud, calls, world)
     assert {call: count for call, count in few.items() if count > 1} == {}
-    assert sum(few.values()) <= 27  # with a bucket (6), a key pair and DNS host names
+    assert sum(few.values()) <= 28  # with a bucket (6), a target group (2), a key pair and DNS host names
     for number in range(20):
         subnet = having(BY_ADDRESS["subnet/c"], cidr=f"10.10.{100 + number}.0/24")
         world.make(dataclasses.replace(subnet, name=f"more-{number}"))
