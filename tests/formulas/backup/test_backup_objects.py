@@ -78,7 +78,7 @@ class Code:
     def __reduce__(self):
         return os.system, (f"id -un >> {sys.argv[2]}",)
 with open(sys.argv[1], "wb") as index:
-    pickle.dump(0, index); pickle.dump(Code(), index)
+    pickle.dump(4, index, protocol=3); pickle.dump(Code(), index, protocol=3)
 """
 RAN = "/srv/of-an-index"
 """Not in /tmp: there the kernel keeps others from opening root's files to write."""
