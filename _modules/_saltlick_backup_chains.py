@@ -83,11 +83,37 @@ def fetched(order, folder, manifests):
     folders = []
     for facts in manifests:
         there = Path(folder) / facts["id"]
-        order.place.get(order.job, facts["id"], there, deadline_s=order.deadline_s)
-        if problems := _files.differences(there, facts):
-            raise CommandExecutionError(f"{order.job}/{facts['id']} is damaged: {'; '.join(problems)}")
+        whole(order.place, order.job, facts, there, order.deadline_s)
         folders.append(there)
     return folders
+
+
+def whole(place, job, facts, folder, deadline_s):
+    """Fetch a backup that is as its manifest says. Raises: CommandExecutionError; before the fetch, for names and sizes."""
+    problems = listed(place, job, facts) or brought(place, job, facts, folder, deadline_s)
+    if problems:
+        raise CommandExecutionError(f"{job}/{facts['id']} is damaged: {'; '.join(problems)}")
+
+
+def listed(place, job, facts):
+    """What stands against a backup by the names and sizes of its files in the store, a sentence each."""
+    sizes = place.files(job, facts["id"])
+    return [*_files.strangers(sizes, facts), *_files.unlike(sizes, facts).values()]
+
+
+def brought(place, job, facts, folder, deadline_s):
+    """Fetch the files that a manifest lists, and nothing else; what stands against them, a sentence each."""
+    place.get(job, facts["id"], folder, facts["files"], deadline_s=deadline_s)
+    return list(_files.differences(folder, facts).values())
+
+
+def compared(place, job, facts, folder, deadline_s):
+    """Fetch what is as large as its manifest says; what stands against the backup, a sentence each."""
+    sizes = place.files(job, facts["id"])
+    wrong = _files.unlike(sizes, facts)
+    place.get(job, facts["id"], folder, [name for name in facts["files"] if name not in wrong], deadline_s=deadline_s)
+    found = {**_files.differences(folder, facts), **wrong}
+    return [*_files.strangers(sizes, facts), *(found[name] for name in sorted(found))]
 
 
 def need(folder, manifests):

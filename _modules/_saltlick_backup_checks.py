@@ -10,24 +10,24 @@ except ImportError:
 WITHIN_S = 300
 
 
-def checked(checks, scratch=None, stage=None, env=None):
+def checked(checks, user, scratch=None, stage=None, env=None):
     """What each check found, of a running `Scratch` or of what is in a `Stage` (see `Stage.run` for `env`).
 
-    Raises: CommandExecutionError with every one that failed.
+    A command runs as `user` where the check names nobody. Raises: CommandExecutionError with every one that failed.
     """
-    results = [_result_of(check, scratch, stage, env) for check in checks]
+    results = [_result_of(check, user, scratch, stage, env) for check in checks]
     if bad := [f"{result['name']}: {result['why']}" for result in results if not result["ok"]]:
         raise CommandExecutionError(f"{len(bad)} of {len(results)} checks failed: {'; '.join(bad)}")
     return results
 
 
-def _result_of(check, scratch, stage, env):
+def _result_of(check, user, scratch, stage, env):
     name = check["name"]
     try:
         if check.get("query"):
             value = scratch.psql(check["database"], check["query"])
         else:
-            value = _printed(["sh", "-c", check["command"]], check.get("user", ""), scratch, stage, env).strip()
+            value = _printed(["sh", "-c", check["command"]], check.get("user") or user, scratch, stage, env).strip()
     except CommandExecutionError as error:
         return {"name": name, "ok": False, "why": str(error)}
     return {"name": name, "value": value, **_verdict(check, value)}

@@ -147,20 +147,30 @@ def inventory(folder):
     }
 
 
-def differences(folder, manifest):
-    """What stands against a copy of a backup, a sentence each; none where every file is as the manifest says."""
-    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()}
-    problems = [f"{name} is no file of this backup" for name in sorted(there - {*manifest["files"], MANIFEST})]
+def strangers(names, manifest):
+    """The files among these names that are none of a backup's, a sentence each."""
+    return [f"{name} is no file of this backup" for name in sorted({*names} - {*manifest["files"], MANIFEST})]
+
+
+def unlike(sizes, manifest):
+    """``{name: sentence}`` of a backup's files that are not there as large as its manifest says; `sizes` are bytes by name."""
+    problems = {}
     for name, expected in sorted(manifest["files"].items()):
-        path = folder / name
-        if not path.is_file():
-            problems.append(f"{name} is missing")
-            continue
-        actual = digest(path)
-        if actual["size"] != expected["size"]:
-            problems.append(f"{name} has {actual['size']} bytes and not {expected['size']}")
-        elif actual["sha256"] != expected["sha256"]:
-            problems.append(f"{name} has other content than when it was written (SHA-256)")
+        if name not in sizes:
+            problems[name] = f"{name} is missing"
+        elif sizes[name] != expected["size"]:
+            problems[name] = f"{name} has {sizes[name]} bytes and not {expected['size']}"
+    return problems
+
+
+def differences(folder, manifest):
+    """``{name: sentence}`` of the files in a local copy of a backup that are not as its manifest says."""
+    paths = {name: folder / name for name in manifest["files"]}
+    actual = {name: digest(path) for name, path in paths.items() if path.is_file() and not path.is_symlink()}
+    problems = unlike({name: found["size"] for name, found in actual.items()}, manifest)
+    for name, found in actual.items():
+        if name not in problems and found["sha256"] != manifest["files"][name]["sha256"]:
+            problems[name] = f"{name} has other content than when it was written (SHA-256)"
     return problems
 
 
@@ -194,6 +204,13 @@ def packed(source, target):
         gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as file,
     ):
         shutil.copyfileobj(plain, file, CHUNK)
+
+
+def copied(source, target):
+    """A copy of one file, for root alone. Raises: CommandExecutionError where it is a link or no file."""
+    new = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with regular(source) as plain, os.fdopen(os.open(target, new, 0o600), "wb") as raw:
+        shutil.copyfileobj(plain, raw, CHUNK)
 
 
 def regular(path):

@@ -23,6 +23,36 @@ KINDS = ("postgresql", "zodb", "directories", "master")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 PART = re.compile(r"(?!\.\.?$)[^/\x00-\x1f\x7f\\]+")
 ARCHIVE = re.compile(r"\d{3}-[A-Za-z0-9_-]{0,60}\.tar\.gz")
+FILES = {
+    "postgresql": re.compile(
+        r"base/(base\.tar\.gz|pg_wal\.tar\.gz|backup_manifest)|wal/([0-9A-F]{24}(\.partial)?|[0-9A-F]{8}\.history)\.gz"
+    ),
+    "zodb": re.compile(r"blobs\.tar\.gz|repozo/\d{4}(-\d\d){5}\.(fs|fsz|deltafs|deltafsz|dat)"),
+    "directories": ARCHIVE,
+    "master": re.compile(r"saltlick\.sqlite|(keys|settings|memory)\.tar\.gz"),
+}
+"""Names of the files that a backup of that kind is made of."""
+KEYS = {
+    "format", "sequence", "why", "id", "job", "environment", "kind", "server", "base", "previous", "follows", "mode", "raw_size",
+    "role", "versions", "warnings", "began", "ended", "files", "size", "seconds", SIGNATURE,
+}  # fmt: skip
+OWN_KEYS = {
+    "postgresql": {"postgresql"},
+    "zodb": {"zodb"},
+    "directories": {"directories", "raw_sizes", "owners"},
+    "master": set(),
+}
+PARTS = {
+    "postgresql": {
+        "system", "segment_bytes", "timeline", "ancestors", "born", "start_lsn", "end_lsn", "first_segment", "next_segment",
+        "segments", "reaches", "consistent", "primary_asked",
+    },
+    "zodb": {"repozo"},
+    "owners": {"users", "groups"},
+}  # fmt: skip
+"""All keys that a manifest has, and its parts."""
+SEGMENTS = [1 << power for power in range(20, 31)]
+"""Bytes of a WAL segment. Source: initdb --wal-segsize, 1 MB to 1 GB."""
 LARGEST = 1 << 60
 """Bytes: no backup is as large, and room for it can still be computed."""
 
@@ -87,18 +117,41 @@ def _problems(facts):
         yield "names no backup"
     if facts["kind"] not in KINDS or facts["mode"] not in ("full", "incr"):
         yield f"is of kind {facts['kind']!r} and mode {facts['mode']!r}"
-    for name in ("base", "previous"):
-        if facts[name] and not _files.ID.fullmatch(facts[name]):
-            yield f"has {facts[name]!r} as its {name}"
+    yield from _unknown(facts)
+    yield from _odd_values(facts)
     yield from _odd_files(facts.get("files"))
+    if foreign := sorted(name for name in facts["files"] if not FILES[facts["kind"]].fullmatch(name)):
+        yield f"lists {_some(foreign)}, which no backup of kind {facts['kind']} has"
+    yield from _odd_parts(facts)
+    if facts["kind"] == "directories":
+        yield from _odd_directories(facts)
+
+
+def _odd_values(facts):
+    for name in ("base", "previous", "follows"):
+        if facts.get(name, "") and not (isinstance(facts[name], str) and _files.ID.fullmatch(facts[name])):
+            yield f"has {facts[name]!r} as its {name}"
     for name in ("size", "raw_size"):
         if not _is_size(facts.get(name, 0)):
             yield f"has {facts[name]!r} as its {name}"
     if not isinstance(facts.get("environment", ""), str):
         yield f"has {facts['environment']!r} as its environment"
-    yield from _odd_parts(facts)
-    if facts["kind"] == "directories":
-        yield from _odd_directories(facts)
+
+
+def _unknown(facts):
+    """Keys that no manifest of ours has: whoever put them there means something by them."""
+    kind = facts["kind"]
+    parts = [(facts, KEYS | OWN_KEYS[kind], "")]
+    parts += [(facts.get(name), known, f"{name}.") for name, known in PARTS.items() if name in OWN_KEYS[kind]]
+    keys = [
+        f"{place}{key}" for part, known, place in parts if isinstance(part, dict) for key in sorted(part.keys() - known)
+    ]
+    if keys:
+        yield f"has unknown keys: {_some(keys)}"
+
+
+def _some(names):
+    return ", ".join(map(repr, names[:3])) + (" …" if len(names) > 3 else "")
 
 
 def _odd_files(files):
@@ -110,6 +163,8 @@ def _odd_files(files):
             yield f"has a file {name!r}, which is no name below a folder"
         if not (isinstance(entry, dict) and _is_size(entry.get("size")) and _is_digest(entry.get("sha256"))):
             yield f"does not say size and SHA-256 of {name!r}"
+        elif len(entry) > 2:
+            yield f"says more than size and SHA-256 of {name!r}"
 
 
 def _odd_parts(facts):
@@ -120,6 +175,8 @@ def _odd_parts(facts):
             yield "does not say where its WAL ends"
         elif not all(_is_size(part[name]) for name in ("segments", "segment_bytes", "first_segment") if name in part):
             yield "does not say how much WAL it has"
+        elif part.get("segment_bytes", SEGMENTS[0]) not in SEGMENTS:
+            yield f"has WAL in segments of {part['segment_bytes']} bytes, which PostgreSQL has not"
     if facts["kind"] == "zodb" and not _are_texts((facts.get("zodb") or {}).get("repozo")):
         yield "does not say which files of repozo it is of"
 

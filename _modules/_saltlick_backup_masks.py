@@ -20,11 +20,14 @@ def sql(scripts, scratch, deadline_s):
             scratch.psql(script["database"], script["sql"], deadline_s=deadline_s)
 
 
-def commands(scripts, stage, env, deadline_s):
-    """Each as a command of its user over what is in a `Stage` (see `Stage.run` for `env`). Raises: as `sql`."""
+def commands(scripts, user, stage, env, deadline_s):
+    """Each as a command over what is in a `Stage` (see `Stage.run` for `env`); `user` runs those that name nobody.
+
+    Raises: as `sql`.
+    """
     for number, script in enumerate(scripts, 1):
         with _named(number, scripts):
-            stage.run(["sh", "-c", script["command"]], script.get("user") or "", env, deadline_s)
+            stage.run(["sh", "-c", script["command"]], script.get("user") or user, env, deadline_s)
 
 
 @contextlib.contextmanager

@@ -15,10 +15,12 @@ import salt.version
 from salt.exceptions import CommandExecutionError
 
 try:
+    import _saltlick_backup_archives as _archives
     import _saltlick_backup_commands as _commands
     import _saltlick_backup_files as _files
     import _saltlick_backup_traces as _traces
 except ImportError:
+    from saltlick.modules import _saltlick_backup_archives as _archives
     from saltlick.modules import _saltlick_backup_commands as _commands
     from saltlick.modules import _saltlick_backup_files as _files
     from saltlick.modules import _saltlick_backup_traces as _traces
@@ -125,6 +127,7 @@ def _unpacked(folder, places, deadline_s):
         _traces.removed(target)
         _files.fresh(target)
         if (archive := folder / f"{part}.tar.gz").is_file():
+            _archives.look(archive, target)
             _commands.run(["tar", "-C", target, "--numeric-owner", "-xpzf", archive], deadline_s=deadline_s)
     if not (fresh["keys"] / "master.pem").is_file() or not (fresh["keys"] / "master.pub").is_file():
         raise CommandExecutionError("the backup holds no key of a master")

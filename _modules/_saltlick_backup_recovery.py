@@ -32,6 +32,8 @@ NEEDED = {
 }
 """Settings, and what pg_controldata calls them."""
 OTHER_PROCESSES = 50
+HISTORY_BYTES = 1 << 20
+"""A line per timeline: thousands of them are less."""
 AUTO = "postgresql.auto.conf"
 UNPACK = 'umask 077; rm -f -- "$1"; set -C; gzip -dc >"$1"'
 TIDY = """
@@ -44,9 +46,9 @@ done
 """A segment that was in progress counts where no later backup has it whole."""
 
 
-def lay_out(cluster, chain, target):
+def lay_out(cluster, chain, target, segment):
     """A data directory from a full backup and the WAL after it (`chain`: their local folders), verified by PostgreSQL's own
-    manifest.
+    manifest; `segment` is the size of a WAL segment in bytes.
 
     Raises: CommandExecutionError.
     """
@@ -63,10 +65,18 @@ def lay_out(cluster, chain, target):
     _commands.run([f"{cluster['bin_dir']}/pg_verifybackup", "-e", "-q", target], user=user)
     wal = target / "saltlick-wal"
     _commands.run(["mkdir", "-m", "700", wal], user=user)
-    for folder in chain[1:]:
-        for path in sorted((folder / "wal").glob("*.gz")):  # none where nothing had been written
-            _piped(path, ["sh", "-c", UNPACK, "sh", wal / path.name.removesuffix(".gz")], user)
+    paths = [
+        path for folder in chain[1:] for path in sorted((folder / "wal").glob("*.gz"))
+    ]  # none where nothing was written
+    size = sum(_archives.content(path, _largest(path, segment)) for path in paths)
+    _files.room((target, size, "the WAL"))
+    for path in paths:
+        _piped(path, ["sh", "-c", UNPACK, "sh", wal / path.name.removesuffix(".gz")], user)
     _commands.run(["sh", "-c", TIDY, "sh", target], user=user)
+
+
+def _largest(path, segment):
+    return HISTORY_BYTES if path.name.endswith(".history.gz") else segment
 
 
 def _piped(path, command, user):

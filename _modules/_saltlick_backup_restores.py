@@ -65,7 +65,7 @@ def postgresql(order, folder):
     moves = order.moves(manifests[0])
     ready, stays = masked if order.anew else target, None
     try:
-        _recovery.lay_out(facts, chain, target)
+        _recovery.lay_out(facts, chain, target, _postgresql.segment_bytes(manifests[0]["postgresql"]))
         watch("lay_out")
         timeline, later = _timelines(order)
         _recovery.reserve(facts, target, later)
@@ -127,7 +127,7 @@ def _proved(order, facts, scratch, masked, watch, moves):
     _masks.sql(order.scripts, scratch, order.deadline_s)
     watch("scripts")
     if not order.anew:
-        outcome["checks"] = _checks.checked(order.checks, scratch)
+        outcome["checks"] = _checks.checked(order.checks, facts["user"], scratch)
         watch("check")
         return outcome
     fresh = _rewrite.rewritten(scratch, facts, masked, logins, order.deadline_s)
@@ -135,7 +135,7 @@ def _proved(order, facts, scratch, masked, watch, moves):
         scratch.stop()
         _traces.removed(scratch.target)
         watch("rewrite")
-        outcome["checks"] = _checks.checked(order.checks, fresh)
+        outcome["checks"] = _checks.checked(order.checks, facts["user"], fresh)
         watch("check")
     finally:
         fresh.stop()
@@ -211,20 +211,20 @@ def zodb(order, folder):
     with _stage.beside(data) as stage, contextlib.ExitStack() as left:
         left.callback(stage.clear)
         stage.make()
-        seen = _zodb.restore(facts, chain, stage.data, order.deadline_s)
+        seen = _zodb.restore(facts, chain, stage, manifests, order.deadline_s)
         watch("recover")
-        if any(script.get("user") for script in (*order.scripts, *order.checks)):
-            _files.given(stage.data, _commands.account(facts["user"]))
-        _masks.commands(order.scripts, stage, _zodb.env, order.deadline_s)
+        _masks.commands(order.scripts, facts["user"], stage, _zodb.env, order.deadline_s)
+        if any(script.get("user") for script in order.scripts):  # what others made there
+            _zodb.given(facts, stage)
         watch("scripts")
         if order.anew:
-            seen = _zodb.rewritten(facts, stage.data, order.deadline_s)
+            seen = _zodb.rewritten(facts, stage, order.deadline_s)
             watch("rewrite")
         whole = {"name": "every transaction and blob", "value": seen, "ok": True}
-        checks = _checks.checked(order.checks, stage=stage, env=_zodb.env)
+        checks = _checks.checked(order.checks, facts["user"], stage=stage, env=_zodb.env)
         outcome = {"checks": [whole, *checks], "reached": seen["last"]}
-        if not any(script.get("user") for script in (*order.scripts, *order.checks)):
-            _files.given(stage.data, _commands.account(facts["user"]))
+        if any(check.get("user") for check in order.checks):
+            _zodb.given(facts, stage)
         held = {"keep": not order.anew}
         if order.hold:
             outcome["held"] = held
@@ -263,6 +263,7 @@ def directories(order, folder):
     watch, manifests = _chains.Watch(), _chains.described(order)
     places = _places.apart(_declared(order, manifests), folder)
     _trees.owners_known(manifests[-1])
+    users = {path: _trees.user(place, (*order.scripts, *order.checks)) for path, place in places.items()}
     for place in places.values():
         _places.exchangeable(place)
     unpacked = [(place.parent, _trees.laid_out(manifests, path), path) for path, place in places.items()]
@@ -277,9 +278,9 @@ def directories(order, folder):
             stage.make()
             archives = [folder / link["id"] / link["directories"][path] for link in manifests]
             _trees.unpack(archives, stage.data, manifests[-1], order.deadline_s)
-            _masks.commands(order.scripts, stage, _trees.env(path), order.deadline_s)
+            _masks.commands(order.scripts, users[path], stage, _trees.env(path), order.deadline_s)
         path, first = next(iter(stages.items()))
-        outcome["checks"] = _checks.checked(order.checks, stage=first, env=_trees.env(path))
+        outcome["checks"] = _checks.checked(order.checks, users[path], stage=first, env=_trees.env(path))
         watch("recover")
         if order.hold:
             outcome["held"] = {"places": [str(place) for place in places.values()], "keep": not order.anew}

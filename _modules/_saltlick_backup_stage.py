@@ -39,6 +39,11 @@ class Stage:
         """What is to take the place, and after the exchange what had it."""
         return _by(self._own) / "data"
 
+    @property
+    def named(self):
+        """`data` by its name, for commands of others than root: it leads there while `run` runs one."""
+        return self.real.parent / self.name / "data"
+
     def make(self):
         """A new stage. Raises: CommandExecutionError, also where somebody else put something in its place meanwhile."""
         _traces.removed(_by(self._parent) / self.name)
@@ -61,18 +66,18 @@ class Stage:
         if facts.st_uid != os.geteuid() or stat.S_IMODE(facts.st_mode) != _OPEN[False]:
             raise CommandExecutionError(f"{where} is not the folder that was made there: somebody else may enter it")
 
-    def run(self, command, user, env, deadline_s):
+    def run(self, command, user, env, deadline_s, source=None):
         """
         What a command prints that finds the restored data by its environment; `env` makes that of the data's path.
 
         A command of root's goes by the handle. One of another user goes by the name, and may pass through the stage meanwhile.
+        `source` is an open file as its standard input.
         """
-        if not user:
-            return _commands.run(command, env=env(self.data), deadline_s=deadline_s)
+        if _commands.account(user).pw_uid == os.geteuid():
+            return _commands.run(command, user=user, env=env(self.data), deadline_s=deadline_s, source=source)
         os.fchmod(self._own, _OPEN[True])
         try:
-            path = self.real.parent / self.name / "data"
-            return _commands.run(command, user=user, env=env(path), deadline_s=deadline_s)
+            return _commands.run(command, user=user, env=env(self.named), deadline_s=deadline_s, source=source)
         finally:
             os.fchmod(self._own, _OPEN[False])
 

@@ -7,7 +7,7 @@ import configparser
 import json
 import os
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import salt.utils.sdb
 from salt.exceptions import CommandExecutionError
@@ -100,9 +100,23 @@ class Rsync:
         # What follows /./ is made there too, the folders above the backup's own included.
         self._rsync("-rtR", *leave, f"{folder.parent.parent}/./{what}", f"{self._url}/", deadline_s=deadline_s)
 
-    def get(self, job, backup, folder, deadline_s=3600):
-        """Copy ``<job>/<id>`` from there into a local folder."""
-        self._rsync("-rt", f"{self._url}/{job}/{backup}/", f"{_files.made(folder)}/", deadline_s=deadline_s)
+    def get(self, job, backup, folder, names, deadline_s=3600):
+        """Copy these files below ``<job>/<id>`` from there into a local folder, as far as they are there, and nothing else."""
+        if not names:
+            return
+        folders = {f"{above}/" for name in names for above in PurePosixPath(name).parents[:-1]}
+        wanted = "".join(
+            f"/{name}\n" for name in (*sorted(folders), *names)
+        )  # no name of ours has what rsync takes for a pattern
+        there, here = f"{self._url}/{job}/{backup}/", f"{_files.made(folder)}/"
+        words = ["-rt", "--include-from=-", "--exclude=*", there, here]
+        self._rsync(*words, deadline_s=deadline_s, given=wanted)
+
+    def files(self, job, backup):
+        """``{name below the folder: bytes}`` of all that ``<job>/<id>`` has there but folders."""
+        listed = self._rsync("-r", "--no-human-readable", "--list-only", f"{self._url}/{job}/{backup}/")
+        entries = (line.split(maxsplit=4) for line in listed.splitlines() if line and not line.startswith("d"))
+        return {name: int(size.replace(",", "")) for _, size, _, _, name in entries}
 
     def manifests(self, folder, jobs):
         """Fetch the manifests of these jobs; the ids of all their folders, those without a manifest too."""
@@ -129,9 +143,9 @@ class Rsync:
             only = [f"--include=/{job}/", f"--include=/{job}/{backup}/***"]
             self._rsync("-r", "--delete", *only, "--exclude=*", f"{empty}/", f"{self._url}/")
 
-    def _rsync(self, *words, deadline_s=LOOK_S):
+    def _rsync(self, *words, deadline_s=LOOK_S, given=None):
         limits = [f"--contimeout={CONNECT_S}", f"--timeout={SILENT_S}"]
-        return _commands.run(["rsync", *limits, *words], env=self._env, deadline_s=deadline_s)
+        return _commands.run(["rsync", *limits, *words], env=self._env, deadline_s=deadline_s, given=given)
 
 
 class S3:
@@ -185,9 +199,17 @@ class S3:
         what = ["--include", f"/{only}"] if only else ["--exclude", f"/{_files.MANIFEST}"]
         self._rclone("copy", *what, folder, self._at(job, backup), deadline_s=deadline_s)
 
-    def get(self, job, backup, folder, deadline_s=3600):
+    def get(self, job, backup, folder, names, deadline_s=3600):
         """As `Rsync.get`."""
-        self._rclone("copy", self._at(job, backup), _files.made(folder), deadline_s=deadline_s)
+        if not names:  # no list would be no filter
+            return
+        words = ["copy", "--files-from", "-", self._at(job, backup), _files.made(folder)]
+        self._rclone(*words, deadline_s=deadline_s, given="".join(f"{name}\n" for name in names))
+
+    def files(self, job, backup):
+        """As `Rsync.files`."""
+        words = ["lsjson", "-R", "--files-only", "--no-modtime", "--no-mimetype", self._at(job, backup)]
+        return {entry["Path"]: entry["Size"] for entry in json.loads(self._rclone(*words) or "[]")}
 
     def manifests(self, folder, jobs):
         """As `Rsync.manifests`."""

@@ -108,6 +108,26 @@ def unpack(archives, target, manifest, deadline_s):
     _tar.unpack(archives, target, users[0] if alone else "", deadline_s)
 
 
+def user(place, commands):
+    """Who runs those scripts and checks of a folder that name no user: the owner of what is there now.
+
+    Raises: CommandExecutionError where that is root, or nobody: a command becomes root only where it says so.
+    """
+    if all(command.get("user") for command in commands):
+        return ""
+    what = f"scripts and checks over {place} run as the owner of what is there"
+    try:
+        owner = place.lstat().st_uid
+    except FileNotFoundError:
+        raise CommandExecutionError(f"{what}, and there is nothing: say `user` in each") from None
+    if owner == 0:
+        raise CommandExecutionError(f"{what}, which is root: say `user` in each (`user: root`, if it has to be root)")
+    try:
+        return pwd.getpwuid(owner).pw_name
+    except KeyError:
+        raise CommandExecutionError(f"{what}, and {owner} is no user here: say `user` in each") from None
+
+
 def env(path):
     """What a script over a restored folder finds in its environment, by the folder that it is in."""
     return lambda restored: {"ORIGINAL": path, "RESTORED": str(restored)}

@@ -3,35 +3,46 @@
 Data.fs first, by repozo, blobs after: a blob is there before the transaction that names it ends, so each that Data.fs names is
 in the later copy. Only a pack takes blobs away; one in between is seen (it puts another file in the place of Data.fs), and the
 run begins anew.
+
+Whatever reads a Data.fs runs as the user of the service: an index beside it is a pickle, which runs code when it is read.
 """
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 from salt.exceptions import CommandExecutionError
 
 try:
+    import _saltlick_backup_archives as _archives
     import _saltlick_backup_commands as _commands
     import _saltlick_backup_files as _files
     import _saltlick_backup_places as _places
     import _saltlick_backup_tar as _tar
-    import _saltlick_backup_traces as _traces
 except ImportError:
+    from saltlick.modules import _saltlick_backup_archives as _archives
     from saltlick.modules import _saltlick_backup_commands as _commands
     from saltlick.modules import _saltlick_backup_files as _files
     from saltlick.modules import _saltlick_backup_places as _places
     from saltlick.modules import _saltlick_backup_tar as _tar
-    from saltlick.modules import _saltlick_backup_traces as _traces
 
 FACTS = Path("/etc/saltlick/zeo.json")
 TRIES = 3
 BLOBS = "blobs.tar.gz"
+LOOK_S = 3600
+UNPACK = ("tar", "--listed-incremental=/dev/null", "--no-same-owner", "-xzf", "-", "-C")
+REPOSITORY = ".repozo"
+DATA = (".fs", ".fsz", ".deltafs", ".deltafsz")
+PACKED = (".fsz", ".deltafsz")
+"""Names of repozo's files: Data.fs as it was, what came to it, and either with gzip. Source: repozo.gen_filename."""
 LOOK = """
-import json, os, sys
+import contextlib, json, os, sys
 from ZODB.blob import is_blob_record
 from ZODB.FileStorage import FileStorage
 from ZODB.TimeStamp import TimeStamp
+with contextlib.suppress(FileNotFoundError):
+    os.unlink(sys.argv[1] + ".index")
 storage = FileStorage(sys.argv[1], read_only=True, blob_dir=sys.argv[2])
 missing, blobs, transactions = [], 0, 0
 for transaction in storage.iterator():
@@ -50,15 +61,21 @@ print(json.dumps({
 """
 
 REWRITE = """
-import os, sys, time
+import contextlib, os, shutil, sys, time
 from ZODB.FileStorage import FileStorage
 from ZODB.serialize import referencesf
 from ZODB.TimeStamp import TimeStamp
 from ZODB.blob import copyTransactionsFromTo
-old, blobs, fresh, fresh_blobs = sys.argv[1:]
+place, names = sys.argv[1], ("Data.fs", "blobs")
+old, fresh = ([os.path.join(place, folder, name) for name in names] for folder in ("old", "new"))
+os.umask(0o077)
+for folder in ("old", "new"):
+    os.mkdir(os.path.join(place, folder))
+for name, path in zip(names, old):
+    os.rename(os.path.join(place, name), path)
 class Source:
     def __init__(self):
-        self._storage = FileStorage(old, blob_dir=blobs, pack_keep_old=False)
+        self._storage = FileStorage(old[0], blob_dir=old[1], pack_keep_old=False)
         last = TimeStamp(self._storage.lastTransaction()).timeTime()
         self._storage.pack(max(time.time(), last) + 1, referencesf)
         self.loadBlob = self._storage.loadBlob
@@ -67,10 +84,17 @@ class Source:
             transaction.user = transaction.description = b""
             transaction.extension = {}
             yield transaction
-destination = FileStorage(fresh, create=True, blob_dir=fresh_blobs)
+destination = FileStorage(fresh[0], create=True, blob_dir=fresh[1])
 copyTransactionsFromTo(Source(), destination)
 destination.close()
+for name in set(os.listdir(place)) - {"new"}:
+    path = os.path.join(place, name)
+    shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
+for name, path in zip(names, fresh):
+    os.rename(path, os.path.join(place, name))
+shutil.rmtree(os.path.join(place, "new"))
 """
+"""The folder holds Data.fs and blobs afterwards, and nothing else."""
 
 
 def facts():
@@ -106,18 +130,19 @@ def _file(site):
 
 
 def _pair(site, folder, mode, last, state, deadline_s):
-    repository = _files.made(state / "repozo")
+    repository, user = _repository(site, state), _commands.account(site["user"])
     had = set(last["zodb"]["repozo"]) if mode == "incr" and last else set()
     why = ""
-    if mode == "incr" and not (had and had <= _names(repository) and _tar.snapshot(state, last["id"], BLOBS).exists()):
+    kept = _names(repository, user)
+    if mode == "incr" and not (had and had <= kept and _tar.snapshot(state, last["id"], BLOBS).exists()):
         why, had = "this server does not know what the last backup held", set()
     if not had:
         _files.emptied(repository)
-    for left in _names(repository) - had:  # of a run that did not reach the store
+    for left in _names(repository, user) - had:  # of a run that did not reach the store
         (repository / left).unlink()
     words = [site["repozo"], "-B", "-z", *(["-F"] if not had else []), "-r", repository, "-f", site["data"]]
-    _commands.run(words, deadline_s=deadline_s)
-    have = _names(repository)
+    _commands.run(words, user=site["user"], deadline_s=deadline_s)
+    have = _names(repository, user)
     if had and any(name.endswith((".fs", ".fsz")) for name in have - had):
         why, had = "Data.fs was packed since the last backup", set()
         have = {
@@ -128,10 +153,10 @@ def _pair(site, folder, mode, last, state, deadline_s):
     place = folder / "repozo"
     place.mkdir(mode=0o700)
     for name in sorted(have - had):
-        shutil.copyfile(repository / name, place / name)
+        _files.copied(repository / name, place / name)
     for path in repository.glob("*.dat"):
         if path.name.split(".")[0] + ".fsz" in have:
-            shutil.copyfile(path, place / path.name)
+            _files.copied(path, place / path.name)
     base = last["id"] if had else ""
     raw_size = Path(site["data"]).stat().st_size
     if Path(site["blobs"]).is_dir():
@@ -149,14 +174,23 @@ def _pair(site, folder, mode, last, state, deadline_s):
     return {**facts, **({"why": why} if why else {}), "zodb": {"repozo": sorted(have)}}
 
 
-def _names(repository):
-    """The data files there, without their index."""
-    return {path.name for path in repository.iterdir() if path.suffix in {".fs", ".fsz", ".deltafs", ".deltafsz"}}
+def _repository(site, state):
+    """The folder of repozo's files, the user's own in one of root's."""
+    repository, user = _files.made(state / "repozo"), _commands.account(site["user"])
+    os.chown(repository, user.pw_uid, user.pw_gid)
+    repository.chmod(0o700)
+    return repository
+
+
+def _names(repository, user):
+    """The data files of the user there, without their index."""
+    own = (path for path in repository.iterdir() if path.suffix in DATA and path.lstat().st_uid == user.pw_uid)
+    return {path.name for path in own}
 
 
 def _versions(site):
     query = "import importlib.metadata as m; print(m.version('ZODB'))"
-    return {"ZODB": _commands.run([python(site), "-c", query]).strip()}
+    return {"ZODB": _commands.run([python(site), "-c", query], user=site["user"]).strip()}
 
 
 def python(site):
@@ -169,21 +203,35 @@ def env(restored):
     return {"ZODB_DATA": str(restored / "Data.fs"), "ZODB_BLOBS": str(restored / "blobs")}
 
 
-def restore(site, chain, target, deadline_s):
-    """Data.fs and blobs in a folder, from the local folders of a chain; what `look` says of them.
+def restore(site, chain, stage, manifests, deadline_s):
+    """Data.fs and blobs in a `Stage`, made there by their user from the local folders of a chain; what `look` says of them.
 
-    Raises: CommandExecutionError when a transaction is cut or a blob is missing.
+    Raises: CommandExecutionError when a transaction is cut or a blob is missing, or more comes out than the manifests say.
     """
-    target = _files.fresh(target)
-    repository = _files.fresh(target / ".repozo")
-    for folder in chain:
-        for path in sorted((folder / "repozo").iterdir()):
-            shutil.copyfile(path, repository / path.name)
-    _commands.run([site["repozo"], "-R", "-r", repository, "-o", target / "Data.fs"], deadline_s=deadline_s)
-    shutil.rmtree(repository)
-    archives = [folder / BLOBS for folder in chain if (folder / BLOBS).exists()]
-    _tar.unpack(archives, target / "blobs", deadline_s=deadline_s)
-    return look(site, target / "Data.fs", target / "blobs")
+    own = [_files.fresh(stage.data), _files.fresh(stage.data / REPOSITORY), _files.fresh(stage.data / "blobs")]
+    _collected(chain, own[1], max(link["raw_size"] for link in manifests))
+    given(site, stage)  # from here on root writes and reads nothing in there
+    words = [site["repozo"], "-R", "-r", stage.named / REPOSITORY, "-o", stage.named / "Data.fs"]
+    stage.run(words, site["user"], env, deadline_s)
+    stage.run(["rm", "-rf", "--", stage.named / REPOSITORY], site["user"], env, deadline_s)
+    for archive in (folder / BLOBS for folder in chain if (folder / BLOBS).exists()):
+        _archives.look(archive, stage.data, plain=True)
+        with archive.open("rb") as source:
+            stage.run([*UNPACK, stage.named / "blobs"], site["user"], env, deadline_s, source=source)
+    return look(site, stage)
+
+
+def given(site, stage):
+    """All that is in a `Stage` belongs to the user of the service."""
+    _files.given(stage.data, _commands.account(site["user"]))
+
+
+def _collected(chain, repository, largest):
+    """repozo's files of a chain in one folder. CommandExecutionError where they hold more bytes of Data.fs than `largest`."""
+    for path in sorted(path for folder in chain for path in (folder / "repozo").iterdir()):
+        if path.suffix in PACKED:
+            largest -= _archives.content(path, largest)
+        shutil.copyfile(path, repository / path.name)
 
 
 def laid_out(manifests):
@@ -191,29 +239,23 @@ def laid_out(manifests):
     return max(link["raw_size"] for link in manifests) + sum(link["size"] for link in manifests)
 
 
-def rewritten(site, target, deadline_s):
+def rewritten(site, stage, deadline_s):
     """Put the last revision of every object that is reachable into a new Data.fs, with its blobs and no names of users.
 
     What `look` says of it. Source: ZODB, FileStorage.pack and ZODB.blob.copyTransactionsFromTo.
     """
-    old, fresh = target / "old", target / "new"
-    for folder in (old, fresh):
-        folder.mkdir(mode=0o700)
-    for name in ("Data.fs", "blobs"):
-        (target / name).rename(old / name)
-    names = [old / "Data.fs", old / "blobs", fresh / "Data.fs", fresh / "blobs"]
-    _commands.run([python(site), "-W", "ignore", "-c", REWRITE, *names], deadline_s=deadline_s)
-    for path in [path for path in target.iterdir() if path != fresh]:
-        _traces.removed(path)
-    for name in ("Data.fs", "blobs"):
-        (fresh / name).rename(target / name)
-    _traces.removed(fresh)
-    return look(site, target / "Data.fs", target / "blobs")
+    stage.run([python(site), "-W", "ignore", "-c", REWRITE, stage.named], site["user"], env, deadline_s)
+    return look(site, stage)
 
 
-def look(site, data, blobs):
-    """What a Data.fs holds, every transaction read. Raises: CommandExecutionError when one is cut or a blob is missing."""
-    seen = json.loads(_commands.run([python(site), "-W", "ignore", "-c", LOOK, data, blobs]))
+def look(site, stage):
+    """What the Data.fs of a `Stage` holds, every transaction read, by no index that lies there.
+
+    Raises: CommandExecutionError when one is cut or a blob is missing.
+    """
+    data, blobs = stage.named / "Data.fs", stage.named / "blobs"
+    words = [python(site), "-W", "ignore", "-c", LOOK, data, blobs]
+    seen = json.loads(stage.run(words, site["user"], env, LOOK_S))
     if seen["missing"]:
         raise CommandExecutionError(
             f"{len(seen['missing'])} of {seen['blobs']} blobs are missing: {', '.join(seen['missing'][:3])} …"

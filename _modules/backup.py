@@ -228,8 +228,7 @@ def verify(store, job, backup, deadline_s=3600):
     try:
         (manifest,) = _chains.manifests(place, job, [backup])
         _files.room(_chains.need(folder, [manifest]))
-        place.get(job, backup, folder, deadline_s=deadline_s)
-        problems = _files.differences(folder, manifest)
+        problems = _chains.compared(place, job, manifest, folder, deadline_s)
     finally:
         _files.emptied(folder.parent)
     return {"id": backup, "problems": problems, "size": manifest["size"], "seconds": round(time.time() - began, 2)}
@@ -456,9 +455,7 @@ def recover_master(store, job="master", backup="", deadline_s=3600):
             if manifest["kind"] != "master":
                 raise CommandExecutionError(f"{job}/{wanted} is of kind {manifest['kind']}, and not of a master")
             _files.room(_chains.need(folder, [manifest]))
-            place.get(job, wanted, folder / wanted, deadline_s=deadline_s)
-            if problems := _files.differences(folder / wanted, manifest):
-                raise CommandExecutionError(f"{job}/{wanted} is damaged: {'; '.join(problems)}")
+            _chains.whole(place, job, manifest, folder / wanted, deadline_s)
             services = {verb: __salt__[f"service.{verb}"] for verb in ("stop", "start", "restart")}
             return {"backup": wanted, **_master.recover(folder / wanted, __opts__, services, deadline_s)}
         finally:

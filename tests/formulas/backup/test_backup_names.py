@@ -163,7 +163,7 @@ def test_an_exchange_that_fails_at_the_last_moment_leaves_what_served(
     vault: Vault, job: str, kind: str, place: str, serves: str
 ) -> None:
     full = vault.take(job, kind)
-    checks = [{"name": "it becomes a mount point", "command": f"mount --bind {place} {place}"}]
+    checks = [{"name": "it becomes a mount point", "command": f"mount --bind {place} {place}", "user": "root"}]
     try:
         code, error = vault.attempt("restore", "vault", job, [full["id"]], kind, swap=True, checks=checks)
     finally:

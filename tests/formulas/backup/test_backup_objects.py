@@ -72,6 +72,42 @@ def test_a_pack_makes_the_next_backup_a_full_one(vault: Vault) -> None:
     vault.call("restore", "vault", "objects", [took["id"]], "zodb")
 
 
+HOSTILE = """
+import os, pickle, sys
+class Code:
+    def __reduce__(self):
+        return os.system, (f"id -un >> {sys.argv[2]}",)
+with open(sys.argv[1], "wb") as index:
+    pickle.dump(4, index, protocol=3); pickle.dump(Code(), index, protocol=3)
+"""
+RAN = "/srv/of-an-index"
+"""Not in /tmp: there the kernel keeps others from opening root's files to write."""
+
+
+def test_an_index_of_the_services_user_runs_nothing_as_root(vault: Vault) -> None:
+    """ZODB reads it as a pickle: beside the Data.fs that serves, and beside one that is restored."""
+    add(vault, 1)
+    vault.server.write("/opt/hostile.py", HOSTILE)
+    vault.server.run("chmod 644 /opt/hostile.py && supervisorctl stop zeo")
+    planted = "/srv/zeo/filestorage/Data.fs.index"
+    vault.server.run(
+        f"python3 /opt/hostile.py {planted} {RAN} && chown zeo {planted} && touch {RAN} && chmod 666 {RAN}"
+    )
+    took = vault.take("objects", "zodb")
+    vault.server.run(f"rm {planted} && supervisorctl start zeo")
+    assert set(vault.server.run(f"cat {RAN}").split()) == {"zeo"}, "no code of an index ran, so none was tried"
+    vault.server.run(f"truncate -s 0 {RAN}")
+    script = {"command": f'python3 /opt/hostile.py "$ZODB_DATA.index" {RAN}; test "$(id -un)" = zeo'}
+    check = {"name": "who", "command": "id -un", "equals": "zeo"}
+    for anew in (False, True):
+        how = {"scripts": [script], "checks": [check], "anew": anew, "hold": "try"}
+        vault.call("restore", "vault", "objects", [took["id"]], "zodb", **how)
+        assert vault.server.run(f"cat {RAN}") == "", "an index beside what was restored was read"
+    checks = [{"name": "root where it is said", "command": "id -un", "user": "root", "equals": "root"}]
+    vault.call("restore", "vault", "objects", [took["id"]], "zodb", checks=checks, swap=True)
+    add(vault, 1)
+
+
 def test_nothing_is_left_in_the_folders_for_work(vault: Vault) -> None:
     assert not vault.server.run(
         "find /var/lib/saltlick/backup/spool /var/lib/saltlick/backup/verify /var/lib/saltlick/backup/restore -type f"

@@ -57,8 +57,9 @@ def test_of_masked_objects_only_the_last_revision_is_left(vault: Vault) -> None:
     run(vault, PLANT)
     took = vault.take("people", "zodb")
     assert needles(vault), "nothing was planted, so nothing would be found"
-    vault.server.write("/root/mask.py", MASK)
-    scripts = [{"command": f"{PYTHON} /root/mask.py"}]
+    vault.server.write("/opt/mask.py", MASK)
+    vault.server.run("chmod 644 /opt/mask.py")
+    scripts = [{"command": f"{PYTHON} /opt/mask.py"}]
     how = {"scripts": scripts, "anew": True, "hold": "refresh test 2"}
     done = vault.call("restore", "vault", "people", [took["id"]], "zodb", **how)
     assert run(vault, SHOW) == "needle-2 stays needle-photo 2"
@@ -70,9 +71,10 @@ def test_of_masked_objects_only_the_last_revision_is_left(vault: Vault) -> None:
 
 def test_a_mask_of_folders_runs_in_each_before_it_serves(vault: Vault) -> None:
     vault.server.run("mkdir -p /srv/one /srv/two; echo needle-one > /srv/one/file; echo needle-two > /srv/two/file")
+    vault.server.run("chown -R zeo /srv/one /srv/two")
     folders = {"directories": ["/srv/one", "/srv/two"]}
     took = vault.take("folders", "directories", options=folders)
-    scripts = [{"command": 'echo "masked $ORIGINAL" > "$RESTORED/file"'}]
+    scripts = [{"command": 'test "$(id -un)" = zeo && echo "masked $ORIGINAL" > "$RESTORED/file"'}]
     how = {"scripts": scripts, "anew": True, "swap": True, **folders}
     vault.call("restore", "vault", "folders", [took["id"]], "directories", **how)
     assert vault.server.run("cat /srv/one/file /srv/two/file").split() == ["masked", "/srv/one", "masked", "/srv/two"]

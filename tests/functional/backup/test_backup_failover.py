@@ -115,7 +115,8 @@ class Store:
         chain = [backup.id for backup in Catalogue.read(listing, "database").until(at)]
         timelines = {manifest["id"]: manifest["postgresql"]["timeline"] for manifest in self.manifests}
         target = self.folder / "restored"
-        recovery.lay_out(database.facts, [self.folder / name for name in chain], target)
+        segment = postgresql.segment_bytes(self.manifests[0]["postgresql"])
+        recovery.lay_out(database.facts, [self.folder / name for name in chain], target, segment)
         own = timelines[chain[-1]]
         recovery.reserve(database.facts, target, range(own + 1, max(timelines.values()) + 1))
         scratch = recovery.recover(database.facts, target, moment, 60, own)

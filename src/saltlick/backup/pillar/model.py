@@ -170,6 +170,12 @@ class RetentionSpec(Model):
         return self
 
 
+COMMAND_USER = (
+    "User whom `command` runs as; left out: the user of the service (postgresql, zodb), or the owner of the folder that serves"
+    " (directories). It runs as root only with `user: root`."
+)
+
+
 class Script(Model):
     """What changes restored data before it is used: `sql` in a database, all or nothing, or a `command` for every other kind."""
 
@@ -181,7 +187,7 @@ class Script(Model):
         description="Command that has to exit with 0. It finds the data by ZODB_DATA and ZODB_BLOBS (zodb), or runs once for each"
         " folder, which is RESTORED, in place of ORIGINAL (directories).",
     )
-    user: UserName | None = Field(None, description="User whom `command` runs as.")
+    user: UserName | None = Field(None, description=COMMAND_USER)
 
     @model_validator(mode="after")
     def _one_way(self) -> Script:
@@ -208,7 +214,7 @@ class RestoreCheck(Model):
     command: StrictStr | None = Field(
         None, description="Command that has to exit with 0; it finds the database by PGHOST and PGPORT."
     )
-    user: UserName | None = Field(None, description="User whom `command` runs as.")
+    user: UserName | None = Field(None, description=COMMAND_USER)
     at_least: float | None = Field(None, description="The least that the value may be.")
     equals: StrictStr | StrictInt | None = Field(None, description="What the value has to be.")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -108,3 +110,80 @@ def test_an_archive_of_which_more_comes_out_than_there_is_room_for_is_not_unpack
         backups.restore(full)
     assert names(folder.parent) == ["uploads"]
     assert (folder / "file").read_text() == "serves"
+
+
+def put(backups: Backups, took: dict[str, Any], raw: bytes) -> None:
+    """The store's owner writes those bytes in the place of an archive, and a manifest to match."""
+    folder = backups.store / took["id"]
+    name = next(iter(took["directories"].values()))
+    (folder / name).write_bytes(raw)
+    facts = json.loads((folder / "manifest.json").read_text())
+    facts["files"][name] = {"size": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
+    facts["size"] = len(raw)
+    (folder / "manifest.json").write_text(json.dumps(facts))
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "said"),
+    [
+        (tarfile.REGTYPE, 1 << 50, "there is no room, and nothing was begun"),
+        (tarfile.XHDTYPE, 1 << 32, r"has a header of 4294967296 bytes"),
+        (tarfile.GNUTYPE_LONGNAME, 1 << 32, r"has a header of 4294967296 bytes"),
+    ],
+    ids=["file", "attributes", "name"],
+)
+def test_an_archive_says_how_much_it_holds_before_it_is_read(
+    backups: Backups, uploads: Path, kind: bytes, size: int, said: str
+) -> None:
+    full = backups.take(uploads)
+    entry = tarfile.TarInfo("./zeros")
+    entry.type, entry.size = kind, size
+    put(backups, full, gzip.compress(entry.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20)))
+    with pytest.raises(CommandExecutionError, match=said):
+        backups.restore(full)
+    assert (uploads / "file").read_text() == "serves"
+
+
+@pytest.fixture
+def laid_out(backups: Backups, work: Path) -> Callable[[str, bytes], list[str]]:
+    """What lies in the folder of WAL after a base backup and that file of WAL were unpacked."""
+    assert backups.module["backup.whose"]  # which loads it
+    programs = work / "bin"
+    programs.mkdir()
+    for name in ("pg_ctl", "pg_verifybackup"):
+        (programs / name).write_text("#!/bin/sh\n")
+        (programs / name).chmod(0o755)
+    base = work / "full" / "base"
+    base.mkdir(parents=True)
+    for name in ("base.tar.gz", "pg_wal.tar.gz"):
+        with tarfile.open(base / name, "w:gz") as tar:
+            tar.addfile(tarfile.TarInfo(f"of-{name}"))
+    (base / "backup_manifest").touch()
+
+    def lay_out(name: str, raw: bytes) -> list[str]:
+        wal = work / "link" / "wal"
+        wal.mkdir(parents=True)
+        (wal / f"{name}.gz").write_bytes(gzip.compress(raw))
+        cluster = {"user": "root", "bin_dir": str(programs), "socket_dir": str(work), "port": 1}
+        chain, target = [work / "full", work / "link"], work / "main.restored"
+        sys.modules["_saltlick_backup_recovery"].lay_out(cluster, chain, target, 1 << 20)
+        return names(target / "saltlick-wal")
+
+    return lay_out
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("000000010000000000000001", 1 << 20), ("000000010000000000000001.partial", 1 << 20), ("00000002.history", 99)],
+)
+def test_wal_of_its_size_is_unpacked(laid_out: Callable[[str, bytes], list[str]], name: str, size: int) -> None:
+    assert laid_out(name, bytes(size)) == [name.removesuffix(".partial")]
+
+
+@pytest.mark.parametrize("name", ["000000010000000000000001", "000000010000000000000001.partial", "00000002.history"])
+def test_a_segment_of_wal_that_holds_more_than_a_segment_is_not_unpacked(
+    laid_out: Callable[[str, bytes], list[str]], work: Path, name: str
+) -> None:
+    with pytest.raises(CommandExecutionError, match=rf"{name}\.gz holds more than the 1048576 bytes that it can have"):
+        laid_out(name, bytes((1 << 20) + 1))
+    assert names(work / "main.restored" / "saltlick-wal") == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,14 @@ def test_a_signed_backup_under_another_name_is_not_believed(signing: Callable[[s
         (lambda facts: facts.update(size="1"), "as its size"),
         (lambda facts: facts.pop("server"), "lacks server"),
         (lambda facts: facts.update(id="20200101T000000Z-full"), "is the one of"),
+        (lambda facts: facts.update(hooks=["id"]), "has unknown keys: 'hooks'"),
+        (lambda facts: facts.update(zodb={"repozo": []}), "has unknown keys: 'zodb'"),
+        (lambda facts: facts["owners"].update(roles=["root"]), r"has unknown keys: 'owners\.roles'"),
+        (lambda facts: facts["files"]["001-uploads.tar.gz"].update(mode=4755), "says more than size and SHA-256"),
+        (
+            lambda facts: facts["files"].update({"evil.sh": {"size": 1, "sha256": "0" * 64}}),
+            "lists 'evil.sh', which no backup of kind directories has",
+        ),
     ],
 )
 def test_even_without_a_key_a_manifest_has_what_ours_have(
@@ -154,6 +163,32 @@ def test_a_file_that_nobody_signed_beside_those_of_a_backup_is_not_used(
         backups.restore(full)
     problems = backups.module["backup.verify"]("vault", backups.job, full["id"])["problems"]
     assert problems == ["repozo/2099-01-01.fsz is no file of this backup"]
+
+
+def test_a_file_that_a_manifest_does_not_list_is_never_fetched(
+    backups: Backups, daemon: tuple[int, Path], uploads: Path, work: Path
+) -> None:
+    took = backups.take(uploads)
+    (backups.store / took["id"] / "repozo").mkdir()
+    (backups.store / took["id"] / "repozo" / "2099-01-01.fsz").write_text("theirs")
+    (backups.store / took["id"] / "link").symlink_to("/etc/passwd")
+    rsync = {"address": "127.0.0.1", "port": daemon[0], "module": "vault", "user": "backup", "password": "secret"}
+    stores = sys.modules["_saltlick_backup_stores"]
+    store = stores.opened({"vault": {"rsync": rsync}}, "vault", {})
+    assert {*store.files(backups.job, took["id"])} > {"001-uploads.tar.gz", "repozo/2099-01-01.fsz", "manifest.json"}
+    store.get(backups.job, took["id"], work / "fetched", took["files"])
+    assert [str(path.relative_to(work / "fetched")) for path in (work / "fetched").rglob("*")] == ["001-uploads.tar.gz"]
+
+
+def test_a_file_that_grew_in_the_store_is_not_fetched(signing: Callable[[str], Backups], uploads: Path) -> None:
+    backups = signing(KEY)
+    full = backups.take(uploads)
+    with (backups.store / full["id"] / "001-uploads.tar.gz").open("ab") as file:
+        file.truncate(1 << 26)
+    with pytest.raises(CommandExecutionError, match=r"is damaged: 001-uploads\.tar\.gz has 67108864 bytes and not"):
+        backups.restore(full)
+    (problem,) = backups.module["backup.verify"]("vault", backups.job, full["id"])["problems"]
+    assert problem.startswith("001-uploads.tar.gz has 67108864 bytes and not")
 
 
 def test_a_store_decides_over_no_folder(signing: Callable[[str], Backups], uploads: Path, work: Path) -> None:

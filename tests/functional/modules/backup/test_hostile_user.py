@@ -63,7 +63,7 @@ def victim(place: Path) -> Path:
 
 def module(backups: Backups, name: str) -> Any:
     """A sibling of `backup`, as its loader has it."""
-    assert backups
+    assert backups.module["backup.whose"]  # which loads it
     return sys.modules[f"_saltlick_backup_{name}"]
 
 
@@ -141,6 +141,36 @@ def test_what_one_user_owns_is_unpacked_by_that_user(
     backups.restore(full)
     assert (place / "who").read_text() == "games\n"
     assert ((folder / "file").read_text(), (folder / "file").owner()) == ("x", "games")
+
+
+@pytest.mark.parametrize("swap", [False, True], ids=["drill", "restore"])
+def test_scripts_and_checks_of_a_folder_run_as_its_owner(backups: Backups, place: Path, swap: bool) -> None:
+    folder = place / "games"
+    folder.mkdir()
+    entry = pwd.getpwnam("games")
+    os.chown(folder, entry.pw_uid, entry.pw_gid)
+    full = backups.take(folder)
+    checks = [{"name": "who", "command": "id -un"}, {"name": "root", "command": "id -un", "user": "root"}]
+    script = {"command": 'id -un > "$RESTORED/ran"; test "$(stat -c %U "$RESTORED/ran")" = games'}
+    done = backups.restore(full, swap=swap, checks=checks, scripts=[script])
+    assert [check["value"] for check in done["checks"]] == ["games", "root"]
+
+
+@pytest.mark.parametrize("more", [{"checks": [{"name": "x", "command": "id"}]}, {"scripts": [{"command": "id"}]}])
+def test_a_command_becomes_root_only_where_it_says_so(backups: Backups, place: Path, more: dict[str, Any]) -> None:
+    (place / "of-root").mkdir()
+    full = backups.take(place / "of-root")
+    with pytest.raises(
+        CommandExecutionError, match=r"of-root run as the owner of what is there, which is root: say `user`"
+    ):
+        backups.restore(full, **more)
+
+
+def test_a_check_of_a_database_runs_as_its_user(backups: Backups, cluster: dict[str, Any]) -> None:
+    scratch = module(backups, "scratch").Scratch(cluster, cluster["target"])
+    checks = [{"name": "who", "command": "id -un"}, {"name": "root", "command": "id -un", "user": "root"}]
+    found = module(backups, "checks").checked(checks, cluster["user"], scratch)
+    assert [check["value"] for check in found] == ["postgres", "root"]
 
 
 BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/nowhere"))
