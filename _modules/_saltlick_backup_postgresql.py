@@ -25,6 +25,7 @@ except ImportError:
 FACTS = Path("/etc/saltlick/postgresql.json")
 SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{16})(\.partial)?")
 SEGMENT_BYTES = 16 * _files.MB
+STOPPED = re.compile(r"(?:before|after) (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?[+-]\d\d(?::\d\d){0,2})")
 """Of backups whose manifests do not say it; `initdb --wal-segsize` makes clusters of other sizes."""
 LOG_BYTES = 1 << 32
 KEEP_RECEIVED = 8
@@ -196,10 +197,12 @@ def segment_of(match, size):
 
 def descent(cluster, timeline):
     """
-    What a timeline goes back to: ``{"ancestors": [[1, "0/5000000"]], "born": "2026-11-23 02:00:00+00"}``.
+    What a timeline goes back to: ``{"ancestors": [[1, "0/5000000"]], "left": [""], "born": "2026-11-23 02:00:00+00"}``.
 
-    The number of each ancestor and the LSN that it was left at, oldest first; ``born`` is when the timeline's history was written
-    here, empty for a timeline without one. Source: PostgreSQL's manual, timeline history files.
+    The number of each ancestor and the LSN that it was left at, oldest first. ``left`` has for each the commit before which a
+    restore to a moment left it, empty where it was left otherwise. ``born`` is when the timeline's history was written here,
+    empty for a timeline without one. Source: PostgreSQL's manual, timeline history files; getRecoveryStopReason() for what
+    they say.
     """
     name = f"{timeline:08X}.history"
     text = ask(cluster, f"select coalesce(pg_read_file('pg_wal/{name}', 0, 1000000, true), '')")
@@ -212,7 +215,20 @@ def descent(cluster, timeline):
     lines = [words for words in map(str.split, text.splitlines()) if len(words) > 1 and words[0].isdigit()]
     if timeline > 1 and not lines:
         return {}
-    return {"ancestors": [[int(words[0]), words[1]] for words in lines], "born": _stamp(float(born)) if born else ""}
+    return {
+        "ancestors": [[int(words[0]), words[1]] for words in lines],
+        "left": [_left(cluster, " ".join(words[2:])) for words in lines],
+        "born": _stamp(float(born)) if born else "",
+    }
+
+
+def _left(cluster, reason):
+    """``2026-11-23 02:00:00.5+00`` from ``before 2026-11-23 03:00:00.5+01``, the reason in a history; empty for another one."""
+    if not (match := STOPPED.fullmatch(reason)):
+        return ""
+    return ask(
+        cluster, f"select to_char(timestamptz '{match[1]}' at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'"
+    )
 
 
 def _received(cluster, folder, links, own):

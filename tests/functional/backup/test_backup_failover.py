@@ -88,6 +88,8 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.manifests: list[dict[str, Any]] = []
+        self.left: list[str] = []
+        """What the last one restored says of where its ancestors were left."""
 
     def take(self, database: Database, mode: str, last: Any = None, before: Any = ()) -> dict[str, Any]:
         name = f"{len(self.manifests):02d}-{mode}"
@@ -122,6 +124,7 @@ class Store:
         try:
             rows = postgresql.ask(scratch.cluster, "select count(*) from written")
             number = postgresql.ask(scratch.cluster, "select timeline_id from pg_control_checkpoint()")
+            self.left = postgresql.descent(scratch.cluster, int(number))["left"]
             return chain, rows, number
         finally:
             scratch.stop()
@@ -210,3 +213,14 @@ def test_a_timeline_of_the_same_number_is_not_joined_on_to() -> None:
     with pytest.raises(postgresql.Chain, match="branched off before the end of the last backup"):
         postgresql.goes_on(3, {"ancestors": [[1, "0/5000000"], [2, "0/4000000"]]}, last)
     postgresql.goes_on(3, {"ancestors": [[1, "0/5000000"], [2, "0/6000000"]]}, last)
+
+
+def test_a_restore_to_a_moment_says_where_it_left_the_timeline_before(pair: tuple[Database, Database]) -> None:
+    first, _ = pair
+    store = Store(first.folder.parent / "store")
+    store.folder.mkdir()
+    full = store.take(first, "full")
+    moment, later = written(first, 10), written(first, 5)
+    store.take(first, "incr", full)
+    assert store.restored(first, moment)[1:] == ("10", "2")
+    assert moment < store.left[0] < later

@@ -49,6 +49,17 @@ def test_simulated_days_have_no_hole(seed: int) -> None:
     assert month.figures["deleted"] > 0
 
 
+@pytest.mark.parametrize(
+    ("seed", "days"),
+    [(42, 19), (76, 24), (108, 21), (152, 6), (181, 30), (215, 9), (241, 30), (254, 13), (322, 11)],
+)
+def test_simulated_months_that_had_holes_have_none(seed: int, days: int) -> None:
+    month = Month(seed)
+    for _ in range(days):
+        month.day()
+    assert month.holes == []
+
+
 def test_the_time_of_a_full_backup_is_no_hole() -> None:
     """Five minutes before it, while it runs, and right after it."""
     taken = scheduled(3, 3)
