@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from support.backup_months import Month
@@ -13,6 +14,7 @@ from saltlick.backup.catalogue import Backup
 from saltlick.backup.ground import ground
 from saltlick.backup.pillar import RetentionSpec
 from saltlick.backup.retention import Window, unwanted
+from saltlick.backup.timelines import lineage
 
 MINUTE = timedelta(minutes=1)
 HALF_HOUR = 1800.0
@@ -51,7 +53,7 @@ def test_simulated_days_have_no_hole(seed: int) -> None:
 
 @pytest.mark.parametrize(
     ("seed", "days"),
-    [(42, 19), (76, 24), (108, 21), (152, 6), (181, 30), (215, 9), (241, 30), (254, 13), (322, 11)],
+    [(42, 19), (76, 24), (108, 21), (152, 6), (181, 30), (197, 19), (215, 9), (241, 30), (254, 13), (322, 11)],
 )
 def test_simulated_months_that_had_holes_have_none(seed: int, days: int) -> None:
     month = Month(seed)
@@ -83,6 +85,26 @@ def test_what_no_moment_of_the_window_needs_goes() -> None:
     window = Window(HOUR.total_seconds(), HALF_HOUR)
     gone = unwanted(catalogue(*taken), keep_one_day(), window=window, proved={taken[-1].id})
     assert set(gone) == {each.id for each in taken[:12]}
+
+
+def test_what_a_restore_goes_on_from_stays_as_long_as_a_moment_since_needs_it() -> None:
+    """Back to 00:30, and the next increment joins on to what was before that; until a full backup is done, it starts there."""
+    old, new = (
+        lineage({"system": "7", "timeline": number, "ancestors": ancestors})
+        for number, ancestors in ((1, []), (2, [[1, "0/3000000"]]))
+    )
+    base = backup(T0, sequence=1, lineage=old)
+    first = backup(T0 + HOUR / 2, "incr", base, sequence=2, lineage=old)
+    full = backup(T0 + 2 * HOUR, sequence=3, lineage=old)
+    closing = backup(T0 + 2 * HOUR + 2 * MINUTE, "incr", full, sequence=4, follows=first.id, lineage=old)
+    restored: dict[str, Any] = {"lineage": new, "born": closing.ended, "left": (first.reaches + MINUTE,)}
+    since = backup(T0 + 4 * HOUR, sequence=5, **restored)
+    joined = backup(T0 + 5 * HOUR, "incr", since, sequence=6, follows=first.id, **restored)
+    more = [backup(T0 + (5 + n) * HOUR, "incr", joined, sequence=6 + n, **restored) for n in (1, 2)]
+    taken = (base, first, full, closing, since, joined, *more)
+    assert catalogue(*taken).until(T0 + 3 * HOUR) == (base, first, joined)
+    gone = unwanted(catalogue(*taken), keep_one_day(), window=Window(4.5 * 3600, 7200.0), proved={more[-1].id})
+    assert not {base.id, first.id, joined.id} & set(gone)
 
 
 def test_a_clock_that_leaps_takes_nothing_out_of_the_window() -> None:
