@@ -52,12 +52,19 @@ def ground(
     took = tuple(dict.fromkeys(backup.server for backup in reversed(since) if backup.server in servers))
     if not before:
         return Ground(mode=mode, previous=newest.id, took=took)
-    asked = {backup.server for backup in since[1:]}
-    unasked = tuple(
-        server for server in dict.fromkeys((before[0].server, *servers)) if server in servers and server not in asked
-    )
+    unasked = _unasked(servers, before, since)
     follows = tuple(backup.id for backup in before)
     return Ground(mode=mode, previous=newest.id, follows=follows, servers=unasked, took=took)
+
+
+def _unasked(servers: Sequence[str], before: Sequence[Backup], since: Sequence[Backup]) -> tuple[str, ...]:
+    """The servers that may have the WAL from before the last full backup, the likeliest first: the one that sent the last backup
+    before it; but last one where a full backup was taken because an increment was not possible."""
+    asked = {backup.server for backup in since[1:]}
+    unasked = [
+        server for server in dict.fromkeys((before[0].server, *servers)) if server in servers and server not in asked
+    ]
+    return tuple(sorted(unasked, key=lambda server: bool(since[0].why) and server == since[0].server))
 
 
 def _unsound(catalogue: Catalogue, newest: Backup, bad: Collection[str], now: datetime) -> str:

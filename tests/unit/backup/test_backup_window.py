@@ -53,7 +53,19 @@ def test_simulated_days_have_no_hole(seed: int) -> None:
 
 @pytest.mark.parametrize(
     ("seed", "days"),
-    [(42, 19), (76, 24), (108, 21), (152, 6), (181, 30), (197, 19), (215, 9), (241, 30), (254, 13), (322, 11)],
+    [
+        (42, 19),
+        (76, 24),
+        (108, 21),
+        (152, 6),
+        (181, 30),
+        (197, 19),
+        (215, 9),
+        (220, 19),
+        (241, 30),
+        (254, 13),
+        (322, 11),
+    ],
 )
 def test_simulated_months_that_had_holes_have_none(seed: int, days: int) -> None:
     month = Month(seed)
@@ -159,6 +171,16 @@ def test_each_server_is_asked_once_for_what_came_before_a_full_backup() -> None:
     assert ground(windowed, DB, "incr", catalogue(*unjoined), (), T0 + HOUR).servers == ("prod-db-1",)
     last = replace(unjoined[-1], id="last", previous=unjoined[-1].id, server="prod-db-1", sequence=9)
     assert ground(windowed, DB, "incr", catalogue(*unjoined, last), (), T0 + HOUR).servers == ()
+
+
+def test_a_server_without_the_wal_of_before_a_full_backup_is_asked_last() -> None:
+    """It was made anew after the last increment, which it had sent: its next one became a full backup."""
+    windowed = job(full={"cron": "15 2 * * *"}, incremental={"every_s": 300})
+    *taken, full = scheduled(2, 0)
+    became_full = replace(full, why="the last backup ends before segment 7, and what was received here begins at 9")
+    assert ground(windowed, DB, "incr", catalogue(*taken, full), (), T0 + HOUR).servers[0] == "prod-db-2"
+    decided = ground(windowed, DB, "incr", catalogue(*taken, became_full), (), T0 + HOUR)
+    assert decided.servers == ("prod-db-1", "prod-db-2")
 
 
 def test_a_job_of_before_there_were_sequences_is_read_in_the_order_of_its_clock() -> None:
