@@ -97,10 +97,10 @@ def laid_out(manifests):
     return max(link["raw_size"] for link in manifests) + 2 * wal
 
 
-def take(folder, mode, last, before, options, deadline_s):
+def take(folder, mode, last, before, options, deadline_s, others=()):
     """
     Put a backup's files into an empty folder; ``last`` is the manifest before it or empty, ``before`` those of backups before
-    a full one, newest first.
+    a full one and ``others`` those of other timelines, each newest first.
 
     Returns what the manifest is to say: ``mode`` as it became, ``why``, ``raw_size`` in bytes, ``versions``, ``postgresql``.
     """
@@ -120,14 +120,31 @@ def take(folder, mode, last, before, options, deadline_s):
     if mode == "incr":
         try:
             _same(last, own)
-            joined, wal = _received(cluster, folder, [*before, last], own)
-            follows = {"follows": joined["id"]} if joined is not last else {}
-            return {**manifest, **follows, "mode": "incr", "postgresql": {**own, **wal}}
+            joined, wal = _received(cluster, folder, [*before, last, *others], own)
+            links = _links(wal, joined, last, others)
+            return {**manifest, **links, "mode": "incr", "postgresql": {**own, **wal}}
         except Chain as why:
             manifest["why"] = str(why)
             _files.emptied(folder)
     base = _base(cluster, folder, options, own["segment_bytes"], deadline_s)
     return {**manifest, "mode": "full", "postgresql": {**own, **base}}
+
+
+def _links(wal, joined, last, others):
+    """On which backup an increment builds that holds the WAL since ``joined``: the last one, unless its timeline goes on from
+    another; then the newest since ``joined``."""
+    since = [link for link in others if link["sequence"] > joined["sequence"]]
+    on = next((link for link in (last, *since) if _continues(wal, link)), joined)
+    base = {} if on is last else {"previous": on["id"], "base": on["base"] or on["id"]}
+    return base | ({} if joined is on else {"follows": joined["id"]})
+
+
+def _continues(wal, link):
+    try:
+        goes_on(wal["timeline"], wal, link["postgresql"])
+    except Chain:
+        return False
+    return True
 
 
 def _same(last, own):

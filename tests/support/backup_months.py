@@ -160,13 +160,13 @@ class Month:
         self.content[name] = Content(source.line, begin, end)
         if joined:
             source.received_from = max(source.received_from, (end // SEGMENT - KEPT) * SEGMENT)
-        last = self.manifests[how["previous"]] if joined else None
+        last = self.manifests[self._builds_on(source, how, joined)] if joined else None
         parts = {"system": "7", "timeline": source.line.number, "ancestors": source.line.ancestors}
         facts: dict[str, Any] = {
             "id": name, "server": server, "sequence": how["sequence"], "mode": mode,
             "why": how["why"] or ("" if mode == how["mode"] else "the WAL does not join on"),
             "previous": last.id if last else "", "base": (last.base or last.id) if last else "",
-            "follows": joined if joined and joined != how["previous"] else "",
+            "follows": joined if last and joined != last.id else "",
             "reaches": self.clock.shown(at), "ended": self.clock.shown() + self._off(server),
             "raw_size": 100 if self.fate.shrinks else 4000,
             "lineage": lineage(parts), "left": tuple(line.stopped for line in source.line.path[1:]),
@@ -190,13 +190,20 @@ class Month:
 
     def _joined(self, source: Server, how: Mapping[str, Any]) -> str | None:
         """The backup whose WAL the server's goes on from."""
-        for name in filter(None, (*how["follows"], how["previous"])):
-            content = self.content[name]
-            received = content.end // SEGMENT * SEGMENT >= source.received_from
-            goes_on = source.line.goes_on(content.line, content.end) and content.end <= source.line.at(self.clock.now)
-            if name in self.manifests and received and goes_on:
+        for name in filter(None, (*how["follows"], how["previous"], *how["others"])):
+            received = self.content[name].end // SEGMENT * SEGMENT >= source.received_from
+            if name in self.manifests and received and self._goes_on(source, name):
                 return str(name)
         return None
+
+    def _goes_on(self, source: Server, name: str) -> bool:
+        content = self.content[name]
+        return source.line.goes_on(content.line, content.end) and content.end <= source.line.at(self.clock.now)
+
+    def _builds_on(self, source: Server, how: Mapping[str, Any], joined: str) -> str:
+        """The last backup, unless the timeline goes on from another one: then the newest since the one that was joined on to."""
+        since = [name for name in how["others"] if self.ever[name].sequence > self.ever[joined].sequence]
+        return next((name for name in (how["previous"], *since) if self._goes_on(source, name)), joined)
 
     # What befalls them.
 

@@ -89,6 +89,7 @@ def _taken(
         "deadline_s": job.deadline_s,
         "previous": base.previous,
         "follows": list(base.follows),
+        "others": list(base.others),
         "why": base.why,
         "sequence": max((listed.sequence for listed in catalogue.backups), default=0) + 1,
     }

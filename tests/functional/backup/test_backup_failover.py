@@ -91,14 +91,16 @@ class Store:
         self.left: list[str] = []
         """What the last one restored says of where its ancestors were left."""
 
-    def take(self, database: Database, mode: str, last: Any = None, before: Any = ()) -> dict[str, Any]:
+    def take(
+        self, database: Database, mode: str, last: Any = None, before: Any = (), others: Any = ()
+    ) -> dict[str, Any]:
         name = f"{len(self.manifests):02d}-{mode}"
         folder = self.folder / name
         folder.mkdir()
         began = datetime.now(timezone.utc)
         facts_before, postgresql.facts = postgresql.facts, lambda: database.facts
         try:
-            facts = postgresql.take(folder, mode, last or {}, list(before), {}, 60)
+            facts = postgresql.take(folder, mode, last or {}, list(before), {}, 60, others=others)
         finally:
             postgresql.facts = facts_before
         base = (last["base"] or last["id"]) if facts["mode"] == "incr" else ""
@@ -198,6 +200,9 @@ def test_moments_before_and_after_a_failover(pair: tuple[Database, Database], tm
         chain, found, timeline = store.restored(second, moment)
         assert (moment, found) == (moment, rows), chain
         assert timeline == "3"  # 2 is taken
+    lives_on = store.take(first, "incr", end, others=[alone])  # somebody says that it was the first one after all
+    assert (lives_on["mode"], lives_on["previous"]) == ("incr", alone["id"])
+    assert store.restored(first, stale)[1] == "121"
     first.stop()
     with pytest.raises(CommandExecutionError):
         store.take(first, "incr", alone)

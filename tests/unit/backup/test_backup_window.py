@@ -55,6 +55,7 @@ def test_simulated_days_have_no_hole(seed: int) -> None:
     ("seed", "days"),
     [
         (42, 19),
+        (67, 14),
         (76, 24),
         (108, 21),
         (152, 6),
@@ -181,6 +182,20 @@ def test_a_server_without_the_wal_of_before_a_full_backup_is_asked_last() -> Non
     assert ground(windowed, DB, "incr", catalogue(*taken, full), (), T0 + HOUR).servers[0] == "prod-db-2"
     decided = ground(windowed, DB, "incr", catalogue(*taken, became_full), (), T0 + HOUR)
     assert decided.servers == ("prod-db-1", "prod-db-2")
+
+
+def test_an_increment_may_build_on_a_timeline_that_was_not_backed_up_last() -> None:
+    """The primary that was backed up last is not the one that lives on."""
+    windowed = job(full={"cron": "15 2 * * *"}, incremental={"every_s": 300})
+    old, new = (
+        lineage({"system": "7", "timeline": number, "ancestors": ancestors})
+        for number, ancestors in ((1, []), (2, [[1, "0/3000000"]]))
+    )
+    base, first, last = (replace(each, lineage=old) for each in scheduled(2))
+    promoted = backup(T0 + HOUR, "incr", last, sequence=9, lineage=new, born=T0 + HOUR / 2)
+    decided = ground(windowed, DB, "incr", catalogue(base, first, last, promoted), (), T0 + 2 * HOUR)
+    assert (decided.previous, decided.others) == (promoted.id, (last.id, first.id, base.id))
+    assert ground(windowed, DB, "incr", catalogue(base, first, last), (), T0 + HOUR).others == ()
 
 
 def test_a_job_of_before_there_were_sequences_is_read_in_the_order_of_its_clock() -> None:
