@@ -25,6 +25,7 @@ except ImportError:
 FACTS = Path("/etc/saltlick/postgresql.json")
 SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{16})(\.partial)?")
 SEGMENT_BYTES = 16 * _files.MB
+STOPPED = re.compile(r"(?:before|after) (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?[+-]\d\d(?::\d\d){0,2})")
 """Of backups whose manifests do not say it; `initdb --wal-segsize` makes clusters of other sizes."""
 LOG_BYTES = 1 << 32
 KEEP_RECEIVED = 8
@@ -96,10 +97,10 @@ def laid_out(manifests):
     return max(link["raw_size"] for link in manifests) + 2 * wal
 
 
-def take(folder, mode, last, before, options, deadline_s):
+def take(folder, mode, last, before, options, deadline_s, others=()):
     """
     Put a backup's files into an empty folder; ``last`` is the manifest before it or empty, ``before`` those of backups before
-    a full one, newest first.
+    a full one and ``others`` those of other timelines, each newest first.
 
     Returns what the manifest is to say: ``mode`` as it became, ``why``, ``raw_size`` in bytes, ``versions``, ``postgresql``.
     """
@@ -119,14 +120,31 @@ def take(folder, mode, last, before, options, deadline_s):
     if mode == "incr":
         try:
             _same(last, own)
-            joined, wal = _received(cluster, folder, [*before, last], own)
-            follows = {"follows": joined["id"]} if joined is not last else {}
-            return {**manifest, **follows, "mode": "incr", "postgresql": {**own, **wal}}
+            joined, wal = _received(cluster, folder, [*before, last, *others], own)
+            links = _links(wal, joined, last, others)
+            return {**manifest, **links, "mode": "incr", "postgresql": {**own, **wal}}
         except Chain as why:
             manifest["why"] = str(why)
             _files.emptied(folder)
     base = _base(cluster, folder, options, own["segment_bytes"], deadline_s)
     return {**manifest, "mode": "full", "postgresql": {**own, **base}}
+
+
+def _links(wal, joined, last, others):
+    """On which backup an increment builds that holds the WAL since ``joined``: the last one, unless its timeline goes on from
+    another; then the newest since ``joined``."""
+    since = [link for link in others if link["sequence"] > joined["sequence"]]
+    on = next((link for link in (last, *since) if _continues(wal, link)), joined)
+    base = {} if on is last else {"previous": on["id"], "base": on["base"] or on["id"]}
+    return base | ({} if joined is on else {"follows": joined["id"]})
+
+
+def _continues(wal, link):
+    try:
+        goes_on(wal["timeline"], wal, link["postgresql"])
+    except Chain:
+        return False
+    return True
 
 
 def _same(last, own):
@@ -196,10 +214,12 @@ def segment_of(match, size):
 
 def descent(cluster, timeline):
     """
-    What a timeline goes back to: ``{"ancestors": [[1, "0/5000000"]], "born": "2026-11-23 02:00:00+00"}``.
+    What a timeline goes back to: ``{"ancestors": [[1, "0/5000000"]], "left": [""], "born": "2026-11-23 02:00:00+00"}``.
 
-    The number of each ancestor and the LSN that it was left at, oldest first; ``born`` is when the timeline's history was written
-    here, empty for a timeline without one. Source: PostgreSQL's manual, timeline history files.
+    The number of each ancestor and the LSN that it was left at, oldest first. ``left`` has for each the commit before which a
+    restore to a moment left it, empty where it was left otherwise. ``born`` is when the timeline's history was written here,
+    empty for a timeline without one. Source: PostgreSQL's manual, timeline history files; getRecoveryStopReason() for what
+    they say.
     """
     name = f"{timeline:08X}.history"
     text = ask(cluster, f"select coalesce(pg_read_file('pg_wal/{name}', 0, 1000000, true), '')")
@@ -212,7 +232,20 @@ def descent(cluster, timeline):
     lines = [words for words in map(str.split, text.splitlines()) if len(words) > 1 and words[0].isdigit()]
     if timeline > 1 and not lines:
         return {}
-    return {"ancestors": [[int(words[0]), words[1]] for words in lines], "born": _stamp(float(born)) if born else ""}
+    return {
+        "ancestors": [[int(words[0]), words[1]] for words in lines],
+        "left": [_left(cluster, " ".join(words[2:])) for words in lines],
+        "born": _stamp(float(born)) if born else "",
+    }
+
+
+def _left(cluster, reason):
+    """``2026-11-23 02:00:00.5+00`` from ``before 2026-11-23 03:00:00.5+01``, the reason in a history; empty for another one."""
+    if not (match := STOPPED.fullmatch(reason)):
+        return ""
+    return ask(
+        cluster, f"select to_char(timestamptz '{match[1]}' at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'"
+    )
 
 
 def _received(cluster, folder, links, own):

@@ -58,7 +58,7 @@ HELD = "held.json"
 
 def take(
     store, job, backup, kind, mode="full", options=None, environment="", deadline_s=3600, previous=None, follows=(),
-    sequence=0, why="",
+    others=(), sequence=0, why="",
 ):  # fmt: skip
     """
     Make a backup and put it into a store.
@@ -82,6 +82,9 @@ def take(
     follows
         where `previous` is a full backup: ids of those before it, newest first; the WAL of the first that it goes on from is
         joined on to as well, if what is between is still here
+    others
+        ids of backups of other timelines, newest first: of two primaries the one that lives on may be the one that was not backed
+        up last, and then the increment builds on the newest of these that it goes on from
     sequence
         number of this backup among those of the job
     why
@@ -102,10 +105,11 @@ def take(
     _files.named(job, backup)
     place, began = _stores.opened(__pillar__.get("stores"), store, __opts__), time.time()
     with _files.turn(_base(), job, wait_s=TURN_WAIT_S) as state:
-        last, before = _ground(place, job, previous, follows) if mode == "incr" else ({}, [])
+        ground = _ground(place, job, previous, follows, others) if mode == "incr" else ({}, [], [])
+        last = ground[0]
         spool = _files.emptied(_base() / "spool" / job)
         folder = _files.made(spool / backup)
-        facts = _taken(kind, folder, mode, (last, before), options or {}, state, deadline_s)
+        facts = _taken(kind, folder, mode, ground, options or {}, state, deadline_s)
         if not backup.endswith(facts["mode"]):
             backup = f"{backup.rpartition('-')[0]}-{facts['mode']}"
             _tar.renamed(state, folder.name, backup)
@@ -463,9 +467,9 @@ def recover_master(store, job="master", backup="", deadline_s=3600):
 
 
 def _taken(kind, folder, mode, ground, options, state, deadline_s):
-    last, before = ground
+    last, before, others = ground
     if kind == "postgresql":
-        return _postgresql.take(folder, mode, last, before, options, deadline_s)
+        return _postgresql.take(folder, mode, last, before, options, deadline_s, others=others)
     if kind == "zodb":
         return _zodb.take(folder, mode, last, state, deadline_s)
     if kind == "directories":
@@ -483,13 +487,15 @@ def _shipped(kind, state, manifest, options):
         _tar.shipped(state, manifest["id"])
 
 
-def _ground(place, job, previous, follows):
-    """The manifest of the backup that an increment builds on, or nothing; and those of backups before it whose WAL it may go on
-    from."""
+def _ground(place, job, previous, follows, others):
+    """The manifest of the backup that an increment builds on, or nothing; those of backups before it whose WAL it may go on from;
+    and those of other timelines, on which it may build instead."""
     if previous is None:
-        return _latest(place, job), []
-    known = [facts for facts in map(_chains.known(place, job).get, (previous, *follows)) if facts]
-    return (known[0], known[1:]) if known and known[0]["id"] == previous else ({}, [])
+        return _latest(place, job), [], []
+    known = _chains.known(place, job)
+    if previous not in known:
+        return {}, [], []
+    return known[previous], *([known[name] for name in names if name in known] for names in (follows, others))
 
 
 def _latest(place, job):

@@ -34,7 +34,9 @@ class Attempts(BackupHistory):
 
     def end(self, number: int, *, ok: bool, error: str = "", backup: str = "", server: str = "") -> None:
         name = backup or self.rows[number].backup
-        self.rows[number] = replace(self.rows[number], ended=self._now(), ok=ok, error=error, backup=name)
+        self.rows[number] = replace(
+            self.rows[number], ended=self._now(), ok=ok, error=error, backup=name, server=server
+        )
 
     def unverified(self, number: int, error: str) -> None:
         self.end(number, ok=False, error=error)

@@ -54,6 +54,8 @@ class Line:
     left: int
     began: int
     born: datetime
+    stopped: datetime | None = None
+    """When a restore to a moment began it: the first commit that it left out."""
 
     @property
     def path(self) -> list[Line]:
@@ -109,8 +111,8 @@ class Cluster:
         self.servers = {"prod-db-1": Server(first, "primary"), "prod-db-2": Server(first, "standby")}
         self.served = [(0, first, 0)]
 
-    def branched(self, line: Line, position: int, number: int) -> Line:
-        new = Line(number, line, position, self.clock.now, self.clock.shown())
+    def branched(self, line: Line, position: int, number: int, stopped: datetime | None = None) -> Line:
+        new = Line(number, line, position, self.clock.now, self.clock.shown(), stopped)
         self.served.append((self.clock.now, new, position))
         return new
 

@@ -71,6 +71,10 @@ class Month:
         self.ever: dict[str, Backup] = {}
         self.unsettled_until_full: list[tuple[datetime, datetime | None]] = []
         """Times whose moments are not asked for: from what happened to the end of the first full backup after it."""
+        self.lost: list[tuple[datetime, datetime | None]] = []
+        """Times whose WAL is nowhere: a moment of them is refused, never given wrongly."""
+        self.deleted_knowing: dict[str, frozenset[str]] = {}
+        """What was known to be damaged when a backup was deleted."""
         self.jobs: dict[str, Reply] = {}
         self.away = False
         """Whether the store cannot be reached."""
@@ -134,6 +138,7 @@ class Month:
         for place, name in enumerate(call.args[2]):
             if self.fate.killed == "pruning" and place == len(call.args[2]) // 2:
                 raise Killed
+            self.deleted_knowing[name] = frozenset(self._bad())
             self.manifests.pop(name, None)
             self.unfinished.discard(name)
             self.figures["deleted"] += 1
@@ -155,15 +160,17 @@ class Month:
         self.content[name] = Content(source.line, begin, end)
         if joined:
             source.received_from = max(source.received_from, (end // SEGMENT - KEPT) * SEGMENT)
-        last = self.manifests[how["previous"]] if joined else None
+        last = self.manifests[self._builds_on(source, how, joined)] if joined else None
         parts = {"system": "7", "timeline": source.line.number, "ancestors": source.line.ancestors}
         facts: dict[str, Any] = {
-            "id": name, "server": server, "sequence": how["sequence"], "why": how["why"], "mode": mode,
+            "id": name, "server": server, "sequence": how["sequence"], "mode": mode,
+            "why": how["why"] or ("" if mode == how["mode"] else "the WAL does not join on"),
             "previous": last.id if last else "", "base": (last.base or last.id) if last else "",
-            "follows": joined if joined and joined != how["previous"] else "",
+            "follows": joined if last and joined != last.id else "",
             "reaches": self.clock.shown(at), "ended": self.clock.shown() + self._off(server),
             "raw_size": 100 if self.fate.shrinks else 4000,
-            "lineage": lineage(parts), "born": source.line.born if source.line.parent else None,
+            "lineage": lineage(parts), "left": tuple(line.stopped for line in source.line.path[1:]),
+            "born": source.line.born if source.line.parent else None,
         }  # fmt: skip
         written = manifest(replace(backup(self.clock.shown(at)), **facts))
         if not joined:
@@ -173,6 +180,7 @@ class Month:
         if not joined:
             shown = self.clock.shown()
             self.unsettled_until_full = [(since, until or shown) for since, until in self.unsettled_until_full]
+            self.lost = [(since, until or shown) for since, until in self.lost]
         if self.fate.killed == "after":
             raise Killed
         return written
@@ -182,13 +190,20 @@ class Month:
 
     def _joined(self, source: Server, how: Mapping[str, Any]) -> str | None:
         """The backup whose WAL the server's goes on from."""
-        for name in filter(None, (*how["follows"], how["previous"])):
-            content = self.content[name]
-            received = content.end // SEGMENT * SEGMENT >= source.received_from
-            goes_on = source.line.goes_on(content.line, content.end) and content.end <= source.line.at(self.clock.now)
-            if name in self.manifests and received and goes_on:
+        for name in filter(None, (*how["follows"], how["previous"], *how["others"])):
+            received = self.content[name].end // SEGMENT * SEGMENT >= source.received_from
+            if name in self.manifests and received and self._goes_on(source, name):
                 return str(name)
         return None
+
+    def _goes_on(self, source: Server, name: str) -> bool:
+        content = self.content[name]
+        return source.line.goes_on(content.line, content.end) and content.end <= source.line.at(self.clock.now)
+
+    def _builds_on(self, source: Server, how: Mapping[str, Any], joined: str) -> str:
+        """The last backup, unless the timeline goes on from another one: then the newest since the one that was joined on to."""
+        since = [name for name in how["others"] if self.ever[name].sequence > self.ever[joined].sequence]
+        return next((name for name in (how["previous"], *since) if self._goes_on(source, name)), joined)
 
     # What befalls them.
 
@@ -209,7 +224,14 @@ class Month:
         server.role = "primary"
         if not split:
             self.cluster.servers[old].role = "down"
+            self._lost_with(server.received_from)
         self.figures["two primaries" if split else "failovers"] += 1
+
+    def _lost_with(self, received_from: int) -> None:
+        """WAL that the new primary never received, and no backup has, is gone with the disk of the old one."""
+        if (last := self._closed()) and self.content[last.id].end // SEGMENT * SEGMENT < received_from:
+            self.lost.append((last.reaches, None))
+            self.figures["failovers that lost WAL"] += 1
 
     def _stamped_by(self, primary: str) -> None:
         """Commits are stamped with the clock of another server; where that differs, no times around it are asked for."""
@@ -221,9 +243,9 @@ class Month:
             self.figures["failovers to another clock"] += 1
             self.skew = {name: value - seconds for name, value in self.skew.items()}
 
-    def _branched(self, line: Any, position: int) -> Any:
+    def _branched(self, line: Any, position: int, stopped: datetime | None = None) -> Any:
         self.cluster.lines += 1
-        return self.cluster.branched(line, position, self.cluster.lines)
+        return self.cluster.branched(line, position, self.cluster.lines, stopped)
 
     def settle(self) -> None:
         """A person names the primary, which is backed up; the other one becomes its standby."""
@@ -254,10 +276,8 @@ class Month:
         moment = self.clock.shown() - timedelta(seconds=self.dice.choice((120, 120, 7 * HOUR)))
         at = self.clock.shown()
         self.take("incr", prune=False)
-        if (sound := self._sound().backups) and sound[
-            -1
-        ].reaches < at:  # it failed: what was not backed up is overwritten
-            self.unsettled_until_full.append((sound[-1].reaches, None))
+        if (last := self._closed()) and last.reaches < at:  # it failed: what was not backed up is overwritten
+            self.lost.append((last.reaches, self.clock.shown()))
         try:
             chain = self._sound().until(moment)
         except NotReady:
@@ -268,7 +288,7 @@ class Month:
         if reached is None:
             return
         self._unsettled()
-        line = self._branched(*reached)
+        line = self._branched(*reached, stopped=moment + timedelta(seconds=1))
         for name, server in self.cluster.servers.items():
             role = "primary" if server.role == "primary" else "standby"
             self.cluster.servers[name] = Server(line, role, received_from=line.left // SEGMENT * SEGMENT)
@@ -386,8 +406,16 @@ class Month:
     def listed(self, backups: Mapping[str, Backup]) -> Catalogue:
         return Catalogue(backups=tuple(sorted(backups.values(), key=lambda backup: backup.order)))
 
+    def _bad(self) -> set[str]:
+        return set(bad_ids(self.context.history.of("prod", "database")))
+
     def _sound(self) -> Catalogue:
-        return self.listed(self.manifests).without(bad_ids(self.context.history.of("prod", "database")))
+        return self.listed(self.manifests).without(self._bad())
+
+    def _closed(self) -> Backup | None:
+        """The last backup that moments before it are restored from: those before a full one wait for the increment after it."""
+        sound = self._sound().backups
+        return next((backup for backup in reversed(sound) if backup.previous), sound[0] if sound else None)
 
     def _good(self) -> bool:
         catalogue = self._sound()
@@ -400,11 +428,10 @@ class Month:
         good = [backup for backup in sound.backups if sound.whole(backup)]
         if not good:
             return
-        increments = [backup for backup in good if backup.previous]
-        last = (
-            good[-1].reaches if good[-1].previous or not increments else increments[-1].reaches
-        )  # the next one closes that
-        first = max(min(backup.ended for backup in good if not backup.previous), last - timedelta(hours=self.window_h))
+        closed, newest = self._closed() or good[0], self.listed(self.manifests).backups[-1]
+        last = closed.reaches
+        window = timedelta(hours=self.window_h)  # it went on past what is known to be damaged only now
+        first = max(min(backup.ended for backup in good if not backup.previous), newest.reaches - window)
         first = max(first, self.promised_from or first)
         edges = {
             at + timedelta(seconds=by) for backup in good for at in (backup.reaches, backup.ended) for by in (-2, 2)
@@ -415,7 +442,7 @@ class Month:
             if first < moment <= last and not self._excused(moment):
                 self.figures["moments"] += 1
                 if why := self._missing(sound, moment):
-                    self._judge(moment, why)
+                    self._judge(sound, moment, why)
 
     def _excused(self, moment: datetime) -> bool:
         times = self.clock.times(moment)
@@ -445,11 +472,13 @@ class Month:
         base = ground(self.subject.job, self.subject.servers, "incr", self._sound(), (), self.clock.shown())
         return self.fate.silent in base.servers
 
-    def _judge(self, moment: datetime, why: str) -> None:
-        """Only what a damaged file had is lost without fault."""
-        everything = self.listed(self.ever)
-        undamaged = everything.without([name for name in self.ever if self.content[name].damaged])
-        if self._missing(undamaged, moment) and self._missing(everything, moment) in ("", "damaged"):
+    def _judge(self, sound: Catalogue, moment: datetime, why: str) -> None:
+        """Only what a damaged file had, or WAL that is nowhere, is lost without fault."""
+        if any(since < moment and (until is None or moment <= until) for since, until in self.lost):
+            self.figures["moments whose WAL is nowhere"] += 1
+            if not self._refused(sound, moment):
+                self.holes.append(f"seed {self.seed}, day {self.figures['days']}: {moment} is given wrongly: {why}")
+        elif self._only_damaged(moment):
             self.figures["moments that only damaged files had"] += 1
         elif self._only_unseen():
             self.figures["moments that only an unseen server has"] += 1
@@ -457,3 +486,33 @@ class Month:
             self.figures["moments whose damage was not found yet"] += 1
         else:
             self.holes.append(f"seed {self.seed}, day {self.figures['days']}: {moment} cannot be restored: {why}")
+
+    def _refused(self, catalogue: Catalogue, moment: datetime) -> bool:
+        try:
+            return not catalogue.until(moment)
+        except NotReady:
+            return True
+
+    def _only_damaged(self, moment: datetime) -> bool:
+        everything = self.listed(self.ever)
+        undamaged = everything.without([name for name in self.ever if self.content[name].damaged])
+        if not self._missing(undamaged, moment):
+            return self._deleted_unknowing(undamaged, moment)
+        if self._missing(everything, moment) in ("", "damaged"):
+            return True
+        # The increment that would have reached it became a full backup, for what is before it is damaged.
+        before = [
+            backup
+            for backup in everything.backups
+            if backup.reaches < moment and (backup.previous or backup.ended <= moment)
+        ]
+        after = [backup for backup in everything.backups if before and backup.order > before[-1].order]
+        became_full = after and "failed its verification" in after[0].why
+        return bool(became_full) and self._only_damaged(before[-1].reaches.replace(microsecond=0))
+
+    def _deleted_unknowing(self, undamaged: Catalogue, moment: datetime) -> bool:
+        """Whether what is left has it but for its damage, which nobody knew of when what else had it was deleted."""
+        damaged = {name for name in self.manifests if self.content[name].damaged}
+        unknowing = [name for name, bad in self.deleted_knowing.items() if not damaged <= bad]
+        left = self._missing(self.listed(self.manifests), moment) in ("", "damaged")
+        return left and bool(self._missing(undamaged.without(unknowing), moment))

@@ -83,6 +83,7 @@ def manifest(backup: Backup) -> dict[str, Any]:
         },
         "sequence": backup.sequence,
         "follows": backup.follows,
+        "why": backup.why,
         "seconds": dict(backup.seconds),
         "versions": dict(backup.versions),
         "files": {},
@@ -95,7 +96,10 @@ def timelines(backup: Backup) -> dict[str, Any]:
         return {}
     system, ancestors, number = backup.lineage[-1]
     born = {"born": f"{backup.born:%Y-%m-%d %H:%M:%S.%f}+00"} if backup.born else {}
-    return {"system": system, "ancestors": [list(ancestor) for ancestor in ancestors], "timeline": number, **born}
+    ended = [f"{moment:%Y-%m-%d %H:%M:%S.%f}+00" if moment else "" for moment in backup.left]
+    return {
+        "system": system, "ancestors": [list(ancestor) for ancestor in ancestors], "timeline": number, "left": ended, **born,
+    }  # fmt: skip
 
 
 class Servers(FakeFleet):

@@ -49,6 +49,8 @@ class Backup:
     """The timelines that it is of, oldest first; empty where that is not known, or has no meaning."""
     born: datetime | None = None
     """When the last of them began."""
+    left: tuple[datetime | None, ...] = ()
+    """For each ancestor of the last of them, where a restore to a moment left it: up to which moment it goes on there."""
 
     @property
     def order(self) -> tuple[int, datetime, str]:
@@ -80,6 +82,7 @@ class Backup:
             follows=str(manifest.get("follows", "")),
             lineage=lineage(postgresql),
             born=_moment(postgresql["born"]) if postgresql.get("born") else None,
+            left=tuple(_moment(text) if text else None for text in postgresql.get("left", ())),
         )
 
 
@@ -108,7 +111,7 @@ class Catalogue:
     @cached_property
     def _whole(self) -> Collection[str]:
         whole = {backup.id for backup in self.backups if not backup.previous}
-        after, reached = self._after(), list(whole)
+        after, reached = self._after, list(whole)
         while reached:
             more = [
                 backup.id
@@ -159,16 +162,28 @@ class Catalogue:
             raise NotReady("the store has no finished backup of this job")
         if moment is None:
             return self.chain(whole[-1])
-        mainline, after = Mainline.of(self.backups), self._after()
-        bases = [backup for backup in whole if not backup.previous and backup.ended <= moment]
-        stale = False
-        for base in reversed(bases):
-            for chain in _reaching(base, moment, after):
-                if mainline.served(chain[-1].lineage, moment):
-                    return chain
-                stale = True
-        raise NotReady(self._unreached(whole, moment, stale))
+        chain, stale = self._found(moment)
+        if not chain:
+            raise NotReady(self._unreached(whole, moment, stale))
+        return chain
 
+    def _found(self, moment: datetime) -> tuple[tuple[Backup, ...], bool]:
+        """The chain for a moment, or none; then also whether there is one that is of another timeline."""
+        stale = False
+        for base in reversed(self.backups):
+            if base.previous or base.ended > moment:
+                continue
+            for chain in _reaching(base, moment, self._after):
+                if self._mainline.served(chain[-1].lineage, moment):
+                    return chain, False
+                stale = True
+        return (), stale
+
+    @cached_property
+    def _mainline(self) -> Mainline:
+        return Mainline.of(self.backups)
+
+    @cached_property
     def _after(self) -> Mapping[str, Sequence[Backup]]:
         """What builds or follows on each backup, by its id."""
         after: dict[str, list[Backup]] = defaultdict(list)
@@ -181,7 +196,18 @@ class Catalogue:
         first = min(self.chain(backup)[0].ended for backup in whole)
         last = max(backup.reaches for backup in whole)
         text = f"the store reaches from {_shown(first)} to {_shown(last)} UTC, not {_shown(moment)}"
-        return f"{text}: what reaches it is of a timeline that another one had taken the place of" if stale else text
+        if stale:
+            text = (
+                f"{text}: what reaches it is of a timeline that another one had taken the place of, or had left before"
+            )
+        return f"{text}. {near}" if first < moment < last and (near := self._nearest(whole, moment)) else text
+
+    def _nearest(self, whole: Sequence[Backup], moment: datetime) -> str:
+        """The moments on both sides that can be restored."""
+        edges = {at for backup in whole for at in (backup.reaches, backup.ended, backup.born) if at}
+        before = [at for at in sorted(edges, reverse=True) if at < moment and self._found(at)[0]][:1]
+        after = [at for at in sorted(edges) if at > moment and self._found(at)[0]][:1]
+        return f"The nearest moments that can be restored: {' and '.join(map(_shown, (*before, *after)))} UTC"
 
 
 def _reaching(base: Backup, moment: datetime, after: Mapping[str, Sequence[Backup]]) -> Iterator[tuple[Backup, ...]]:

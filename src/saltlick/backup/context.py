@@ -61,6 +61,14 @@ def settled(server: str, reply: Reply) -> Any:
     return reply.value
 
 
+class Contested(NotReady):
+    """More than one server is, or was when it was seen last, a primary, and nobody said which one lives on."""
+
+    def __init__(self, text: str, primaries: Sequence[str]) -> None:
+        super().__init__(text)
+        self.primaries = tuple(primaries)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roles:
     """Who is what among the servers of a database. `unseen`: why the others could not be seen, by server."""
@@ -72,11 +80,24 @@ class Roles:
         """What there is to do where more than one is the primary, or nothing."""
         if len(self.primaries) < 2:
             return ""
+        return f"more than one server is the primary: {', '.join(self.primaries)}. {self._choices(subject)}"
+
+    def unsettled(self, subject: BackupJob, claimed: Sequence[str]) -> str:
+        """The same where one of those that `claimed` to be the primary cannot be seen now, or nothing."""
+        unseen = [server for server in claimed if server in self.unseen]
+        if not unseen or len(self.primaries) != 1:
+            return ""
+        return (
+            f"{', '.join(unseen)} was a primary as well when it was seen last, and cannot be seen now."
+            f" {self._choices(subject)}"
+        )
+
+    def _choices(self, subject: BackupJob) -> str:
         command = f"salt-run backup.run {subject.environment} job={subject.name}"
         choices = " or ".join(f"{command} server={server} primary={server}" for server in self.primaries)
         return (
-            f"more than one server is the primary: {', '.join(self.primaries)}. Nothing is backed up and nothing deleted until"
-            f" you say which one lives on: {choices}. Then make the other one a standby of it: salt <server> backup.reseed"
+            f"Nothing is backed up and nothing deleted until you say which one lives on: {choices}."
+            " Then make the other one a standby of it: salt <server> backup.reseed"
         )
 
 
@@ -93,8 +114,11 @@ def roles(subject: BackupJob, context: BackupContext) -> Roles:
     return Roles(primaries=primaries, unseen={**down, **silent})
 
 
-def chosen(subject: BackupJob, context: BackupContext, server: str, primary: str) -> tuple[str, Roles]:
-    """The server that a backup is taken from, and who was seen. `server` and `primary`: what the operator says of it, or empty.
+def chosen(
+    subject: BackupJob, context: BackupContext, server: str, primary: str, claimed: Sequence[str] = ()
+) -> tuple[str, Roles]:
+    """The server that a backup is taken from, and who was seen. `server` and `primary`: what the operator says of it, or empty;
+    `claimed`: the primaries of which nobody has said yet which one lives on.
 
     Raises: InvalidInput for a server that is not one of the job's, or not a primary; NotReady where more than one is the primary
     and nobody says which, or no server has what the job backs up.
@@ -114,7 +138,9 @@ def chosen(subject: BackupJob, context: BackupContext, server: str, primary: str
     if problems:
         raise InvalidInput(problems, what="arguments")
     if not primary and (contest := seen.contested(subject)):
-        raise NotReady(contest)
+        raise Contested(contest, seen.primaries)
+    if not primary and (contest := seen.unsettled(subject, claimed)):
+        raise Contested(contest, claimed)
     if primary and len(seen.primaries) > 1:
         return primary, seen
     return server or source(subject, context), seen

@@ -20,14 +20,16 @@ FOLLOWED = 20
 class Ground:
     """What the next backup builds on: the id of the backup before it (`previous`). Where a full one came in between, the ids of
     those before it (`follows`), of which the first counts whose WAL is there; `servers` were not asked for that WAL yet. The last
-    full backup and those after it are from the servers `took`, the last one first: they received the WAL since. `why` it becomes
-    a full one though less was wanted."""
+    full backup and those after it are from the servers `took`, the last one first: they received the WAL since. `others` are
+    backups of other timelines, newest first: where one of those had lived on, the next backup builds on them and not on
+    `previous`. `why` it becomes a full one though less was wanted."""
 
     mode: str
     previous: str = ""
     follows: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
     took: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     why: str = ""
 
     def preferred(self, server: str) -> tuple[str, ...]:
@@ -49,15 +51,32 @@ def ground(
     if not job.window_s:
         return Ground(mode=mode, previous=newest.id)
     since, before = sound[_last_full(sound) :], _uncrossed(sound)
+    others = _others(catalogue.without(bad))
     took = tuple(dict.fromkeys(backup.server for backup in reversed(since) if backup.server in servers))
     if not before:
-        return Ground(mode=mode, previous=newest.id, took=took)
-    asked = {backup.server for backup in since[1:]}
-    unasked = tuple(
-        server for server in dict.fromkeys((before[0].server, *servers)) if server in servers and server not in asked
-    )
+        return Ground(mode=mode, previous=newest.id, took=took, others=others)
+    unasked = _unasked(servers, before, since)
     follows = tuple(backup.id for backup in before)
-    return Ground(mode=mode, previous=newest.id, follows=follows, servers=unasked, took=took)
+    return Ground(mode=mode, previous=newest.id, follows=follows, servers=unasked, took=took, others=others)
+
+
+def _others(sound: Catalogue) -> tuple[str, ...]:
+    """The backups of timelines that the newest one is not of, newest first."""
+    own = sound.backups[-1].lineage[-1:]
+    others = [
+        backup for backup in sound.backups if backup.lineage and backup.lineage[-1:] != own and sound.whole(backup)
+    ]
+    return tuple(backup.id for backup in reversed(others[-FOLLOWED:]))
+
+
+def _unasked(servers: Sequence[str], before: Sequence[Backup], since: Sequence[Backup]) -> tuple[str, ...]:
+    """The servers that may have the WAL from before the last full backup, the likeliest first: the one that sent the last backup
+    before it; but last one where a full backup was taken because an increment was not possible."""
+    asked = {backup.server for backup in since[1:]}
+    unasked = [
+        server for server in dict.fromkeys((before[0].server, *servers)) if server in servers and server not in asked
+    ]
+    return tuple(sorted(unasked, key=lambda server: bool(since[0].why) and server == since[0].server))
 
 
 def _unsound(catalogue: Catalogue, newest: Backup, bad: Collection[str], now: datetime) -> str:

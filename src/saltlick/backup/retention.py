@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 from saltlick.backup.catalogue import Backup, Catalogue
 from saltlick.backup.history import Attempt, BackupAttempt
@@ -109,13 +110,27 @@ def _within(catalogue: Catalogue, sound: Catalogue, good: Sequence[Backup], wind
     """All from the full backup on that the last backup before the window needs, damaged ones as well."""
     if not window.length_s:
         return set()
-    last = good[_before(good, window)]
-    try:
-        chain = sound.until(last.reaches)
-    except NotReady:  # as for the first backup of all, which ended after what it reaches to
-        chain = sound.chain(last)
-    first = min(backup.order for backup in (chain[0], sound.chain(last)[0]))
+    within = good[_before(good, window) :]
+    bases = [sound.chain(within[0])[0]]
+    for moment in _edges(within):
+        try:
+            bases.append(sound.until(moment)[0])
+        except NotReady:  # as for the first backup of all, which ended after what it reaches to
+            continue
+    first = min(backup.order for backup in bases)
     return {backup.id for backup in catalogue.backups if backup.order >= first}
+
+
+def _edges(within: Sequence[Backup]) -> Iterator[datetime]:
+    """Moments of which each may need another chain than those before it: the first one, those right before a full backup is done
+    and those around a change of timeline, for what a restore began goes on from a backup of long before it."""
+    yield within[0].reaches
+    for before, backup in pairwise(within):
+        if not backup.previous:
+            yield backup.ended - timedelta(microseconds=1)
+        if backup.lineage != before.lineage:
+            yield before.reaches
+            yield backup.reaches
 
 
 def _before(good: Sequence[Backup], window: Window) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from saltlick.backup.catalogue import Backup, Catalogue, after
-from saltlick.backup.context import BackupContext, BackupJob, chosen
+from saltlick.backup.context import BackupContext, BackupJob, Contested, chosen
 from saltlick.backup.freshness import bad_ids
 from saltlick.backup.ground import Ground, ground
 from saltlick.backup.history import Attempt, BackupAttempt
@@ -48,14 +48,15 @@ def take(
     past, wanted = context.history.of(subject.environment, subject.name), server
     number = context.history.begin(subject.environment, Attempt.TAKE, subject.name, who=who)
     try:
-        server, seen = chosen(subject, context, wanted, primary)
+        server, seen = chosen(subject, context, wanted, primary, _claimed(past))
         catalogue = context.catalogue(server, subject.job.store, subject.name)
         base = ground(subject.job, subject.servers, mode, catalogue, bad_ids(past), context.today())
         if not wanted and not primary:
             server = next((other for other in base.preferred(server) if _holds(other, subject, context)), server)
         taken = _taken(subject, base, server, catalogue, past, context)
     except SaltlickError as error:
-        context.history.end(number, ok=False, error=str(error))
+        primaries = error.primaries if isinstance(error, Contested) else ()
+        context.history.end(number, ok=False, error=str(error), server=",".join(primaries))
         context.notify("", {"job": subject.name, "step": "failed", "error": str(error)})
         raise
     context.history.end(number, ok=True, backup=taken["id"], server=server)
@@ -66,6 +67,14 @@ def take(
     warning = f"nothing old was deleted: {hold}" if hold else warning
     warnings = [*taken.get("warnings", ()), *([warning] if warning else [])]
     return BackupResult(backup=backup, manifest=taken, deleted=deleted, warning="; ".join(warnings), unseen=seen.unseen)
+
+
+def _claimed(past: Sequence[BackupAttempt]) -> tuple[str, ...]:
+    """The primaries of a run that was refused for there being more than one, until one ended well; `past` is newest first."""
+    for attempt in past:
+        if attempt.what is Attempt.TAKE and (attempt.ok or "," in attempt.server):
+            return () if attempt.ok else tuple(attempt.server.split(","))
+    return ()
 
 
 def _taken(
@@ -89,6 +98,7 @@ def _taken(
         "deadline_s": job.deadline_s,
         "previous": base.previous,
         "follows": list(base.follows),
+        "others": list(base.others),
         "why": base.why,
         "sequence": max((listed.sequence for listed in catalogue.backups), default=0) + 1,
     }

@@ -24,6 +24,9 @@ class _Backup(Protocol):
     def born(self) -> datetime | None: ...
 
     @property
+    def left(self) -> tuple[datetime | None, ...]: ...
+
+    @property
     def ended(self) -> datetime: ...
 
 
@@ -45,6 +48,8 @@ class Mainline:
 
     since: tuple[tuple[datetime | None, Timeline], ...]
     began: Mapping[Timeline, datetime]
+    left: Mapping[Timeline, datetime]
+    """For a timeline that a restore to a moment began: where it left the one before, which had served longer than that."""
 
     @classmethod
     def of(cls, backups: Sequence[_Backup]) -> Mainline:
@@ -64,7 +69,7 @@ class Mainline:
             for timeline in backup.lineage:
                 if timeline not in known:
                     served.append((began[timeline] if served else None, timeline))
-        return cls(tuple(served), began)
+        return cls(tuple(served), began, _left(backups))
 
     def served(self, lineage: Lineage, moment: datetime) -> bool:
         """Whether what a backup of this lineage has of that moment is what served then."""
@@ -72,7 +77,20 @@ class Mainline:
             return True
         serving = [timeline for since, timeline in self.since if since is None or since <= moment]
         own = [timeline for timeline in lineage if timeline not in self.began or self.began[timeline] <= moment]
-        return (own or lineage[:1])[-1] == serving[-1]
+        own = own or [lineage[0]]
+        followed = lineage[len(own) : len(own) + 1]
+        too_late = any(timeline in self.left and self.left[timeline] <= moment for timeline in followed)
+        return own[-1] == serving[-1] and not too_late
+
+
+def _left(backups: Iterable[_Backup]) -> Mapping[Timeline, datetime]:
+    """Where each timeline left the one before, if it did before that one's end."""
+    return {
+        timeline: moment
+        for backup in backups
+        for timeline, moment in zip(backup.lineage[1:], backup.left, strict=False)
+        if moment is not None
+    }
 
 
 def _began(backups: Iterable[_Backup]) -> Mapping[Timeline, datetime]:

@@ -88,15 +88,19 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.manifests: list[dict[str, Any]] = []
+        self.left: list[str] = []
+        """What the last one restored says of where its ancestors were left."""
 
-    def take(self, database: Database, mode: str, last: Any = None, before: Any = ()) -> dict[str, Any]:
+    def take(
+        self, database: Database, mode: str, last: Any = None, before: Any = (), others: Any = ()
+    ) -> dict[str, Any]:
         name = f"{len(self.manifests):02d}-{mode}"
         folder = self.folder / name
         folder.mkdir()
         began = datetime.now(timezone.utc)
         facts_before, postgresql.facts = postgresql.facts, lambda: database.facts
         try:
-            facts = postgresql.take(folder, mode, last or {}, list(before), {}, 60)
+            facts = postgresql.take(folder, mode, last or {}, list(before), {}, 60, others=others)
         finally:
             postgresql.facts = facts_before
         base = (last["base"] or last["id"]) if facts["mode"] == "incr" else ""
@@ -123,6 +127,7 @@ class Store:
         try:
             rows = postgresql.ask(scratch.cluster, "select count(*) from written")
             number = postgresql.ask(scratch.cluster, "select timeline_id from pg_control_checkpoint()")
+            self.left = postgresql.descent(scratch.cluster, int(number))["left"]
             return chain, rows, number
         finally:
             scratch.stop()
@@ -196,6 +201,9 @@ def test_moments_before_and_after_a_failover(pair: tuple[Database, Database], tm
         chain, found, timeline = store.restored(second, moment)
         assert (moment, found) == (moment, rows), chain
         assert timeline == "3"  # 2 is taken
+    lives_on = store.take(first, "incr", end, others=[alone])  # somebody says that it was the first one after all
+    assert (lives_on["mode"], lives_on["previous"]) == ("incr", alone["id"])
+    assert store.restored(first, stale)[1] == "121"
     first.stop()
     with pytest.raises(CommandExecutionError):
         store.take(first, "incr", alone)
@@ -211,3 +219,14 @@ def test_a_timeline_of_the_same_number_is_not_joined_on_to() -> None:
     with pytest.raises(postgresql.Chain, match="branched off before the end of the last backup"):
         postgresql.goes_on(3, {"ancestors": [[1, "0/5000000"], [2, "0/4000000"]]}, last)
     postgresql.goes_on(3, {"ancestors": [[1, "0/5000000"], [2, "0/6000000"]]}, last)
+
+
+def test_a_restore_to_a_moment_says_where_it_left_the_timeline_before(pair: tuple[Database, Database]) -> None:
+    first, _ = pair
+    store = Store(first.folder.parent / "store")
+    store.folder.mkdir()
+    full = store.take(first, "full")
+    moment, later = written(first, 10), written(first, 5)
+    store.take(first, "incr", full)
+    assert store.restored(first, moment)[1:] == ("10", "2")
+    assert moment < store.left[0] < later

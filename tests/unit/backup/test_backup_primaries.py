@@ -30,6 +30,21 @@ def refused(servers: Servers, context: BackupContext, **how: Any) -> str:
     return str(caught.value)
 
 
+def test_two_primaries_of_which_one_is_silent_are_two_until_somebody_says_which_lives_on(tmp_path: Path) -> None:
+    servers = Servers(*nightly(9), roles=BOTH)
+    context = stage(servers, tmp_path)
+    refused(servers, context)
+    servers.roles["prod-db-1"] = "silent"
+    for _ in range(2):
+        with pytest.raises(NotReady, match="prod-db-1 was a primary as well when it was seen last") as caught:
+            take(subject(), "full", context)
+        assert "server=prod-db-2 primary=prod-db-2." in str(caught.value)
+    assert not servers.called("backup.take")
+    take(subject(), "full", context, server="prod-db-2", primary="prod-db-2")
+    take(subject(), "full", context)
+    assert len(servers.called("backup.take")) == 2
+
+
 def test_with_two_primaries_nothing_is_taken_or_deleted(tmp_path: Path) -> None:
     servers = Servers(*nightly(9), roles=BOTH)
     context = stage(servers, tmp_path)

@@ -84,3 +84,40 @@ def test_what_does_not_say_its_timelines_serves_any_moment() -> None:
     there = chain(T0, (), sequence=1, reaches=T0 + HOUR)
     later = chain(T0 + 2 * HOUR, PROMOTED, sequence=3, born=T0 + 2 * HOUR, reaches=T0 + 3 * HOUR)
     assert catalogue(*there, *later).until(T0 + HOUR / 2) == tuple(there)
+
+
+def restored_back(*, last_one: bool) -> tuple[list[Backup], list[Backup]]:
+    """Back to 01:10 at 05:00; the increment before that was taken or failed."""
+    base, first = chain(T0, FIRST, sequence=1, reaches=T0 + HOUR)
+    second = backup(T0 + 2 * HOUR, "incr", first, sequence=3, lineage=FIRST)
+    before = [base, first, second]
+    if last_one:
+        before.append(backup(T0 + 3 * HOUR, "incr", second, sequence=4, lineage=FIRST))
+    more: dict[str, Any] = {"lineage": RESTORED, "born": T0 + 3 * HOUR, "left": (T0 + 70 * MINUTE,)}
+    after = [base, first, backup(T0 + 4 * HOUR, "incr", first, sequence=5, **more)]
+    return before, after
+
+
+def test_what_a_restore_went_back_behind_is_not_taken_from_the_timeline_that_it_began() -> None:
+    """Its increment goes on from the backup at 01:00 and reaches 04:00; of 01:10 to 03:00 it has nothing."""
+    before, after = restored_back(last_one=False)
+    store = catalogue(*before, after[-1])
+    assert store.until(T0 + 90 * MINUTE) == tuple(before)
+    assert store.until(T0 + 200 * MINUTE) == tuple(after)
+    with pytest.raises(
+        NotReady,
+        match=r"had left before\. The nearest moments that can be restored: 2026-11-02 04:00:00 and 2026-11-02 05:00:00 UTC",
+    ):
+        store.until(T0 + 150 * MINUTE)
+
+
+def test_what_was_backed_up_before_a_restore_is_taken_from_the_timeline_of_before() -> None:
+    before, after = restored_back(last_one=True)
+    store = catalogue(*before, after[-1])
+    assert store.until(T0 + 150 * MINUTE) == tuple(before)
+    assert store.until(T0 + 69 * MINUTE) == tuple(before[:3])
+
+
+def test_a_manifest_says_where_a_restore_left_the_timeline_before() -> None:
+    one = backup(T0, lineage=RESTORED, born=T0, left=(T0 - HOUR,))
+    assert Backup.read(manifest(one)).left == (T0 - HOUR,)

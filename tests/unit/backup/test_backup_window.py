@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from support.backup_months import Month
@@ -13,6 +14,7 @@ from saltlick.backup.catalogue import Backup
 from saltlick.backup.ground import ground
 from saltlick.backup.pillar import RetentionSpec
 from saltlick.backup.retention import Window, unwanted
+from saltlick.backup.timelines import lineage
 
 MINUTE = timedelta(minutes=1)
 HALF_HOUR = 1800.0
@@ -49,6 +51,32 @@ def test_simulated_days_have_no_hole(seed: int) -> None:
     assert month.figures["deleted"] > 0
 
 
+@pytest.mark.parametrize(
+    ("seed", "days"),
+    [
+        (42, 19),
+        (67, 14),
+        (69, 14),
+        (76, 24),
+        (108, 21),
+        (152, 6),
+        (181, 30),
+        (197, 19),
+        (201, 21),
+        (215, 9),
+        (220, 19),
+        (241, 30),
+        (254, 13),
+        (322, 11),
+    ],
+)
+def test_simulated_months_that_had_holes_have_none(seed: int, days: int) -> None:
+    month = Month(seed)
+    for _ in range(days):
+        month.day()
+    assert month.holes == []
+
+
 def test_the_time_of_a_full_backup_is_no_hole() -> None:
     """Five minutes before it, while it runs, and right after it."""
     taken = scheduled(3, 3)
@@ -72,6 +100,26 @@ def test_what_no_moment_of_the_window_needs_goes() -> None:
     window = Window(HOUR.total_seconds(), HALF_HOUR)
     gone = unwanted(catalogue(*taken), keep_one_day(), window=window, proved={taken[-1].id})
     assert set(gone) == {each.id for each in taken[:12]}
+
+
+def test_what_a_restore_goes_on_from_stays_as_long_as_a_moment_since_needs_it() -> None:
+    """Back to 00:30, and the next increment joins on to what was before that; until a full backup is done, it starts there."""
+    old, new = (
+        lineage({"system": "7", "timeline": number, "ancestors": ancestors})
+        for number, ancestors in ((1, []), (2, [[1, "0/3000000"]]))
+    )
+    base = backup(T0, sequence=1, lineage=old)
+    first = backup(T0 + HOUR / 2, "incr", base, sequence=2, lineage=old)
+    full = backup(T0 + 2 * HOUR, sequence=3, lineage=old)
+    closing = backup(T0 + 2 * HOUR + 2 * MINUTE, "incr", full, sequence=4, follows=first.id, lineage=old)
+    restored: dict[str, Any] = {"lineage": new, "born": closing.ended, "left": (first.reaches + MINUTE,)}
+    since = backup(T0 + 4 * HOUR, sequence=5, **restored)
+    joined = backup(T0 + 5 * HOUR, "incr", since, sequence=6, follows=first.id, **restored)
+    more = [backup(T0 + (5 + n) * HOUR, "incr", joined, sequence=6 + n, **restored) for n in (1, 2)]
+    taken = (base, first, full, closing, since, joined, *more)
+    assert catalogue(*taken).until(T0 + 3 * HOUR) == (base, first, joined)
+    gone = unwanted(catalogue(*taken), keep_one_day(), window=Window(4.5 * 3600, 7200.0), proved={more[-1].id})
+    assert not {base.id, first.id, joined.id} & set(gone)
 
 
 def test_a_clock_that_leaps_takes_nothing_out_of_the_window() -> None:
@@ -126,6 +174,30 @@ def test_each_server_is_asked_once_for_what_came_before_a_full_backup() -> None:
     assert ground(windowed, DB, "incr", catalogue(*unjoined), (), T0 + HOUR).servers == ("prod-db-1",)
     last = replace(unjoined[-1], id="last", previous=unjoined[-1].id, server="prod-db-1", sequence=9)
     assert ground(windowed, DB, "incr", catalogue(*unjoined, last), (), T0 + HOUR).servers == ()
+
+
+def test_a_server_without_the_wal_of_before_a_full_backup_is_asked_last() -> None:
+    """It was made anew after the last increment, which it had sent: its next one became a full backup."""
+    windowed = job(full={"cron": "15 2 * * *"}, incremental={"every_s": 300})
+    *taken, full = scheduled(2, 0)
+    became_full = replace(full, why="the last backup ends before segment 7, and what was received here begins at 9")
+    assert ground(windowed, DB, "incr", catalogue(*taken, full), (), T0 + HOUR).servers[0] == "prod-db-2"
+    decided = ground(windowed, DB, "incr", catalogue(*taken, became_full), (), T0 + HOUR)
+    assert decided.servers == ("prod-db-1", "prod-db-2")
+
+
+def test_an_increment_may_build_on_a_timeline_that_was_not_backed_up_last() -> None:
+    """The primary that was backed up last is not the one that lives on."""
+    windowed = job(full={"cron": "15 2 * * *"}, incremental={"every_s": 300})
+    old, new = (
+        lineage({"system": "7", "timeline": number, "ancestors": ancestors})
+        for number, ancestors in ((1, []), (2, [[1, "0/3000000"]]))
+    )
+    base, first, last = (replace(each, lineage=old) for each in scheduled(2))
+    promoted = backup(T0 + HOUR, "incr", last, sequence=9, lineage=new, born=T0 + HOUR / 2)
+    decided = ground(windowed, DB, "incr", catalogue(base, first, last, promoted), (), T0 + 2 * HOUR)
+    assert (decided.previous, decided.others) == (promoted.id, (last.id, first.id, base.id))
+    assert ground(windowed, DB, "incr", catalogue(base, first, last), (), T0 + HOUR).others == ()
 
 
 def test_a_job_of_before_there_were_sequences_is_read_in_the_order_of_its_clock() -> None:
