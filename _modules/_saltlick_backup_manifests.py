@@ -44,7 +44,7 @@ OWN_KEYS = {
 }
 PARTS = {
     "postgresql": {
-        "system", "segment_bytes", "timeline", "ancestors", "born", "start_lsn", "end_lsn", "first_segment", "next_segment",
+        "system", "segment_bytes", "timeline", "ancestors", "left", "born", "start_lsn", "end_lsn", "first_segment", "next_segment",
         "segments", "reaches", "consistent", "primary_asked",
     },
     "zodb": {"repozo"},

@@ -64,7 +64,7 @@ def settled(server: str, reply: Reply) -> Any:
 class Contested(NotReady):
     """More than one server is, or was when it was seen last, a primary, and nobody said which one lives on."""
 
-    def __init__(self, text: str, primaries: Sequence[str]) -> None:
+    def __init__(self, text: str, primaries: Sequence[str] = ()) -> None:
         super().__init__(text)
         self.primaries = tuple(primaries)
 
