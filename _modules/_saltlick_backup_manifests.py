@@ -44,8 +44,8 @@ OWN_KEYS = {
 }
 PARTS = {
     "postgresql": {
-        "system", "segment_bytes", "timeline", "ancestors", "left", "born", "start_lsn", "end_lsn", "first_segment", "next_segment",
-        "segments", "reaches", "consistent", "primary_asked",
+        "system", "segment_bytes", "timeline", "ancestors", "left", "born", "start_lsn", "end_lsn", "first_segment",
+        "next_segment", "segments", "reaches", "consistent", "primary_asked",
     },
     "zodb": {"repozo"},
     "owners": {"users", "groups"},
